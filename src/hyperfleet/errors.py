@@ -1,0 +1,165 @@
+"""What can go wrong, as a caller sees it: one table of codes, one tree of errors.
+
+A code's row fixes its HTTP status and title; `http/problems.py` renders an error from its row and nothing else does.
+Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts or names of the implementation.
+
+    HyperFleetError
+    ├── InvalidInput        one or several fields are wrong            400 VAL-000 … VAL-004
+    ├── BadDocument         the body is not one JSON document          400 VAL-006
+    ├── BadSearch           the search text is wrong                   400 VAL-007
+    ├── BadRequest          the request itself is wrong                VAL-005, status of its own
+    ├── NotFound            no such path or resource                   404 NTF-…
+    ├── AlreadyExists       the name is taken                          409 CNF-001
+    ├── WrongState          the resource's state does not allow it     409 CNF-003
+    ├── DatabaseFailure     the database answered with an error        500 INT-002
+    ├── Unavailable         database away, starting or overloaded      503 SVC-001, Retry-After
+    └── DeadlineExceeded    the request's time is over                 504 SVC-002, Retry-After
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A row of the error table: `name` without its prefix, the HTTP statuses it may come with, its title, what to do."""
+
+    name: str
+    statuses: tuple[int, ...]
+    title: str
+    advice: str
+
+    @property
+    def full_name(self) -> str:
+        """The code as callers see it, `HYPERFLEET-VAL-000`."""
+        return f"HYPERFLEET-{self.name}"
+
+
+_ROWS = (
+    Code("VAL-000", (400,), "Invalid input", "Correct every field listed in `errors`."),
+    Code("VAL-001", (400,), "Missing field", "Send the field named in `errors`."),
+    Code("VAL-002", (400,), "Not allowed", "Use one of the names or choices that `errors` lists."),
+    Code("VAL-003", (400,), "Wrong type or syntax", "Send the type or form that `errors` names."),
+    Code("VAL-004", (400,), "Out of range", "Stay within the limit that `errors` names."),
+    Code("VAL-005", (400, 405, 406, 413, 415, 422, 431), "Bad request", "Change the request as `detail` says."),
+    Code("VAL-006", (400,), "Not a JSON document", "Send one JSON document as the body."),
+    Code("VAL-007", (400,), "Bad search", "Correct the search text at the position or field that `detail` names."),
+    Code("NTF-000", (404,), "No such path", "Check the path against the API's document."),
+    Code("NTF-001", (404,), "Resource not found", "Check the id; the resource may be gone."),
+    Code("NTF-002", (404,), "Cluster not found", "Check the cluster's id; the cluster may be gone."),
+    Code("NTF-003", (404,), "Node pool not found", "Check the node pool's id; the node pool may be gone."),
+    Code("CNF-001", (409,), "Already exists", "Choose another name, or use the resource that has it."),
+    Code("CNF-003", (409,), "Wrong state", "Read the resource and act on its present state."),
+    Code("INT-001", (500,), "Unexpected error", "Give the X-Request-Id to the service's operator."),
+    Code("INT-002", (500,), "Database error", "Give the X-Request-Id to the service's operator."),
+    Code("SVC-001", (503,), "Service unavailable", "Try again after the seconds that Retry-After names."),
+    Code("SVC-002", (504,), "Time is over", "Try again; ask for less in one request if it happens again."),
+)
+
+CODES: Final[dict[str, Code]] = {row.name: row for row in _ROWS}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field: `code` is VAL-001 … VAL-004, `field` a path such as `spec.nodes`."""
+
+    code: str
+    field: str
+    message: str
+    constraint: str | None = None
+    value: str | None = None
+
+
+class HyperFleetError(Exception):
+    """What every error of this project is: a row of the table, a detail for the caller, perhaps headers and field errors."""
+
+    code: str = "INT-001"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        errors: tuple[FieldError, ...] = (),
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.row = CODES[code or self.code]
+        self.status = status or self.row.statuses[0]
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+
+class InvalidInput(HyperFleetError):
+    """One or several fields are wrong; with one its own code is the problem's, with several it is VAL-000."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        first = errors[0]
+        detail = f"{first.field}: {first.message}" if len(errors) == 1 else f"{len(errors)} fields are wrong; see errors."
+        super().__init__(detail, code=first.code if len(errors) == 1 else "VAL-000", errors=errors)
+
+
+class BadDocument(HyperFleetError):
+    """The body is not one JSON document."""
+
+    code = "VAL-006"
+
+
+class BadSearch(HyperFleetError):
+    """The search text is wrong; the detail names the position or the field and what is allowed there."""
+
+    code = "VAL-007"
+
+    def __init__(self, detail: str, *, position: int | None = None) -> None:
+        super().__init__(detail, errors=(FieldError("VAL-003", "search", detail),))
+        self.position = position
+
+
+class BadRequest(HyperFleetError):
+    """The request itself is wrong: its method, media type, size, encoding, or path for this kind."""
+
+    code = "VAL-005"
+
+
+class NotFound(HyperFleetError):
+    """No such path (NTF-000), or no such resource (the code of its kind)."""
+
+    code = "NTF-001"
+
+
+class AlreadyExists(HyperFleetError):
+    """A live resource has that name already."""
+
+    code = "CNF-001"
+
+
+class WrongState(HyperFleetError):
+    """The state of the resource, or of its owner, does not allow this."""
+
+    code = "CNF-003"
+
+
+class DatabaseFailure(HyperFleetError):
+    """The database answered with an error that no retry cures; the driver's text is in the log only."""
+
+    code = "INT-002"
+
+
+class Unavailable(HyperFleetError):
+    """The database is away, starting, read-only after a failover or has no connection free, or the load limit is reached."""
+
+    code = "SVC-001"
+
+    def __init__(self, detail: str, *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers=(("Retry-After", str(retry_after)),))
+
+
+class DeadlineExceeded(HyperFleetError):
+    """The request's time was over before the work was done; nothing was stored."""
+
+    code = "SVC-002"
+
+    def __init__(self, detail: str, *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers=(("Retry-After", str(retry_after)),))

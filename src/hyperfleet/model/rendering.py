@@ -1,0 +1,226 @@
+"""Resources, statuses and reports as the bytes that are stored and served; the only place that knows the spelling.
+
+What is stored is what is served: a resource is `envelope` and `status` side by side, joined when it is read without
+looking inside. `VERSION` goes up with every change of the spelling, so that rows of an older one can be told.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from hyperfleet.model.condition import Condition, TimedCondition
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.report import Report, Summary
+from hyperfleet.model.resource import Draft, Owner, Status
+
+VERSION: Final = 1
+API_ROOT: Final = "/api/hyperfleet/v1"
+
+_encode: Final = msgspec.json.Encoder().encode
+_raw: Final = msgspec.Raw
+
+
+def timestamp(time: datetime) -> str:
+    """RFC 3339 in UTC, always with six digits of a second and `Z`, so that such texts sort as their times do."""
+    return time.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def href(kind: Kind, id: UUID, owner: Owner | None) -> str:
+    """The relative address of a resource, under its owner for a child; fixed at creation."""
+    if owner is None:
+        return f"{API_ROOT}/{kind.plural}/{id}"
+    return f"{API_ROOT}/{owner.kind.plural}/{owner.id}/{kind.plural}/{id}"
+
+
+def envelope(
+    draft: Draft, *, kind: Kind, id: UUID, href: str, owner: Owner | None, created_time: datetime, created_by: str
+) -> tuple[bytes, bytes]:
+    """A new resource up to and including `spec`, in two halves between which the owner's `href` belongs, quoted.
+
+    The owner's address depends on its own owner, so only the statement that reads its row knows it. Without an owner
+    the second half is empty and the first one whole.
+    """
+    time = timestamp(created_time)
+    rest: dict[str, Any] = {
+        "generation": 1,
+        "labels": draft.labels,
+        "created_time": time,
+        "updated_time": time,
+        "created_by": created_by,
+        "updated_by": created_by,
+        "spec": _raw(draft.spec),
+    }
+    head: dict[str, Any] = {"kind": kind.name, "id": str(id), "href": href, "name": draft.name}
+    if owner is None:
+        return _encode(head | rest), b""
+    reference = _encode({"kind": owner.kind.name, "id": str(owner.id)})
+    before = _encode(head)[:-1] + b',"owner_references":' + reference[:-1] + b',"href":'
+    return before, b"}," + _encode(rest)[1:]
+
+
+def resource(envelope: bytes, resource_version: int, status: bytes, summaries: bytes | None) -> bytes:
+    """The resource as served: stored parts joined. `summaries` are items of `status.adapters` with commas between,
+    empty for none; None leaves `adapters` out, as lists do."""
+    if summaries is None:
+        return b'%b,"resource_version":"%d","status":%b}' % (envelope[:-1], resource_version, status)
+    return b'%b,"resource_version":"%d","status":%b,"adapters":[%b]}}' % (
+        envelope[:-1],
+        resource_version,
+        status[:-1],
+        summaries,
+    )
+
+
+def status(computed: Status) -> bytes:
+    """`status` without `adapters`, as it is stored beside the envelope."""
+    return _encode(
+        {
+            "phase": computed.phase,
+            "observed_generation": computed.observed_generation,
+            "last_transition_time": timestamp(computed.last_transition_time),
+            "last_updated_time": timestamp(computed.last_updated_time),
+            "conditions": [
+                _condition(
+                    condition,
+                    {
+                        "observed_generation": condition.observed_generation,
+                        "created_time": timestamp(condition.created_time),
+                        "last_updated_time": timestamp(condition.last_updated_time),
+                    },
+                )
+                for condition in computed.conditions
+            ],
+        }
+    )
+
+
+def condition_status(computed: Status) -> bytes:
+    """`{"Reconciled":"False",…}`: what searches for a condition's status look at."""
+    return _encode({condition.type: condition.status for condition in computed.conditions})
+
+
+def condition_details(computed: Status) -> bytes:
+    """`{"Reconciled":{"t","u","g","r"},…}`: last transition and update, generation, reason, for searches in them."""
+    return _encode(
+        {
+            condition.type: {
+                "t": timestamp(condition.last_transition_time),
+                "u": timestamp(condition.last_updated_time),
+                "g": condition.observed_generation,
+                "r": condition.reason or "",
+            }
+            for condition in computed.conditions
+        }
+    )
+
+
+def summary(kept: Summary) -> bytes:
+    """An item of `status.adapters`."""
+    return _encode(
+        {
+            "adapter": kept.adapter,
+            "observed_generation": kept.observed_generation,
+            "last_report_time": timestamp(kept.last_report_time),
+            "conditions": [_condition(condition, {}) for condition in kept.conditions],
+        }
+    )
+
+
+class StoredCondition(msgspec.Struct, frozen=True):
+    """What the next report needs to know of a condition in a stored one."""
+
+    type: str
+    created_at: datetime
+
+
+class StoredReport(msgspec.Struct, frozen=True):
+    """What the next report of an adapter needs to know of its stored one, read from the bytes `report` made."""
+
+    created_time: datetime
+    conditions: tuple[StoredCondition, ...]
+
+
+def report(received: Report, kept: Summary, previous: StoredReport | None, *, now: datetime) -> bytes:
+    """A report as it is stored and served under `/statuses`.
+
+    `kept` is its summary, which has the transition times; creation times come from the `previous` report of the same
+    adapter. The same report on the same previous one gives the same bytes.
+    """
+    created = {condition.type: condition.created_at for condition in previous.conditions} if previous else {}
+    observed = timestamp(received.observed_time)
+    members: dict[str, Any] = {
+        "adapter": received.adapter,
+        "observed_generation": received.observed_generation,
+        "conditions": [
+            _condition(
+                condition,
+                {
+                    "adapter": received.adapter,
+                    "observed_generation": received.observed_generation,
+                    "created_at": timestamp(created.get(condition.type, received.observed_time)),
+                    "updated_at": observed,
+                },
+            )
+            for condition in kept.conditions
+        ],
+        "data": _raw(received.data),
+    }
+    if received.metadata is not None:
+        members["metadata"] = _raw(received.metadata)
+    members["created_time"] = timestamp(previous.created_time if previous else now)
+    members["last_report_time"] = observed
+    return _encode(members)
+
+
+def _condition(condition: Condition | TimedCondition, more: Mapping[str, Any]) -> dict[str, Any]:
+    members: dict[str, Any] = {"type": condition.type, "status": condition.status}
+    if condition.reason is not None:
+        members["reason"] = condition.reason
+    if condition.message is not None:
+        members["message"] = condition.message
+    members.update(more)
+    members["last_transition_time"] = timestamp(condition.last_transition_time)
+    return members
+
+
+def page(kind: str, items: Sequence[bytes], *, page: int | None, total: int | None, token: str | None) -> bytes:
+    """A list as served: `kind` is the word before `List`; what is None is left out."""
+    members = [b'{"kind":"%bList"' % kind.encode()]
+    if page is not None:
+        members.append(b'"page":%d' % page)
+    members.append(b'"size":%d' % len(items))
+    if total is not None:
+        members.append(b'"total":%d' % total)
+    if token is not None:
+        members.append(b'"next_page_token":"%b"' % token.encode())
+    members.append(b'"items":[%b]}' % b",".join(items))
+    return b",".join(members)
+
+
+def labels(given: Mapping[str, str]) -> bytes:
+    """Labels as a JSON object."""
+    return _encode(given)
+
+
+@cache
+def rules(kind: Kind) -> str:
+    """A digest of what a stored status was computed and spelled with; when it differs, the row is out of date."""
+    return blake2b(repr((VERSION, kind.required_adapters)).encode(), digest_size=8).hexdigest()
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Whether two JSON texts have the same value, key order aside: types count, so `true` is not `1`, but `1` is `1.0`."""
+    return one == other or _same_value(msgspec.json.decode(one), msgspec.json.decode(other))
+
+
+def _same_value(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same_value(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same_value, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other

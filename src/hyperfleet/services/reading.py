@@ -1,0 +1,27 @@
+"""Reading: one resource, a list of them, the reports on one. Each is one statement, and nothing read is taken apart."""
+
+from uuid import UUID
+
+from hyperfleet.model import rendering
+from hyperfleet.model.fields import Selection
+from hyperfleet.model.resource import Scope
+from hyperfleet.store import pages, reports
+from hyperfleet.store import resources as rows
+from hyperfleet.store.database import Database
+from hyperfleet.store.pages import Listing
+
+
+async def resource(db: Database, scope: Scope, id: UUID, selection: Selection | None) -> bytes:
+    """The resource as served, with its adapters unless a selection leaves them out; raises NotFound."""
+    return await rows.get_rendered(db, scope, id, selection)
+
+
+async def resources(db: Database, scope: Scope, listing: Listing) -> bytes:
+    """A list as served; raises NotFound for a missing owner, InvalidInput for a page token of another list."""
+    return await pages.page(db, scope, listing)
+
+
+async def reports_on(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:
+    """The adapters' reports on a resource, by adapter; raises NotFound."""
+    total, items = await reports.page(db, scope, id, page=page, size=size)
+    return rendering.page("AdapterStatus", items, page=page, total=total, token=None)

@@ -1,0 +1,137 @@
+"""How a connection is made, and what the driver's errors mean: the border between asyncpg and the rest.
+
+`json` and `jsonb` travel as the bytes of their text in both directions: what is served was rendered when it was
+written, so nothing is parsed on the way. The driver's own texts go to the log and no further.
+"""
+
+import asyncio
+import ssl
+from typing import Any, Final
+
+import asyncpg
+
+from hyperfleet import settings
+from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, HyperFleetError, Unavailable
+from hyperfleet.telemetry import logging, metrics
+
+STATEMENTS_PER_CONNECTION: Final = 256
+CONNECT_SECONDS: Final = 10.0
+_JSONB_VERSION: Final = b"\x01"
+
+_log = logging.get("database")
+
+
+class UniqueViolated(Exception):
+    """A unique index refused the row; `index` is its name. The store says what it means."""
+
+    def __init__(self, index: str) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+class ConnectionBroken(Exception):
+    """The connection went away under a statement; whether it took effect is not known."""
+
+
+class RolledBack(Exception):
+    """The database gave up on the transaction for the sake of another (deadlock, serialization): nothing was stored."""
+
+
+async def connect(
+    configured: settings.Database, *, application_name: str, timeout: float = CONNECT_SECONDS
+) -> asyncpg.Connection:
+    """An open connection to the configured server, the writable one when several hosts are named; `timeout` in seconds.
+
+    Raises what the driver raises; `translated` tells it apart.
+    """
+    hosts = [host.strip() for host in configured.host.split(",")] if configured.host else None
+    connection: asyncpg.Connection = await asyncpg.connect(
+        dsn=str(configured.url) if configured.url else None,
+        host=hosts,
+        port=configured.port if hosts else None,
+        user=configured.username,
+        password=str(configured.password) if configured.password else None,
+        database=configured.name,
+        ssl=_ssl(configured.ssl),
+        timeout=min(timeout, CONNECT_SECONDS),
+        statement_cache_size=STATEMENTS_PER_CONNECTION if configured.statement_cache else 0,
+        max_cached_statement_lifetime=0,
+        target_session_attrs="read-write" if hosts and len(hosts) > 1 else None,
+        server_settings={"application_name": application_name},
+    )
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=_unchanged, decoder=_unchanged, format="binary"
+    )
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_JSONB_VERSION.__add__, decoder=_without_version, format="binary"
+    )
+    return connection
+
+
+def _unchanged(value: bytes) -> bytes:
+    return value
+
+
+def _without_version(value: bytes) -> bytes:
+    return value[1:]
+
+
+def _ssl(configured: settings.Ssl) -> ssl.SSLContext | str | None:
+    """What the driver wants for the mode; None leaves it to the URL."""
+    if configured.mode == "disable":
+        return None
+    if configured.mode == "require":
+        return "require"
+    context = ssl.create_default_context(cafile=configured.root_cert_file or None)
+    context.check_hostname = configured.mode == "verify-full"
+    return context
+
+
+_AWAY: Final = (
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+_BROKEN: Final = (
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
+
+def translated(failure: BaseException, statement: str) -> Exception | None:
+    """What a failure of the driver under `statement` means to us; None when it is not the driver's."""
+    if isinstance(failure, asyncpg.UniqueViolationError):
+        return UniqueViolated(failure.constraint_name or "")
+    if isinstance(failure, TimeoutError | asyncpg.QueryCanceledError):
+        return _logged("timeout", failure, statement, DeadlineExceeded("The database did not answer in time."))
+    if isinstance(failure, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
+        return _logged("rolled_back", failure, statement, RolledBack(statement))
+    if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
+        return _logged("read_only", failure, statement, Unavailable("The database takes no writes now."))
+    if isinstance(failure, _AWAY):
+        return _logged("connection", failure, statement, Unavailable("The database is not available now."))
+    if isinstance(failure, _BROKEN):
+        return _logged("connection", failure, statement, ConnectionBroken(statement))
+    if isinstance(failure, asyncpg.PostgresError):
+        return _logged("other", failure, statement, DatabaseFailure("The database answered with an error."))
+    return None
+
+
+def _logged(error_type: str, failure: BaseException, statement: str, meaning: Exception) -> Exception:
+    metrics.count_database_error(error_type)
+    _log.warning(
+        "database error",
+        statement=statement,
+        error_type=error_type,
+        sqlstate=getattr(failure, "sqlstate", None),
+        driver=type(failure).__name__,
+        text=str(failure),
+    )
+    return meaning

@@ -1,0 +1,303 @@
+"""The pool of connections, transactions and deadlines: everything that runs a statement runs it through here.
+
+A pool of our own, because the driver's resets every connection on its return, with a round trip that halves the reads;
+no statement leaves state on a connection, so nothing has to be reset. Single statements run without BEGIN.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import asyncpg
+
+from hyperfleet import settings
+from hyperfleet.errors import Unavailable
+from hyperfleet.store.connections import (
+    ConnectionBroken,
+    RolledBack,
+    connect,
+    translated,
+)
+from hyperfleet.telemetry import logging, metrics
+
+DEADLINE: ContextVar[float] = ContextVar("DEADLINE")
+"""When the present request is over, in the event loop's seconds; unset outside requests."""
+
+Row = asyncpg.Record
+Result = TypeVar("Result")
+
+_log = logging.get("database")
+
+
+class Statement(NamedTuple):
+    """A statement, named for its result; the name is the label in metrics and the field in logs.
+
+    `is_read`: it changes nothing, so it may be sent again when the connection broke under it.
+    """
+
+    name: str
+    text: str
+    is_read: bool = False
+
+
+_BEGIN = Statement("BEGIN", "BEGIN")
+_COMMIT = Statement("COMMIT", "COMMIT")
+_ROLLBACK = Statement("ROLLBACK", "ROLLBACK")
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    driver: asyncpg.Connection
+    retire_at: float
+    idle_since: float = 0.0
+
+
+class Transaction:
+    """Statements inside one transaction, on one connection; `Database.in_transaction` makes it."""
+
+    def __init__(self, database: "Database", connection: _Connection) -> None:
+        self._database = database
+        self._connection = connection
+
+    async def fetch(self, statement: Statement, *arguments: object) -> list[Row]:
+        """All rows."""
+        return await self._database._run(self._connection, statement, arguments)
+
+    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+        """The first row, None without one."""
+        rows = await self._database._run(self._connection, statement, arguments)
+        return rows[0] if rows else None
+
+
+class Database:
+    """A pool of connections to one PostgreSQL, one per process."""
+
+    def __init__(self, configured: settings.Database, *, application_name: str = "hyperfleet-api") -> None:
+        self._settings = configured
+        self._application_name = application_name
+        self._idle: list[_Connection] = []
+        self._waiters: deque[asyncio.Future[_Connection | None]] = deque()
+        self._open = 0
+        self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
+        self._reaper: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connects once, so that a wrong setting shows at the start; raises Unavailable."""
+        self._release(await self._acquire())
+        self._reaper = asyncio.create_task(self._retire_idle_connections())
+
+    async def close(self) -> None:
+        """Closes the idle connections now and those in use on their return."""
+        self._closed = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+        while self._idle:
+            self._discard(self._idle.pop())
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=5)
+
+    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+        """The first row of a statement outside any transaction, None without one."""
+        rows = await self.fetch(statement, *arguments)
+        return rows[0] if rows else None
+
+    async def fetch(self, statement: Statement, *arguments: object) -> list[Row]:
+        """All rows of a statement outside any transaction.
+
+        It is sent a second time when that is safe: a read whose connection broke, and whatever the database rolled
+        back for the sake of another transaction.
+        """
+        try:
+            return await self._fetch_once(statement, arguments)
+        except ConnectionBroken as broken:
+            if not statement.is_read:
+                raise Unavailable("The connection to the database was lost; read before you try again.") from broken
+        except RolledBack:
+            pass
+        try:
+            return await self._fetch_once(statement, arguments)
+        except (ConnectionBroken, RolledBack) as failure:
+            raise Unavailable("The database is not available now.") from failure
+
+    async def in_transaction(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        """What `work` returns, after the commit; everything it did is rolled back when it raises.
+
+        `work` runs a second time when the database rolled the first back for the sake of another transaction, so it
+        must have no effect but its statements.
+        """
+        try:
+            return await self._transaction(work)
+        except ConnectionBroken as broken:
+            raise Unavailable("The connection to the database was lost; read before you try again.") from broken
+        except RolledBack:
+            pass
+        try:
+            return await self._transaction(work)
+        except (ConnectionBroken, RolledBack) as failure:
+            raise Unavailable("The database is not available now.") from failure
+
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        async with self._held() as connection:
+            await self._run(connection, _BEGIN, ())
+            try:
+                result = await work(Transaction(self, connection))
+                await self._run(connection, _COMMIT, ())
+            except BaseException:
+                if connection.driver.is_in_transaction():
+                    await self._run(connection, _ROLLBACK, ())
+                raise
+            return result
+
+    async def _fetch_once(self, statement: Statement, arguments: tuple[object, ...]) -> list[Row]:
+        connection = self._idle.pop() if self._idle else await self._acquire()
+        if connection.driver.is_closed():
+            self._discard(connection)
+            connection = await self._acquire()
+        try:
+            return await self._run(connection, statement, arguments)
+        finally:
+            self._release(connection)
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[_Connection]:
+        connection = await self._acquire()
+        try:
+            yield connection
+        finally:
+            self._release(connection)
+
+    async def _run(self, connection: _Connection, statement: Statement, arguments: tuple[Any, ...]) -> list[Row]:
+        started = perf_counter()
+        try:
+            rows: list[Row] = await connection.driver.fetch(statement.text, *arguments, timeout=self._remaining())
+        except BaseException as failure:
+            # Whatever state the connection is in, a new one is cheaper than finding out.
+            if not isinstance(failure, asyncpg.PostgresError) or isinstance(failure, asyncpg.QueryCanceledError):
+                connection.retire_at = 0.0
+            translation = translated(failure, statement.name)
+            if translation is None:
+                raise
+            raise translation from failure
+        seconds = perf_counter() - started
+        metrics.observe_statement(statement.name, seconds)
+        if self._settings.debug:
+            _log.info("statement", statement=statement.name, seconds=round(seconds, 6), rows=len(rows))
+        return rows
+
+    def _remaining(self) -> float:
+        """Seconds until the request is over; the driver cancels the statement on the server then."""
+        deadline = DEADLINE.get(None)
+        if deadline is None:
+            return self._settings.pool.request_timeout
+        # The driver takes a time-out of 0 for none.
+        return max(deadline - asyncio.get_running_loop().time(), 0.000001)
+
+    async def _acquire(self) -> _Connection:
+        """A connection that is open: an idle one, a new one, or the next one to be returned."""
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.driver.is_closed():
+                    return connection
+                self._discard(connection)
+            if self._closed:
+                raise Unavailable("The service is stopping.")
+            if self._open < self._settings.pool.max_connections:
+                return await self._connect()
+            returned = await self._wait_for_return()
+            if returned is not None:
+                return returned
+
+    async def _connect(self) -> _Connection:
+        self._open += 1
+        try:
+            driver = await connect(self._settings, application_name=self._application_name, timeout=self._remaining())
+        except BaseException as failure:
+            self._open -= 1
+            self._pass_on(None)
+            translation = translated(failure, "CONNECT")
+            if translation is None:
+                raise
+            if isinstance(translation, ConnectionBroken | RolledBack):
+                translation = Unavailable("The database is not available now.")
+            raise translation from failure
+        # Spread, so that a fleet of connections opened together is not renewed together.
+        lifetime = self._settings.pool.conn_max_lifetime * random.uniform(0.9, 1.1)
+        self._report_use()
+        return _Connection(driver, retire_at=asyncio.get_running_loop().time() + lifetime)
+
+    async def _wait_for_return(self) -> _Connection | None:
+        """The next connection that is returned, in order of asking; None when there is room for a new one."""
+        waiter: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(self._remaining()):
+                connection = await waiter
+        except BaseException as failure:
+            if waiter.done() and not waiter.cancelled():
+                self._pass_on(waiter.result())
+            if not isinstance(failure, TimeoutError):
+                raise
+            metrics.count_database_error("pool_exhausted")
+            raise Unavailable("No connection to the database was free in time.") from failure
+        metrics.observe_pool_wait(perf_counter() - started)
+        return connection
+
+    def _release(self, connection: _Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if connection.driver.is_closed() or now >= connection.retire_at or self._closed:
+            self._discard(connection)
+            return
+        connection.idle_since = now
+        if self._waiters:
+            self._pass_on(connection)
+        else:
+            self._idle.append(connection)
+
+    def _pass_on(self, connection: _Connection | None) -> None:
+        """Hands a connection, or the room for a new one, to whoever has waited longest."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if connection is not None:
+            self._idle.append(connection)
+
+    def _discard(self, connection: _Connection) -> None:
+        self._open -= 1
+        self._pass_on(None)
+        task = asyncio.create_task(_shut(connection.driver))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._report_use()
+
+    def _report_use(self) -> None:
+        metrics.set_connections(self._open, self._open - len(self._idle))
+
+    async def _retire_idle_connections(self) -> None:
+        """Keeps idle connections within `max_idle_connections` and `conn_max_idle_time`; the oldest are at the front."""
+        pool = self._settings.pool
+        while True:
+            await asyncio.sleep(min(pool.conn_max_idle_time / 2, 5.0))
+            now = asyncio.get_running_loop().time()
+            while self._idle and (
+                len(self._idle) > pool.max_idle_connections or now - self._idle[0].idle_since > pool.conn_max_idle_time
+            ):
+                self._discard(self._idle.pop(0))
+            self._report_use()
+
+
+async def _shut(driver: asyncpg.Connection) -> None:
+    try:
+        await driver.close(timeout=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        driver.terminate()

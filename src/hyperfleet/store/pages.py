@@ -1,0 +1,202 @@
+"""Lists: one statement gives a page, the total beside it, and whether the owner is there.
+
+The total of an unfiltered list is read from counters that triggers keep, because counting costs 250 times the page.
+A page by number costs its offset, so ids are chosen first, on the index alone; a page by token costs the same anywhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from hyperfleet.model import rendering
+from hyperfleet.model.fields import FIELDS, OrderKey, Selection
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.search import And, Comparison, Expression, FieldRef, Membership
+from hyperfleet.store import tokens
+from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.filters import Parameters, condition
+from hyperfleet.store.projections import projection
+from hyperfleet.store.resources import not_found
+
+NEWEST_FIRST: Final = (OrderKey(FIELDS["created_time"], descending=True),)
+
+_NULLABLE: Final = frozenset({"deleted_time"})
+_SQL_TYPES: Final = {
+    "id": "uuid",
+    "generation": "integer",
+    "created_time": "timestamptz",
+    "updated_time": "timestamptz",
+    "deleted_time": "timestamptz",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a caller wants listed, checked at the edge (contract: List).
+
+    `page` is None with a page token. An empty `order` is newest first. `count` None is the default: an exact total for
+    numbered pages, none for pages by token. `search_text` is the search as the caller wrote it, to which page tokens
+    are bound.
+    """
+
+    size: int = 100
+    page: int | None = 1
+    page_token: str | None = None
+    search: Expression | None = None
+    search_text: str = ""
+    order: tuple[OrderKey, ...] = ()
+    selection: Selection | None = None
+    count: bool | None = None
+    ids: tuple[UUID, ...] | None = None
+
+
+async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
+    """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""
+    order = _completed(listing.order or NEWEST_FIRST)
+    bound = _binding(scope, listing, order)
+    after = None
+    if listing.page_token is not None:
+        after = tokens.keys(listing.page_token, bound, [_sql_type(key) for key in order])
+    counted = listing.count if listing.count is not None else after is None
+    parameters = Parameters()
+    projected = projection(listing.selection, parameters)
+    statement = _statement(scope, listing, order, after, parameters, columns=projected.columns, counted=counted)
+    rows = await db.fetch(statement, *parameters.values)
+    if not rows[0]["has_owner"]:
+        assert scope.owner is not None
+        raise not_found(scope.owner.kind, scope.owner.id)
+    found = [row for row in rows if row[f"k{len(order) - 1}"] is not None]
+    items = [projected.render(row) for row in found[: listing.size]]
+    token = None
+    if len(found) > listing.size:
+        last = found[listing.size - 1]
+        token = tokens.token(bound, [last[f"k{position}"] for position in range(len(order))])
+    total = rows[0]["total"] if counted else None
+    return rendering.page(scope.kind.name, items, page=listing.page, total=total, token=token)
+
+
+def _completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
+    """The order with `id` at its end, so that no two rows are equal in it; keys after an `id` say nothing."""
+    for position, key in enumerate(order):
+        if key.field.name == "id":
+            return order[: position + 1]
+    return (*order, OrderKey(FIELDS["id"], descending=order[0].descending))
+
+
+def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str:
+    return tokens.binding(
+        scope.kind.name,
+        str(scope.owner.id) if scope.owner else "",
+        listing.search_text,
+        ",".join(f"{key.field.name} {key.descending}" for key in order),
+        ",".join(map(str, listing.ids or ())),
+    )
+
+
+def _statement(
+    scope: Scope,
+    listing: Listing,
+    order: tuple[OrderKey, ...],
+    after: list[tokens.Key] | None,
+    parameters: Parameters,
+    *,
+    columns: str,
+    counted: bool,
+) -> Statement:
+    """The statement of a list. Its first columns are `columns`, then the sort keys k0, k1 …, then `total`, `has_owner`.
+
+    The list has one row and the page hangs on it, so that an empty page still tells the total and the owner; with a
+    single row outside, the join keeps the page's order. The limit stands in the text: a planner that does not know it
+    plans for a tenth of the table. One row more than asked for tells whether more follow.
+    """
+    where = condition(_filter(scope, listing), parameters)
+    total = "NULL::bigint"
+    if counted:
+        total = _total(scope, listing, where, parameters)
+    has_owner = "true"
+    if scope.owner is not None:
+        id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
+        has_owner = f"EXISTS (SELECT FROM resources AS owner WHERE owner.id = {id} AND owner.kind = {kind})"
+    if after is not None:
+        where = f"{where} AND {_after(order, after, parameters)}"
+    keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
+    rows = f"FROM resources WHERE {where} ORDER BY {_order_by(order)} LIMIT {listing.size + 1}"
+    offset = (listing.page - 1) * listing.size if listing.page is not None else 0
+    if offset:
+        names = ", ".join(f"k{position}" for position in range(len(order)))
+        by_names = ", ".join(_direction(f"k{position}", key) for position, key in enumerate(order))
+        chosen = f"SELECT id AS chosen_id, {keys} {rows} OFFSET {parameters.add(offset, 'bigint')}"
+        body = (
+            f"SELECT {columns}, {names} FROM ({chosen}) AS chosen"
+            f" JOIN resources ON resources.id = chosen.chosen_id ORDER BY {by_names}"
+        )
+    else:
+        body = f"SELECT {columns}, {keys} {rows}"
+    return Statement(
+        "RESOURCE_PAGE" if listing.search is None else "RESOURCE_SEARCH",
+        f"SELECT page.*, list.total, list.has_owner FROM (SELECT {total} AS total, {has_owner} AS has_owner) AS list"
+        f" LEFT JOIN LATERAL ({body}) AS page ON true",
+        is_read=True,
+    )
+
+
+def _filter(scope: Scope, listing: Listing) -> Expression:
+    """Scope, ids and search as one tree: whatever the search says, it stays within the scope."""
+    terms: list[Expression] = [Comparison(FieldRef(FIELDS["kind"]), "=", scope.kind.name)]
+    if scope.owner is not None:
+        terms.append(Comparison(FieldRef(FIELDS["owner_id"]), "=", str(scope.owner.id)))
+    if listing.ids is not None:
+        terms.append(Membership(FieldRef(FIELDS["id"]), tuple(map(str, listing.ids))))
+    if listing.search is not None:
+        terms.append(listing.search)
+    return And(tuple(terms))
+
+
+def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters) -> str:
+    if scope.owner is None and listing.search is None and listing.ids is None:
+        kind = parameters.add(scope.kind.name, "text")
+        return (
+            "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
+            f" WHERE resource_counts.kind = {kind} AND resource_counts.tenancy = '*')"
+        )
+    return f"(SELECT count(*) FROM resources WHERE {where})"
+
+
+def _order_by(order: Sequence[OrderKey]) -> str:
+    return ", ".join(_direction(key.field.column, key) for key in order)
+
+
+def _direction(column: str, key: OrderKey) -> str:
+    direction = " DESC" if key.descending else ""
+    return f"{column}{direction} NULLS LAST" if key.field.name in _NULLABLE else f"{column}{direction}"
+
+
+def _after(order: Sequence[OrderKey], values: Sequence[tokens.Key], parameters: Parameters) -> str:
+    """What comes after the row with these sort keys."""
+    keys = [(key, value) for key, value in zip(order, values, strict=True)]
+    bound = [None if value is None else parameters.add(value, _sql_type(key)) for key, value in keys]
+    directions = {key.descending for key, _ in keys}
+    if len(directions) == 1 and not any(key.field.name in _NULLABLE for key, _ in keys):
+        columns = ", ".join(key.field.column for key, _ in keys)
+        sign = "<" if directions.pop() else ">"
+        return f"({columns}) {sign} ({', '.join(str(name) for name in bound)})"
+    alternatives = []
+    for position, (key, name) in enumerate(zip(order, bound, strict=True)):
+        if name is None:
+            # Missing values come last: nothing but the keys after this one can tell rows apart.
+            continue
+        terms = [_equal(earlier, same) for earlier, same in zip(order[:position], bound[:position], strict=True)]
+        beyond = f"{key.field.column} {'<' if key.descending else '>'} {name}"
+        if key.field.name in _NULLABLE:
+            beyond = f"({beyond} OR {key.field.column} IS NULL)"
+        alternatives.append(" AND ".join([*terms, beyond]))
+    return "(" + " OR ".join(f"({alternative})" for alternative in alternatives) + ")"
+
+
+def _equal(key: OrderKey, name: str | None) -> str:
+    return f"{key.field.column} IS NULL" if name is None else f"{key.field.column} = {name}"
+
+
+def _sql_type(key: OrderKey) -> str:
+    return _SQL_TYPES.get(key.field.name, "text")

@@ -1,0 +1,152 @@
+"""Adapters' reports: read with their resource, written with what they make of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+from hyperfleet.model import rendering
+from hyperfleet.model.report import Report, Summary
+from hyperfleet.model.resource import Scope, Status
+from hyperfleet.store.database import Database, Row, Statement
+from hyperfleet.store.resources import not_found
+
+RESOURCE_WITH_REPORTS: Final = Statement(
+    "RESOURCE_WITH_REPORTS",
+    """
+    SELECT resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status,
+           (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
+            FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
+           (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $4) AS rendered,
+           deleted_time IS NOT NULL
+               AND EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children
+    FROM resources
+    WHERE id = $1 AND kind = $2 AND ($3::uuid IS NULL OR owner_id = $3)
+    """,
+    is_read=True,
+)
+
+# The lock goes first, in a statement of its own: a sub-select of the locking statement would show the reports as they
+# were before the wait.
+LOCKED_RESOURCE: Final = Statement(
+    "LOCKED_RESOURCE", "SELECT FROM resources WHERE id = $1 AND kind = $2 FOR NO KEY UPDATE"
+)
+
+WRITTEN_REPORT: Final = Statement(
+    "WRITTEN_REPORT",
+    """
+    WITH resource AS (
+        UPDATE resources
+        SET resource_version = nextval('resource_versions'), status = $3, phase = $4, condition_status = $5,
+            conditions = $6, observed_generation = $7, last_updated_time = $8, last_transition_time = $9, rules = $10
+        WHERE id = $1 AND resource_version = $2
+        RETURNING id, resource_version
+    )
+    INSERT INTO adapter_statuses
+        (resource_id, adapter, observed_generation, last_report_time, created_time, summary, rendered)
+    SELECT resource.id, $11, $12, $13, $14, $15, $16 FROM resource
+    ON CONFLICT (resource_id, adapter) DO UPDATE
+    SET observed_generation = excluded.observed_generation, last_report_time = excluded.last_report_time,
+        summary = excluded.summary, rendered = excluded.rendered
+    RETURNING (SELECT resource_version FROM resource)
+    """,
+)
+
+REPORT_PAGE: Final = Statement(
+    "REPORT_PAGE",
+    """
+    SELECT (SELECT count(*) FROM adapter_statuses WHERE resource_id = resources.id) AS total, page.rendered
+    FROM resources
+    LEFT JOIN LATERAL (
+        SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id
+        ORDER BY adapter LIMIT $4 OFFSET $5
+    ) AS page ON true
+    WHERE id = $1 AND kind = $2 AND ($3::uuid IS NULL OR owner_id = $3)
+    """,
+    is_read=True,
+)
+
+
+class Connection(Protocol):
+    """The pool, or a transaction of it."""
+
+    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+        """The first row, None without one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A resource as the next report finds it: `status` and `summaries` are JSON text, as stored, not yet decoded.
+
+    `rendered` is the stored report of the adapter in question, None when it has none. Children are looked for only
+    while the resource is being deleted, because only then do they count.
+    """
+
+    resource_version: int
+    generation: int
+    updated_time: datetime
+    is_deleting: bool
+    status: bytes
+    summaries: bytes
+    rendered: bytes | None
+    has_children: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a report changes: its own row, and its resource's status."""
+
+    report: Report
+    created_time: datetime
+    rendered: bytes
+    summary: Summary
+    status: Status
+    rules: str
+
+
+async def get_resource(connection: Connection, scope: Scope, id: UUID, *, adapter: str) -> Reported:
+    """The resource with every adapter's summary and `adapter`'s stored report; raises NotFound."""
+    owner_id = scope.owner.id if scope.owner else None
+    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, id, scope.kind.name, owner_id, adapter)
+    if row is None:
+        raise not_found(scope.kind, id)
+    return Reported(*row)
+
+
+async def lock_resource(connection: Connection, scope: Scope, id: UUID) -> None:
+    """Keeps every other writer of the resource out until the transaction ends; children may still be created."""
+    await connection.fetch_row(LOCKED_RESOURCE, id, scope.kind.name)
+
+
+async def write(connection: Connection, id: UUID, change: Change, *, resource_version: int) -> int | None:
+    """Stores the change when the resource still has `resource_version`, and gives the new one; None when it has not."""
+    row = await connection.fetch_row(
+        WRITTEN_REPORT,
+        id,
+        resource_version,
+        rendering.status(change.status),
+        change.status.phase,
+        rendering.condition_status(change.status),
+        rendering.condition_details(change.status),
+        change.status.observed_generation,
+        change.status.last_updated_time,
+        change.status.last_transition_time,
+        change.rules,
+        change.report.adapter,
+        change.report.observed_generation,
+        change.report.observed_time,
+        change.created_time,
+        rendering.summary(change.summary),
+        change.rendered,
+    )
+    return None if row is None else row[0]
+
+
+async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> tuple[int, list[bytes]]:
+    """How many reports the resource has, and those of the page, by adapter; raises NotFound."""
+    owner_id = scope.owner.id if scope.owner else None
+    rows = await db.fetch(REPORT_PAGE, id, scope.kind.name, owner_id, size, (page - 1) * size)
+    if not rows:
+        raise not_found(scope.kind, id)
+    return rows[0][0], [row[1] for row in rows if row[1] is not None]

@@ -1,0 +1,150 @@
+"""Logs: one JSON object a line, or a readable line for people, from our own events and from other libraries alike.
+
+Call sites write `_log.info("event", field=value)`. A request's id joins every record written while it is served.
+"""
+
+import logging as standard
+import socket
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from hyperfleet import settings
+
+REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
+"""The id of the request being served; unset outside requests."""
+
+MASK: Final = "********"
+_DEEPEST: Final = 8
+
+Event = MutableMapping[str, Any]
+
+
+def get(component: str) -> Any:
+    """The logger of one part of the service; `component` shows in each of its records."""
+    return structlog.get_logger(component=component)
+
+
+def configure(configured: settings.Logging, *, version: str, hostname: str = "") -> None:
+    """Sets up this process's logs; call it once, before anything is logged."""
+    level = standard.getLevelNamesMapping()[configured.level.upper()]
+    stream = sys.stderr if configured.output == "stderr" else sys.stdout
+    fixed = {"version": version, "hostname": hostname or socket.gethostname()}
+    renderer = _json if configured.format == "json" else _text
+    processors: list[Any] = [_standard_members(fixed)]
+    if configured.masking.enabled:
+        names = (*configured.masking.headers, *configured.masking.fields)
+        processors.append(_masking(tuple(name.lower().replace("-", "_") for name in names)))
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(stream.buffer),
+        cache_logger_on_first_use=True,
+    )
+    root = standard.getLogger()
+    root.handlers = [_Bridge([*processors, renderer], stream.buffer)]
+    root.setLevel(max(level, standard.INFO))
+
+
+class _Bridge(standard.Handler):
+    """Records of libraries that use the standard module, through the same steps as ours."""
+
+    def __init__(self, processors: list[Any], stream: Any) -> None:
+        super().__init__()
+        self._processors = processors
+        self._stream = stream
+
+    def emit(self, record: standard.LogRecord) -> None:
+        event: Any = {"event": record.getMessage(), "component": record.name}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        for processor in self._processors:
+            event = processor(None, record.levelname.lower(), event)
+        self._stream.write(event + b"\n")
+        self._stream.flush()
+
+
+def _standard_members(fixed: Mapping[str, str]) -> Callable[[Any, str, Event], Event]:
+    def add(_logger: Any, level: str, event: Event) -> Event:
+        record: Event = {
+            "timestamp": datetime.now(UTC).isoformat(timespec="microseconds")[:26] + "Z",
+            "level": level,
+            "message": event.pop("event", ""),
+            "component": event.pop("component", ""),
+            **fixed,
+        }
+        request_id = REQUEST_ID.get(None)
+        if request_id is not None:
+            record["request_id"] = request_id
+        failure = event.pop("exc_info", None)
+        if failure:
+            record["traceback"] = _traceback(failure)
+        record.update(event)
+        return record
+
+    return add
+
+
+def _traceback(failure: Any) -> str:
+    information = sys.exc_info() if failure is True else failure
+    if isinstance(information, BaseException):
+        information = (type(information), information, information.__traceback__)
+    return standard.Formatter().formatException(information)
+
+
+def _masking(names: tuple[str, ...]) -> Callable[[Any, str, Event], Event]:
+    is_secret: dict[str, bool] = {}
+
+    def masked(value: Any, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            if depth == 0:
+                return MASK
+            return {key: MASK if secret(str(key)) else masked(item, depth - 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return MASK if depth == 0 else [masked(item, depth - 1) for item in value]
+        return value
+
+    def secret(key: str) -> bool:
+        known = is_secret.get(key)
+        if known is None:
+            plain = key.lower().replace("-", "_")
+            known = any(name in plain for name in names)
+            if len(is_secret) < 4096:
+                is_secret[key] = known
+        return known
+
+    def mask(_logger: Any, _level: str, event: Event) -> Event:
+        for key, value in event.items():
+            if secret(key):
+                event[key] = MASK
+            elif isinstance(value, dict | list | tuple):
+                event[key] = masked(value, _DEEPEST)
+        return event
+
+    return mask
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def _json(_logger: Any, _level: str, event: Event) -> bytes:
+    try:
+        return _encode(event)
+    except (UnicodeEncodeError, ValueError, RecursionError):
+        # A record that cannot be spelled as JSON (a lone surrogate, say) is still worth more than none.
+        return _encode({key: ascii(value) for key, value in event.items()})
+
+
+def _text(_logger: Any, _level: str, event: Event) -> bytes:
+    head = f"{event.pop('timestamp')} {event.pop('level').upper():7} {event.pop('component')}: {event.pop('message')}"
+    event.pop("version", None)
+    event.pop("hostname", None)
+    traceback = event.pop("traceback", None)
+    rest = "".join(f" {key}={_encode(value).decode()}" for key, value in event.items())
+    line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in head + rest)
+    return (line + (f"\n{traceback}" if traceback else "")).encode(errors="backslashreplace")

@@ -1,0 +1,169 @@
+"""The named instruments, one row each, and the functions that feed them.
+
+The processes of one service share the directory that PROMETHEUS_MULTIPROC_DIR names; it must be set before this module
+is imported, and `exposition` adds up what is in it. Children are kept by their labels: looking one up through the
+library costs three times the count itself.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY: Final = CollectorRegistry()
+OTHER: Final = "other"
+ADAPTERS_TOLD_APART: Final = 100
+_VERSION: Final = version("hyperfleet-api")
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_STATEMENT_SECONDS: Final = (0.0005, 0.001, 0.0025, *_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A row: the metric's name, type and labels, and what it tells.
+
+    `across` says how a gauge is added up over processes; `liveall` ones vanish with their process.
+    """
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    across: Literal["livesum", "mostrecent", "max"] = "livesum"
+
+
+INSTRUMENTS: Final = (
+    Instrument("hyperfleet_api_build_info", "gauge", "1, labelled with what runs.", ("python_version",), across="max"),
+    Instrument("hyperfleet_api_requests_total", "counter", "Requests answered.", ("method", "path", "code")),
+    Instrument(
+        "hyperfleet_api_request_duration_seconds",
+        "histogram",
+        "Time from a request's head to the end of its answer.",
+        ("method", "path", "code"),
+        _SECONDS,
+    ),
+    Instrument("hyperfleet_api_requests_in_flight", "gauge", "Requests being served."),
+    Instrument(
+        "hyperfleet_api_reconciliation_started_total",
+        "counter",
+        "Resources whose desired state was created, changed or asked to go.",
+        ("resource_type", "is_delete"),
+    ),
+    Instrument(
+        "hyperfleet_api_reports_total", "counter", "Adapters' reports.", ("resource_type", "adapter", "result")
+    ),
+    Instrument(
+        "hyperfleet_api_report_clock_skew_seconds",
+        "gauge",
+        "Age on arrival of an adapter's last report that was more than 30 minutes old.",
+        ("adapter",),
+        across="mostrecent",
+    ),
+    Instrument(
+        "hyperfleet_db_query_duration_seconds", "histogram", "Time of a statement.", ("statement",), _STATEMENT_SECONDS
+    ),
+    Instrument("hyperfleet_db_errors_total", "counter", "Statements and connections that failed.", ("error_type",)),
+    Instrument("hyperfleet_db_connections_open", "gauge", "Connections to the database."),
+    Instrument("hyperfleet_db_connections_in_use", "gauge", "Connections that run a statement or a transaction."),
+    Instrument("hyperfleet_db_pool_wait_seconds", "histogram", "Time spent waiting for a free connection.", (), _SECONDS),
+    Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
+)
+
+
+def _made(row: Instrument) -> Any:
+    labels = ("component", "version", *row.labels)
+    if row.type == "counter":
+        return Counter(row.name, row.help, labels, registry=REGISTRY)
+    if row.type == "histogram":
+        return Histogram(row.name, row.help, labels, registry=REGISTRY, buckets=row.buckets)
+    return Gauge(row.name, row.help, labels, registry=REGISTRY, multiprocess_mode=row.across)
+
+
+_FAMILIES: Final = {row.name: _made(row) for row in INSTRUMENTS}
+
+
+@cache
+def _child(name: str, *labels: str) -> Any:
+    return _FAMILIES[name].labels("api", _VERSION, *labels)
+
+
+def set_build_info(python_version: str) -> None:
+    """Says what runs."""
+    _child("hyperfleet_api_build_info", python_version).set(1)
+
+
+def request_started() -> None:
+    """A request has arrived."""
+    _child("hyperfleet_api_requests_in_flight").inc()
+
+
+def request_finished() -> None:
+    """A request has been answered, or given up."""
+    _child("hyperfleet_api_requests_in_flight").dec()
+
+
+def observe_request(method: str, path: str, code: int, seconds: float) -> None:
+    """A request was answered; `path` is the route's template, `-` for an unknown one."""
+    _child("hyperfleet_api_requests_total", method, path, str(code)).inc()
+    _child("hyperfleet_api_request_duration_seconds", method, path, str(code)).observe(seconds)
+
+
+def observe_statement(name: str, seconds: float) -> None:
+    """A statement was answered."""
+    _child("hyperfleet_db_query_duration_seconds", name).observe(seconds)
+
+
+def count_database_error(error_type: str) -> None:
+    """A statement or a connection failed."""
+    _child("hyperfleet_db_errors_total", error_type).inc()
+
+
+def set_connections(open: int, in_use: int) -> None:
+    """How many connections this process has, and how many of them are busy."""
+    _child("hyperfleet_db_connections_open").set(open)
+    _child("hyperfleet_db_connections_in_use").set(in_use)
+
+
+def observe_pool_wait(seconds: float) -> None:
+    """A connection was free only after a wait."""
+    _child("hyperfleet_db_pool_wait_seconds").observe(seconds)
+
+
+_adapters: set[str] = set()
+
+
+def _adapter(name: str) -> str:
+    """The name as a label; from the hundred-and-first on they are one, since callers choose them."""
+    if name not in _adapters:
+        if len(_adapters) >= ADAPTERS_TOLD_APART:
+            return OTHER
+        _adapters.add(name)
+    return name
+
+
+def count_report(resource_type: str, adapter: str, result: str) -> None:
+    """A report was stored, unchanged, outdated or invalid."""
+    _child("hyperfleet_api_reports_total", resource_type, _adapter(adapter), result).inc()
+
+
+def observe_clock_skew(adapter: str, seconds: float) -> None:
+    """A report was older than 30 minutes when it came."""
+    _child("hyperfleet_api_report_clock_skew_seconds", _adapter(adapter)).set(seconds)
+
+
+def count_reconciliation_started(resource_type: str, *, is_delete: bool) -> None:
+    """Desired state was stored; call it after the commit."""
+    _child("hyperfleet_api_reconciliation_started_total", resource_type, str(is_delete).lower()).inc()
+
+
+def count_worker_replaced() -> None:
+    """A worker process died."""
+    _child("hyperfleet_api_workers_replaced_total").inc()
+
+
+def exposition(registry: CollectorRegistry = REGISTRY) -> bytes:
+    """All metrics as Prometheus reads them: of every process when they share a directory, else of this one."""
+    return generate_latest(registry)

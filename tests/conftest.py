@@ -1,0 +1,84 @@
+"""One real PostgreSQL for the whole run, a migrated database for each worker, an empty one for each test.
+
+The controller, or the only process, starts the server; it ends with that process, however that happens.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperfleet import settings
+from hyperfleet.store import embedded, migrations
+from hyperfleet.store.connections import connect
+from hyperfleet.store.database import Database, Statement
+
+TEMPLATE = "tests"
+EMPTY = Statement("EMPTY", "TRUNCATE resources, adapter_statuses, resource_counts")
+_SERVER = pytest.StashKey[embedded.Server]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Runs in the controller for each worker: tells it where the server is."""
+    server = _started(node.config)
+    node.workerinput["postgres"] = (str(server.data_dir), str(server.socket_dir), server.port, server.pid)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stops the server where it was started."""
+    server = config.stash.get(_SERVER, None)
+    if server is not None and server.process is not None:
+        embedded.stop(server)
+        shutil.rmtree(server.data_dir.parent)
+
+
+def _started(config: pytest.Config) -> embedded.Server:
+    """The server of this run, with a migrated database to copy; started on the first call."""
+    if _SERVER not in config.stash:
+        worker = getattr(config, "workerinput", None)
+        if worker is not None:
+            data_dir, socket_dir, port, pid = worker["postgres"]
+            config.stash[_SERVER] = embedded.Server(Path(data_dir), Path(socket_dir), port, pid)
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="hyperfleet-tests-"))
+            folder.chmod(0o755)
+            config.stash[_SERVER] = server = embedded.start(folder / "data")
+            asyncio.run(_execute(server, f"CREATE DATABASE {TEMPLATE}"))
+            asyncio.run(migrations.upgrade(server.settings(TEMPLATE)))
+    return config.stash[_SERVER]
+
+
+async def _execute(server: embedded.Server, statement: str) -> None:
+    connection = await connect(server.settings("postgres"), application_name="tests")
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> embedded.Server:
+    """The server of this run."""
+    return _started(request.config)
+
+
+@pytest.fixture(scope="session")
+def database_settings(postgres: embedded.Server, worker_id: str) -> settings.Database:
+    """How to connect to this worker's migrated database."""
+    name = f"{TEMPLATE}_{worker_id}"
+    asyncio.run(_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    return postgres.settings(name)
+
+
+@pytest.fixture
+async def db(database_settings: settings.Database) -> AsyncIterator[Database]:
+    """An open database without a row in it."""
+    database = Database(replace(database_settings, pool=settings.Pool(max_connections=8)))
+    await database.open()
+    await database.fetch(EMPTY)
+    yield database
+    await database.close()

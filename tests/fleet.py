@@ -1,0 +1,65 @@
+"""What the tests create and report: small makers of drafts, reports and times, so that a test shows only what it is about."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hyperfleet.model.condition import ConditionStatus, ReportedCondition
+from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.report import Report
+from hyperfleet.model.resource import SYSTEM, Draft, Owner, Scope
+from hyperfleet.services import reading, reporting, writing
+from hyperfleet.services.reporting import Outcome
+from hyperfleet.store.database import Database
+
+CATALOG = Catalog(BUILT_IN)
+CLUSTER = CATALOG.by_name["Cluster"]
+NODE_POOL = CATALOG.by_name["NodePool"]
+CLUSTERS = Scope(CLUSTER)
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    """A time that many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def draft(name: str, *, spec: dict[str, Any] | None = None, labels: dict[str, str] | None = None) -> Draft:
+    """What a caller wants created."""
+    return Draft(name=name, spec=json.dumps(spec or {}, separators=(",", ":")).encode(), labels=labels or {})
+
+
+def report(
+    adapter: str = "dns-adapter",
+    *,
+    at: float = 0,
+    generation: int = 1,
+    data: bytes = b"{}",
+    reason: str | None = None,
+    **conditions: ConditionStatus,
+) -> Report:
+    """A report with the conditions given as `Ready="True"`, Available=True without any."""
+    reported = tuple(ReportedCondition(type, status, reason) for type, status in (conditions or {"Available": "True"}).items())
+    return Report(adapter, generation, after(at), reported, data)
+
+
+def below(owner: UUID, kind: Kind = NODE_POOL) -> Scope:
+    """The scope of a cluster's node pools."""
+    return Scope(kind, Owner(CLUSTER, owner))
+
+
+async def create(db: Database, name: str, scope: Scope = CLUSTERS, *, at: float = 0, **parts: Any) -> dict[str, Any]:
+    """A new resource, as served."""
+    created = await writing.create(db, scope, draft(name, **parts), caller=SYSTEM, now=after(at))
+    return dict(json.loads(created.body))
+
+
+async def read(db: Database, id: str, scope: Scope = CLUSTERS) -> dict[str, Any]:
+    """A resource as served by a read of one."""
+    return dict(json.loads(await reading.resource(db, scope, UUID(id), None)))
+
+
+async def send(db: Database, id: str, received: Report, scope: Scope = CLUSTERS, *, now: float = 0) -> Outcome:
+    """What became of a report."""
+    return await reporting.report(db, scope, UUID(id), received, caller=SYSTEM, now=after(now))

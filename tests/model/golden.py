@@ -1,0 +1,213 @@
+"""Golden cases of admission and aggregation: the small language that they are written in, and the lives they tell.
+
+Times are written `@5`, seconds after noon; generations `g1`; conditions as in `Available=False(Quota, no room left)`,
+where the parentheses hold reason and message and may be left out. Everything that a case leaves out it does not check.
+
+A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9`, `dns reports g1 @5 Available=True`,
+`children appear`, `children go`, `required are dns, vm`), and between them what is seen at that moment:
+`phase` (`Ready g1 updated@5 changed@5`), `order` (the types of all conditions), a condition by its type
+(`True g1 updated@5 changed@5 created@0 Reason`, or `absent`) and, as `<type> says`, its message.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+from hyperfleet.model.aggregation import aggregate
+from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition
+from hyperfleet.model.report import Admission, Report, Summary, admit, summarize
+from hyperfleet.model.resource import Status
+
+CASES: Final = Path(__file__).parents[1] / "cases"
+NOON: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+_CONDITION = re.compile(r"(\S+?)=(True|False|Unknown)(?:\(([^()]*)\))?(?: since@(-?\d+))?(?: |$)")
+_REPORT = re.compile(r"g(\d+) @(-?\d+) (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One golden file: its name is the behaviour, `rules` are the numbers of the docstrings that it stands for."""
+
+    name: str
+    rules: tuple[str, ...]
+    body: dict[str, Any]
+
+
+def cases(folder: str) -> list[Case]:
+    """The cases of one folder, by name."""
+    return [_case(path) for path in sorted((CASES / folder).glob("*.yaml"))]
+
+
+def _case(path: Path) -> Case:
+    body = yaml.safe_load(path.read_text())
+    return Case(path.stem, tuple(str(rule) for rule in body.pop("rules")), body)
+
+
+def at(seconds: float) -> datetime:
+    """The time written `@seconds`."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def conditions(text: str) -> list[tuple[ReportedCondition, datetime | None]]:
+    """Conditions as written, each with the time after `since`, None without one."""
+    found = []
+    end = 0
+    for match in _CONDITION.finditer(text):
+        assert match.start() == end, f"cannot read {text[end:]!r}"
+        end = match.end()
+        type, status, words, since = match.groups()
+        reason, _, message = (words or "").partition(", ")
+        condition = ReportedCondition(
+            type, cast(ConditionStatus, status), None if words is None else reason, message or None
+        )
+        found.append((condition, None if since is None else at(int(since))))
+    assert end == len(text), f"cannot read {text[end:]!r}"
+    return found
+
+
+def report(text: str, adapter: str = "dns") -> Report:
+    """A report as written: `g1 @5 Available=True`."""
+    match = _REPORT.fullmatch(text)
+    assert match, f"cannot read {text!r}"
+    generation, seconds, rest = match.groups()
+    return Report(adapter, int(generation), at(int(seconds)), tuple(said for said, _ in conditions(rest)))
+
+
+@dataclass(slots=True)
+class Life:
+    """A resource in pure form: what is stored of it, and its status after each event, aggregated as the service does."""
+
+    required: tuple[str, ...] = ()
+    generation: int = 1
+    reference_time: datetime = NOON
+    deleted: bool = False
+    has_children: bool = False
+    reports: dict[str, Summary] = field(default_factory=dict)
+    status: Status | None = None
+
+    def inputs(self) -> dict[str, Any]:
+        """Every argument of `aggregate` but `previous`."""
+        return {
+            "generation": self.generation,
+            "reference_time": self.reference_time,
+            "deleted": self.deleted,
+            "required": self.required,
+            "reports": [self.reports[adapter] for adapter in sorted(self.reports)],
+            "has_children": self.has_children,
+        }
+
+    def settle(self) -> Status:
+        """Aggregates anew."""
+        self.status = aggregate(previous=self.status, **self.inputs())
+        return self.status
+
+    def create(self, time: datetime) -> None:
+        """The resource begins."""
+        self.reference_time = time
+        self.settle()
+
+    def change(self, time: datetime, *, deleted: bool = False) -> None:
+        """The desired state changes, or the resource is marked as deleted."""
+        self.generation += 1
+        self.reference_time = time
+        self.deleted = self.deleted or deleted
+        self.settle()
+
+    def receive(self, received: Report) -> Admission:
+        """A report arrives; what became of it."""
+        previous = self.reports.get(received.adapter)
+        answer = admit(received, generation=self.generation, previous=previous)
+        if answer == "stored":
+            self.reports[received.adapter] = summarize(received, previous)
+            self.settle()
+        return answer
+
+
+def live(case: Case) -> Iterator[tuple[Life, str | None, dict[str, Any]]]:
+    """The life of a case, step by step: the state, the event that led to it, what is to be seen (empty: nothing said)."""
+    life = Life(required=_adapters(case.body.get("required", "")))
+    for step in case.body["life"]:
+        if isinstance(step, str):
+            happen(life, step)
+            yield life, step, {}
+        else:
+            yield life, None, step
+
+
+def happen(life: Life, event: str) -> None:
+    """One event, as written."""
+    if match := re.fullmatch(r"(created|changed|deleted) @(-?\d+)", event):
+        time = at(int(match[2]))
+        if match[1] == "created":
+            life.create(time)
+        else:
+            life.change(time, deleted=match[1] == "deleted")
+    elif match := re.fullmatch(r"(\S+) reports (.+)", event):
+        assert life.receive(report(match[2], match[1])) == "stored", f"{event!r} is not admitted"
+    elif event in ("children appear", "children go"):
+        life.has_children = event == "children appear"
+        life.settle()
+    elif match := re.fullmatch(r"required are (.*)", event):
+        life.required = _adapters(match[1])
+        life.settle()
+    else:
+        raise AssertionError(f"cannot read {event!r}")
+
+
+def _adapters(text: str) -> tuple[str, ...]:
+    return tuple(text.split(", ")) if text not in ("", "nobody") else ()
+
+
+def differences(status: Status, seen: dict[str, Any]) -> list[str]:
+    """What of a status is not as a case says, one line each."""
+    by_type = {condition.type: condition for condition in status.conditions}
+    found = []
+    for key, wanted in seen.items():
+        if key == "phase":
+            actual = (
+                f"{status.phase} g{status.observed_generation} updated@{_seconds(status.last_updated_time)}"
+                f" changed@{_seconds(status.last_transition_time)}"
+            )
+            _compare(found, key, actual, wanted)
+        elif key == "order":
+            _compare(found, key, " ".join(by_type) or "nothing", wanted, whole=True)
+        elif key.endswith(" says"):
+            condition = by_type.get(key.removesuffix(" says"))
+            _compare(found, key, condition.message if condition else None, wanted, whole=True)
+        else:
+            _compare(found, key, _written(by_type.get(key)), wanted)
+    return found
+
+
+def _compare(found: list[str], key: str, actual: str | None, wanted: str, *, whole: bool = False) -> None:
+    if whole or wanted == "absent" or actual == "absent":
+        same = actual == wanted
+    else:
+        same = actual is not None and set(wanted.split()) <= set(actual.split())
+    if not same:
+        found.append(f"{key}: {actual}, but should be: {wanted}")
+
+
+def _written(condition: Condition | None) -> str:
+    if condition is None:
+        return "absent"
+    reason = "no-reason" if condition.reason is None else condition.reason or "empty-reason"
+    return (
+        f"{condition.status} g{condition.observed_generation} updated@{_seconds(condition.last_updated_time)}"
+        f" changed@{_seconds(condition.last_transition_time)} created@{_seconds(condition.created_time)} {reason}"
+    )
+
+
+def _seconds(time: datetime) -> int:
+    return int((time - NOON).total_seconds())
+
+
+def rule_numbers(*functions: Any) -> set[str]:
+    """The numbers of the rules in the docstrings of these functions."""
+    return {match for function in functions for match in re.findall(r"^ +([A-Z]\d|\d\.\d)  ", function.__doc__, re.M)}

@@ -1,0 +1,114 @@
+"""Create: what is stored, what is refused, and what happens when several want the same at once."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from hyperfleet.errors import AlreadyExists, NotFound, WrongState
+from hyperfleet.store.database import Database, Statement
+from tests.fleet import below, create, read
+
+MARK_DELETED = Statement("MARK", "UPDATE resources SET deleted_time = now() WHERE id = $1")
+LOCK = Statement("LOCK", "SELECT FROM resources WHERE id = $1 FOR UPDATE")
+REMOVE = Statement("REMOVE", "DELETE FROM resources WHERE id = $1")
+COUNT = Statement("COUNT", "SELECT count(*) FROM resources WHERE owner_id = $1")
+
+
+async def test_the_answer_to_a_create_equals_the_read_that_follows(db: Database) -> None:
+    created = await create(db, "alpha", spec={"region": "eu", "big": 10**40, "one": 1.0}, labels={"b": "2", "a": "1"})
+    assert created == await read(db, created["id"])
+    assert created["spec"] == {"region": "eu", "big": 10**40, "one": 1.0}
+    assert list(created["labels"]) == ["b", "a"]
+
+
+async def test_a_fresh_resource_is_not_ready_and_observed_at_no_generation(db: Database) -> None:
+    status = (await create(db, "alpha", at=3))["status"]
+    assert status == {
+        "phase": "NotReady",
+        "observed_generation": 0,
+        "last_transition_time": "2026-11-01T12:00:03.000000Z",
+        "last_updated_time": "2026-11-01T12:00:03.000000Z",
+        "conditions": [],
+        "adapters": [],
+    }
+
+
+async def test_a_child_names_its_owner_and_lies_below_it(db: Database) -> None:
+    owner = await create(db, "alpha")
+    child = await create(db, "pool", below(UUID(owner["id"])))
+    assert child["owner_references"] == {"kind": "Cluster", "id": owner["id"], "href": owner["href"]}
+    assert child["href"] == f"{owner['href']}/nodepools/{child['id']}"
+    assert child == await read(db, child["id"], below(UUID(owner["id"])))
+
+
+async def test_of_fifty_creates_with_one_name_exactly_one_succeeds(db: Database) -> None:
+    results = await asyncio.gather(*(create(db, "alpha") for _ in range(50)), return_exceptions=True)
+    assert sum(isinstance(result, dict) for result in results) == 1
+    assert sum(isinstance(result, AlreadyExists) for result in results) == 49
+
+
+async def test_of_fifty_children_with_one_name_under_one_owner_exactly_one_succeeds(db: Database) -> None:
+    owner = UUID((await create(db, "alpha"))["id"])
+    results = await asyncio.gather(*(create(db, "pool", below(owner)) for _ in range(50)), return_exceptions=True)
+    assert sum(isinstance(result, dict) for result in results) == 1
+    assert sum(isinstance(result, AlreadyExists) for result in results) == 49
+
+
+async def test_children_of_different_owners_may_share_a_name(db: Database) -> None:
+    first, second = UUID((await create(db, "alpha"))["id"]), UUID((await create(db, "beta"))["id"])
+    assert (await create(db, "pool", below(first)))["id"] != (await create(db, "pool", below(second)))["id"]
+
+
+async def test_the_name_of_a_resource_being_deleted_is_free(db: Database) -> None:
+    going = await create(db, "alpha")
+    await db.fetch(MARK_DELETED, UUID(going["id"]))
+    assert (await create(db, "alpha"))["id"] != going["id"]
+
+
+async def test_nothing_is_created_under_an_owner_being_deleted(db: Database) -> None:
+    owner = UUID((await create(db, "alpha"))["id"])
+    await db.fetch(MARK_DELETED, owner)
+    with pytest.raises(WrongState) as refused:
+        await create(db, "pool", below(owner))
+    assert refused.value.row.name == "CNF-003"
+
+
+async def test_nothing_is_created_under_a_missing_owner(db: Database) -> None:
+    with pytest.raises(NotFound) as refused:
+        await create(db, "pool", below(uuid4()))
+    assert refused.value.row.name == "NTF-002"
+
+
+async def test_an_owner_of_another_kind_is_no_owner(db: Database) -> None:
+    owner = UUID((await create(db, "alpha"))["id"])
+    pool = UUID((await create(db, "pool", below(owner)))["id"])
+    with pytest.raises(NotFound):
+        await create(db, "inner", below(pool))
+
+
+@pytest.mark.parametrize("removal", [MARK_DELETED, REMOVE], ids=["marked", "removed"])
+async def test_a_create_that_races_with_its_owners_end_waits_and_then_stores_nothing(
+    db: Database, removal: Statement
+) -> None:
+    owner = UUID((await create(db, "alpha"))["id"])
+    locked, waiting = asyncio.Event(), asyncio.Event()
+
+    async def end(tx: object) -> None:
+        await tx.fetch(LOCK, owner)  # type: ignore[attr-defined]
+        locked.set()
+        await waiting.wait()
+        await tx.fetch(removal, owner)  # type: ignore[attr-defined]
+
+    ending = asyncio.create_task(db.in_transaction(end))
+    await locked.wait()
+    creates = [asyncio.create_task(create(db, f"pool-{number}", below(owner))) for number in range(5)]
+    await asyncio.sleep(0.1)
+    assert not any(task.done() for task in creates)
+    waiting.set()
+    await ending
+    results = await asyncio.gather(*creates, return_exceptions=True)
+    expected = WrongState if removal is MARK_DELETED else NotFound
+    assert [type(result) for result in results] == [expected] * 5
+    row = await db.fetch_row(COUNT, owner)
+    assert row is not None and row[0] == 0
