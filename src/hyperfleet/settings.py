@@ -7,10 +7,11 @@ flag; a flag beats the environment, which beats the file, which beats the defaul
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, Final, get_origin, get_type_hints
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final, get_type_hints
 
 PREFIX: Final = "HYPERFLEET_"
+MASK: Final = "********"
 
 
 class Secret(str):
@@ -19,57 +20,112 @@ class Secret(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "'********'"
+        return f"'{MASK}'"
 
 
-def _setting(default: Any, help: str, *, parse: Callable[[str], Any] | None = None, alias: str = "") -> Any:
-    """A leaf: its default, what it is for, how its text is read when the type does not say, another variable for it."""
-    return field(default=default, metadata={"help": help, "parse": parse, "alias": alias})
+@dataclass(frozen=True)
+class Form:
+    """How a setting is written: what it may be, the value of a text (ValueError says what is wrong), the text of a value."""
+
+    description: str
+    read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
 
 
-def duration(text: str) -> float:
-    """Seconds from `500ms`, `30s`, `5m`, `1h`, also joined: `1m30s`."""
-    if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h))+", text):
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LONGEST_SECONDS: Final = 7 * 24 * 3600.0
+_BYTES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
+_BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+", text):
         raise ValueError("must be a duration such as 500ms, 30s, 5m or 1h")
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    return sum(float(number) * units[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise ValueError("must be more than 0s and at most 168h")
+    return seconds
 
 
-def size(text: str) -> int:
-    """Bytes from `1048576`, `512KiB`, `1MiB`."""
-    match = re.fullmatch(r"(\d+)(KiB|MiB|GiB|)", text)
-    if not match:
-        raise ValueError("must be a number of bytes such as 1048576, 512KiB or 1MiB")
-    return int(match[1]) * {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[match[2]]
+def _written_seconds(seconds: float) -> str:
+    unit = next((unit for unit, length in _UNITS.items() if seconds >= length and seconds % length == 0), "ms")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
 
 
-def _choice(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,12})(KiB|MiB|GiB|)", text)
+    size = int(match[1]) * _BYTES[match[2]] if match else 0
+    if not 0 < size <= 1 << 30:
+        raise ValueError("must be a size such as 65536, 512KiB or 1MiB, at most 1GiB")
+    return size
+
+
+def _written_bytes(size: int) -> str:
+    unit = next(unit for unit, length in _BYTES.items() if size % length == 0)
+    return f"{size // _BYTES[unit]}{unit}"
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError("must be true or false")
+    return _BOOLEANS[text.lower()]
+
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _database_url(text: str) -> Secret:
+    if not re.match(r"postgres(ql)?://", text):
+        raise ValueError("must begin with postgresql://")
+    return Secret(text)
+
+
+def _choice(*names: str) -> Form:
+    def read(text: str) -> str:
         if text not in names:
             raise ValueError(f"must be one of {', '.join(names)}")
         return text
 
-    return parse
+    return Form(" or ".join(names), read)
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"-?\d{1,18}", text) or not least <= int(text) <= most:
+def _whole(least: int, most: int) -> Form:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(text)
 
-    return parse
+    return Form(f"{least} to {most}", read)
 
 
-_port: Final = _whole(0, 65535)
+TEXT: Final = Form("text", _line)
+BOOLEAN: Final = Form("true or false", _boolean, lambda value: str(value).lower())
+DURATION: Final = Form("duration", _seconds, _written_seconds)
+SIZE: Final = Form("size", _bytes, _written_bytes)
+PORT: Final = _whole(1, 65535)
+SECRET: Final = Form("secret text", lambda text: Secret(_line(text)), lambda value: MASK if value else "")
+DATABASE_URL: Final = Form("secret URL", _database_url, SECRET.write)
+TEXTS: Final = Form("list of texts", _line, ", ".join)
+
+
+_FORMS: Final = {str: TEXT, bool: BOOLEAN, Secret: SECRET, tuple: TEXTS}
+
+
+def _setting(default: Any, help: str, form: Form | None = None, *, alias: str = "") -> Any:
+    """A leaf: its default, what it is for, how it is written when its type does not say, another variable for it."""
+    return field(default=default, metadata={"help": help, "form": form or _FORMS[type(default)], "alias": alias})
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """How long a request may take, in seconds."""
 
-    read: float = _setting(5.0, "How long a request's body may take to arrive.", parse=duration)
-    write: float = _setting(30.0, "The deadline of a request; it reaches the database.", parse=duration)
+    read: float = _setting(5.0, "How long a request's body may take to arrive.", DURATION)
+    write: float = _setting(30.0, "The deadline of a request; it reaches the database.", DURATION)
 
 
 @dataclass(frozen=True)
@@ -83,16 +139,16 @@ class Jwt:
 class Server:
     """The REST API's listener and its limits."""
 
-    host: str = _setting("localhost", "The address that the API listens on.")
-    port: int = _setting(8000, "The API's port.", parse=_port)
+    host: str = _setting("localhost", "The address that the API listens on; 0.0.0.0 is every IPv4 address of the machine.")
+    port: int = _setting(8000, "The API's port.", PORT)
     hostname: str = _setting("", "The name of this instance in logs; the machine's own when unset.")
-    workers: int = _setting(0, "Worker processes; 0 is one per core.", parse=_whole(0, 256))
+    workers: int = _setting(0, "Worker processes; 0 is one per core.", _whole(0, 256))
     timeouts: Timeouts = Timeouts()
-    max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", parse=size)
+    max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", SIZE)
     max_in_flight: int = _setting(
         0,
         "Requests that a worker has under way at most; more get 503. 0 is 20 for each database connection.",
-        parse=_whole(0, 1_000_000),
+        _whole(0, 1_000_000),
     )
     jwt: Jwt = Jwt()
 
@@ -102,41 +158,43 @@ class Ssl:
     """TLS towards the database."""
 
     mode: str = _setting(
-        "disable", "How the database is checked.", parse=_choice("disable", "require", "verify-ca", "verify-full")
+        "disable", "Whether the connection is encrypted, and what of the server's certificate is checked.", _choice("disable", "require", "verify-ca", "verify-full")
     )
-    root_cert_file: str = _setting("", "The authorities to trust; the system's own when unset.")
+    root_cert_file: str = _setting("", "A PEM file of the authorities to trust; the system's own when unset.")
 
 
 @dataclass(frozen=True)
 class Pool:
     """The connections of one process; times in seconds."""
 
-    max_connections: int = _setting(16, "Connections of a process.", parse=_whole(1, 1000))
-    max_idle_connections: int = _setting(16, "Connections that stay open unused.", parse=_whole(0, 1000))
-    conn_max_lifetime: float = _setting(300.0, "The age at which a connection is renewed.", parse=duration)
-    conn_max_idle_time: float = _setting(120.0, "How long a connection stays open unused.", parse=duration)
-    request_timeout: float = _setting(30.0, "The deadline of a statement outside any request.", parse=duration)
-    conn_retry_attempts: int = _setting(10, "How often the start tries to reach the database.", parse=_whole(1, 10000))
-    conn_retry_interval: float = _setting(3.0, "The time between two tries.", parse=duration)
+    max_connections: int = _setting(16, "Connections that a worker process opens at most.", _whole(1, 1000))
+    max_idle_connections: int = _setting(16, "Connections that stay open unused.", _whole(0, 1000))
+    conn_max_lifetime: float = _setting(300.0, "The age at which a connection is renewed.", DURATION)
+    conn_max_idle_time: float = _setting(120.0, "How long a connection stays open unused.", DURATION)
+    request_timeout: float = _setting(30.0, "The deadline of a statement outside any request.", DURATION)
+    conn_retry_attempts: int = _setting(10, "How often the start tries to reach the database.", _whole(1, 10000))
+    conn_retry_interval: float = _setting(3.0, "The time between two tries.", DURATION)
 
 
 @dataclass(frozen=True)
 class Embedded:
     """The PostgreSQL that comes with the package; it serves when no database is configured."""
 
-    data_dir: str = _setting("", "Where its data lie; the user's data home when unset, for root under /var/lib.")
+    data_dir: str = _setting("", "Where the embedded PostgreSQL keeps its data; the user's data home when unset, for root /var/lib/hyperfleet.")
 
 
 @dataclass(frozen=True)
 class Database:
     """Where PostgreSQL is; without a host and a URL the embedded one serves."""
 
-    host: str = _setting("", "The server's name, address or socket directory; several with commas between.")
-    port: int = _setting(5432, "The server's port.", parse=_whole(1, 65535))
+    host: str = _setting("", "The server's name, address or socket directory; several with commas between, for failover. Unset, the embedded PostgreSQL serves.")
+    port: int = _setting(5432, "The server's port.", PORT)
     name: str = _setting("hyperfleet", "The database.")
     username: str = _setting("hyperfleet", "The role.")
     password: Secret = _setting(Secret(""), "The role's password.")
-    url: Secret = _setting(Secret(""), "All of the above in one: postgresql://user:password@host:port/name.")
+    url: Secret = _setting(
+        Secret(""), "All of the above in one, postgresql://user:password@host:port/name.", DATABASE_URL
+    )
     embedded: Embedded = Embedded()
     ssl: Ssl = Ssl()
     pool: Pool = Pool()
@@ -153,13 +211,13 @@ class Database:
 class Masking:
     """What never shows in a log."""
 
-    enabled: bool = _setting(True, "Whether values of the names below are masked, at any depth.")
+    enabled: bool = _setting(True, "Whether secrets are masked in logs, at any depth.")
     headers: tuple[str, ...] = _setting(
-        ("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"), "Header names."
+        ("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"), "Names of headers whose values are masked."
     )
     fields: tuple[str, ...] = _setting(
         ("password", "token", "secret", "credential", "api_key", "private_key", "access_key", "pull_secret"),
-        "Words in field names.",
+        "A field whose name contains one of these is masked.",
     )
 
 
@@ -167,9 +225,9 @@ class Masking:
 class Logging:
     """Logs."""
 
-    level: str = _setting("info", "The least level that is written.", parse=_choice("debug", "info", "warning", "error"))
-    format: str = _setting("json", "json, or text for people.", parse=_choice("json", "text"))
-    output: str = _setting("stdout", "stdout or stderr.", parse=_choice("stdout", "stderr"))
+    level: str = _setting("info", "The lowest level that is written.", _choice("debug", "info", "warning", "error"))
+    format: str = _setting("json", "json for machines, one object a line; text for people.", _choice("json", "text"))
+    output: str = _setting("stdout", "Where logs go.", _choice("stdout", "stderr"))
     masking: Masking = Masking()
 
 
@@ -178,7 +236,7 @@ class Metrics:
     """The metrics listener."""
 
     host: str = _setting("localhost", "The address that metrics are served on.")
-    port: int = _setting(8080, "The metrics' port.", parse=_port)
+    port: int = _setting(8080, "The metrics' port.", PORT)
 
 
 @dataclass(frozen=True)
@@ -186,9 +244,9 @@ class Health:
     """The health listener; times in seconds."""
 
     host: str = _setting("localhost", "The address that probes are served on.")
-    port: int = _setting(8083, "The probes' port.", parse=_port)
-    shutdown_timeout: float = _setting(20.0, "How long requests in flight may take at a stop.", parse=duration)
-    db_ping_timeout: float = _setting(2.0, "How long the database may take to answer a probe.", parse=duration)
+    port: int = _setting(8083, "The probes' port.", PORT)
+    shutdown_timeout: float = _setting(20.0, "How long requests in flight may take at a stop.", DURATION)
+    db_ping_timeout: float = _setting(2.0, "How long the database may take to answer a probe.", DURATION)
 
 
 @dataclass(frozen=True)
@@ -207,10 +265,9 @@ class Row:
     """A leaf of the tree: its path and the names that follow from it."""
 
     path: str
-    type: Any
     default: Any
     help: str
-    parse: Callable[[str], Any] | None
+    form: Form
     alias: str
 
     @property
@@ -226,12 +283,12 @@ class Row:
     @property
     def is_secret(self) -> bool:
         """Whether its value is masked, and may come from a file."""
-        return self.type is Secret
+        return isinstance(self.default, Secret)
 
     @property
     def is_scalar(self) -> bool:
         """Whether it can be a variable and a flag; lists stand in files only."""
-        return get_origin(self.type) is not tuple
+        return self.form is not TEXTS
 
 
 class BadSettings(ValueError):
@@ -244,7 +301,7 @@ class BadSettings(ValueError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings, and for each path where its value came from: `default`, `file …`, a variable, a flag."""
+    """The settings, and for each path where its value came from: `default`, a file and line, a variable, a flag."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -258,6 +315,24 @@ def rows(of: type = Settings, prefix: str = "") -> Iterator[Row]:
         if is_dataclass(types[item.name]):
             yield from rows(types[item.name], path + ".")
         else:
-            assert item.default is not MISSING
-            metadata = item.metadata
-            yield Row(path, types[item.name], item.default, metadata["help"], metadata["parse"], metadata["alias"])
+            yield Row(path, item.default, item.metadata["help"], item.metadata["form"], item.metadata["alias"])
+
+
+def value(of: Any, path: str) -> Any:
+    """The value at a path of a tree."""
+    for name in path.split("."):
+        of = getattr(of, name)
+    return of
+
+
+def built(values: Mapping[str, Any], of: type = Settings, prefix: str = "") -> Any:
+    """The tree with these values by path, and the defaults elsewhere."""
+    types = get_type_hints(of)
+    members: dict[str, Any] = {}
+    for item in fields(of):
+        path = prefix + item.name
+        if is_dataclass(types[item.name]):
+            members[item.name] = built(values, types[item.name], path + ".")
+        elif path in values:
+            members[item.name] = values[path]
+    return of(**members)

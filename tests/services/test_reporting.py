@@ -169,8 +169,9 @@ async def assert_recomputed(db: Database, id: str) -> None:
 
 async def test_in_a_random_life_of_reports_stored_and_recomputed_status_always_agree(db: Database) -> None:
     chance = random.Random(20261101)
-    ids = [(await create(db, f"cluster-{number}"))["id"] for number in range(4)]
-    versions = dict.fromkeys(ids, 0)
+    created = [await create(db, f"cluster-{number}") for number in range(4)]
+    versions = {resource["id"]: int(resource["resource_version"]) for resource in created}
+    ids = list(versions)
     for step in range(2000):
         id = chance.choice(ids)
         received = report(

@@ -1,156 +1,234 @@
 """From flags, environment and file to Settings: who wins, and every mistake at once.
 
-Unknown names stop the start, because a misspelt setting that is ignored is found at night. Each comes with the nearest
-known one.
+Unknown names stop the start, because a misspelt setting that is ignored is found at night; each comes with the nearest
+known one. All values arrive as texts, also from YAML, so that `port: 8000`, `HYPERFLEET_SERVER_PORT=8000` and
+`--server-port 8000` are read by the same rule and YAML's own ideas (`on`, `1:30`, `010`) never apply.
 """
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import is_dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 import yaml
 
-from hyperfleet.settings import PREFIX, BadSettings, Loaded, Row, Secret, Settings, rows
+from hyperfleet.settings import PREFIX, TEXTS, BadSettings, Loaded, Row, Settings, built, rows, value
 
-DEFAULT_FILES: Final = (Path("/etc/hyperfleet/config.yaml"), Path("configs/config.yaml"))
+CONFIG_FLAG: Final = "--config"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
-_SUFFIX: Final = "_FILE"
-_BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+DEFAULT_FILES: Final = (Path("/etc/hyperfleet/config.yaml"), Path("configs/config.yaml"))
+EVERYTHING: Final = ("",)
+
+_FILE: Final = "_FILE"
+_NULLS: Final = {"", "~", "null", "Null", "NULL"}
+_ROWS: Final = {row.path: row for row in rows()}
+_GROUPS: Final = {path[: dot.start()] for path in _ROWS for dot in re.finditer(r"\.", path)}
+_BY_FLAG: Final = {row.flag: row for row in _ROWS.values() if row.is_scalar}
+_BY_VARIABLE: Final = {
+    name: row for row in _ROWS.values() if row.is_scalar for name in (row.alias, row.variable) if name
+}
+_BY_FILE_VARIABLE: Final = {row.variable + _FILE: row for row in _ROWS.values() if row.is_secret}
+# Kubernetes puts these into every pod beside a Service whose name begins with `hyperfleet-`; nobody configured them.
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$")
+_SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
-def load(flags: Mapping[str, str], environ: Mapping[str, str], *, config: str | None = None) -> Loaded:
-    """The effective settings.
+@dataclass(frozen=True)
+class _Found:
+    """What one source says about one setting: a text, or the texts of a list."""
 
-    `flags` maps flags (`--server-port`) to their texts; `config` is the file that the caller named. Raises BadSettings.
+    row: Row
+    content: str | tuple[str, ...]
+    source: str
+
+
+class _Mistakes:
+    """Collects what is wrong, as far as it concerns the caller's command."""
+
+    def __init__(self, needed: tuple[str, ...]) -> None:
+        self.texts: list[str] = []
+        self._needed = needed
+
+    def concerns(self, path: str) -> bool:
+        """Whether the command needs the setting, or the group, at this path."""
+        return any(not name or path == name or path.startswith(name + ".") for name in self._needed)
+
+    def add(self, path: str, text: str) -> None:
+        """A mistake in the setting at `path`."""
+        if self.concerns(path):
+            self.texts.append(text)
+
+    def add_unknown(self, path: str, what: str, name: str, known: Iterable[str]) -> None:
+        """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
+        group = path.split(".", 1)[0]
+        if group not in _GROUPS or any(not name or name.split(".", 1)[0] == group for name in self._needed):
+            self.texts.append(f"{what} {name} is unknown{_nearest(name, known)}.")
+
+
+def load(
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    *,
+    files: Sequence[Path] = DEFAULT_FILES,
+    needed: tuple[str, ...] = EVERYTHING,
+) -> Loaded:
+    """The effective settings; raises BadSettings with every mistake.
+
+    `flags` maps flags (`--server-port`, `--config`) to their texts. Of `files` the first that exists is read when
+    neither flag nor variable names one. `needed` lists the paths that matter to the caller: a bad value elsewhere is no
+    mistake and leaves the default in force.
     """
-    mistakes: list[str] = []
-    table = {row.path: row for row in rows()}
-    found: dict[str, tuple[str, Any]] = {}
-    for path, value, source in _from_file(config or environ.get(CONFIG_VARIABLE) or None, table, mistakes):
-        found[path] = (source, value)
-    for row, text, source in _from_environment(environ, table, mistakes):
-        found[row.path] = (source, text)
-    by_flag = {row.flag: row for row in table.values() if row.is_scalar}
-    for flag, text in flags.items():
-        if flag not in by_flag:
-            mistakes.append(f"Flag {flag} is unknown{_nearest(flag, by_flag)}.")
-        elif text != "":
-            found[by_flag[flag].path] = (f"flag {flag}", text)
+    mistakes = _Mistakes(needed)
+    found: dict[str, _Found] = {}
+    for source in (
+        _from_file(flags.get(CONFIG_FLAG) or environ.get(CONFIG_VARIABLE) or "", files, mistakes),
+        _from_environment(environ, mistakes),
+        _from_flags(flags, mistakes),
+    ):
+        found |= {item.row.path: item for item in source}
     values: dict[str, Any] = {}
-    for path, (source, value) in found.items():
+    for path, item in found.items():
         try:
-            values[path] = _parsed(table[path], value)
+            values[path] = _read(item)
         except ValueError as wrong:
-            shown = "" if table[path].is_secret else f", not {value!r}"
-            mistakes.append(f"{path} ({source}): {wrong}{shown}.")
-    if mistakes:
-        raise BadSettings(mistakes)
-    sources = {path: found[path][0] if path in found else "default" for path in table}
-    return Loaded(_built(Settings, "", values), sources)
+            shown = "" if item.row.is_secret else f", not {item.content!r}"
+            mistakes.add(path, f"{path} ({item.source}): {wrong}{shown}.")
+    effective: Settings = built(values)
+    _contradictions(effective, found, mistakes)
+    if mistakes.texts:
+        raise BadSettings(mistakes.texts)
+    return Loaded(effective, {path: found[path].source if path in values else "default" for path in _ROWS})
 
 
-def _from_file(
-    named: str | None, table: Mapping[str, Row], mistakes: list[str]
-) -> list[tuple[str, Any, str]]:
-    path = Path(named) if named else next((file for file in DEFAULT_FILES if file.is_file()), None)
+def _read(item: _Found) -> Any:
+    if item.row.form is TEXTS:
+        if isinstance(item.content, str):
+            raise ValueError("must be a list of texts")
+        return tuple(item.row.form.read(text) for text in item.content)
+    if not isinstance(item.content, str):
+        raise ValueError("must be a single value")
+    return item.row.form.read(item.content)
+
+
+def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: _Mistakes) -> None:
+    """What is wrong with settings that are each right."""
+    database = effective.database
+    beside = [f"database.{name}" for name in ("host", "port", "name", "username", "password")]
+    given = [path for path in beside if path in found]
+    if database.url and given:
+        mistakes.add("database.url", f"database.url is set, so {', '.join(given)} must not be: the URL says it all.")
+    if database.ssl.root_cert_file and not Path(database.ssl.root_cert_file).is_file():
+        mistakes.add(
+            "database.ssl.root_cert_file", f"database.ssl.root_cert_file: there is no file {database.ssl.root_cert_file}."
+        )
+    taken: dict[tuple[str, int], str] = {}
+    for group in ("server", "metrics", "health"):
+        address = (value(effective, group + ".host"), value(effective, group + ".port"))
+        other = taken.setdefault(address, group)
+        if other != group:
+            mistakes.add(group + ".port", f"{other} and {group} both listen on {address[0]} port {address[1]}.")
+
+
+def _from_file(named: str, files: Sequence[Path], mistakes: _Mistakes) -> list[_Found]:
+    path = Path(named) if named else next((file for file in files if file.exists()), None)
     if path is None:
         return []
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as failure:
-        mistakes.append(f"The configuration file {path} cannot be read: {failure}.")
+        mistakes.texts.append(f"The configuration file {path} cannot be read: {failure}.")
         return []
     except yaml.YAMLError as failure:
-        mistakes.append(f"The configuration file {path} is not YAML: {' '.join(str(failure).split())}.")
+        mistakes.texts.append(f"The configuration file {path} is not YAML: {' '.join(str(failure).split())}.")
         return []
-    if tree is None:
+    if root is None or _is_unset(root):
         return []
-    if not isinstance(tree, dict):
-        mistakes.append(f"The configuration file {path} must hold a mapping of settings.")
+    if not isinstance(root, yaml.MappingNode):
+        mistakes.texts.append(f"The configuration file {path} must hold a mapping of settings.")
         return []
-    found: list[tuple[str, Any, str]] = []
-    _walk(tree, "", f"file {path}", table, found, mistakes)
+    found: list[_Found] = []
+    _walk(root, "", str(path), found, mistakes)
     return found
 
 
-def _walk(
-    tree: Mapping[Any, Any],
-    prefix: str,
-    source: str,
-    table: Mapping[str, Row],
-    found: list[tuple[str, Any, str]],
-    mistakes: list[str],
-) -> None:
-    groups = {path[: position] for path in table for position in range(len(path)) if path[position] == "."}
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        if path in groups:
-            if isinstance(value, dict):
-                _walk(value, path + ".", source, table, found, mistakes)
-            elif value is not None:
-                mistakes.append(f"{path} ({source}): must be a mapping of settings.")
-        elif path not in table:
-            mistakes.append(f"{path} ({source}): is unknown{_nearest(path, [*table, *groups])}.")
-        elif value is not None and value != "":
-            found.append((path, value, source))
+def _is_unset(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and (not node.value or (node.style is None and node.value in _NULLS))
 
 
-def _from_environment(
-    environ: Mapping[str, str], table: Mapping[str, Row], mistakes: list[str]
-) -> list[tuple[Row, str, str]]:
-    names: dict[str, Row] = {}
-    for row in table.values():
-        if row.is_scalar:
-            names |= {name: row for name in (row.alias, row.variable) if name}
-    files = {row.variable + _SUFFIX: row for row in table.values() if row.is_secret}
-    found: list[tuple[Row, str, str]] = []
-    for name, text in environ.items():
-        if name in files and text:
-            try:
-                found.append((files[name], Path(text).read_text(encoding="utf-8").strip("\r\n"), f"file of {name}"))
-            except (OSError, UnicodeDecodeError) as failure:
-                mistakes.append(f"{name}: the file {text} cannot be read: {failure}.")
-        elif name in names and text:
-            found.append((names[name], text, f"variable {name}"))
-        elif name.startswith(PREFIX) and name not in names and name not in files and name != CONFIG_VARIABLE:
-            mistakes.append(f"Variable {name} is unknown{_nearest(name, [*names, *files, CONFIG_VARIABLE])}.")
-    # The name that follows from the path is the last word, whatever the order of the environment.
-    return sorted(found, key=lambda item: item[2] == f"variable {item[0].variable}")
+def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], mistakes: _Mistakes) -> None:
+    seen: set[str] = set()
+    for key, node in tree.value:
+        source = f"{file} line {key.start_mark.line + 1}"
+        path = prefix + (key.value if isinstance(key, yaml.ScalarNode) else "?")
+        if path in seen:
+            mistakes.add(path, f"{path} ({source}): stands twice in the same mapping.")
+        seen.add(path)
+        if path in _GROUPS:
+            if isinstance(node, yaml.MappingNode):
+                _walk(node, path + ".", file, found, mistakes)
+            elif not _is_unset(node):
+                mistakes.add(path, f"{path} ({source}): must be a mapping of settings.")
+        elif path not in _ROWS:
+            mistakes.add_unknown(path, f"{source}: setting", path, [*_ROWS, *_GROUPS])
+        elif not _is_unset(node):
+            found.append(_Found(_ROWS[path], _content(node), source))
 
 
-def _nearest(name: str, known: Any) -> str:
+def _content(node: yaml.Node) -> str | tuple[str, ...]:
+    """The text of a scalar, the texts of a list; of anything else a text of a list that no form takes."""
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return tuple(item.value if isinstance(item, yaml.ScalarNode) else "\0" for item in node.value)
+    return ("\0",)
+
+
+def _from_environment(environ: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
+    found: dict[str, _Found] = {}
+    # In the order of the names, so that what is said does not depend on the order of the environment.
+    for name, text in sorted(environ.items()):
+        if not name.startswith(PREFIX) or _is_service_link(name, text) or name == CONFIG_VARIABLE:
+            continue
+        row = _BY_VARIABLE.get(name) or _BY_FILE_VARIABLE.get(name)
+        if row is None:
+            path = name.removeprefix(PREFIX).lower().replace("_", ".", 1)
+            mistakes.add_unknown(path, "Variable", name, [*_BY_VARIABLE, *_BY_FILE_VARIABLE, CONFIG_VARIABLE])
+        elif text:
+            content = _secret_from(Path(text), name, row, mistakes) if name in _BY_FILE_VARIABLE else text
+            if row.path in found and found[row.path].content != content:
+                other = found[row.path].source.removeprefix("variable ")
+                mistakes.add(row.path, f"Variables {other} and {name} set {row.path} to different values; unset one.")
+            if content:
+                found[row.path] = _Found(row, content, f"variable {name}")
+    return list(found.values())
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    return bool(_SERVICE_LINK.search(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
+
+
+def _secret_from(path: Path, name: str, row: Row, mistakes: _Mistakes) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as failure:
+        mistakes.add(row.path, f"{name}: the file {path} cannot be read: {failure}.")
+        return ""
+
+
+def _from_flags(flags: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
+    found: list[_Found] = []
+    for flag, text in flags.items():
+        if flag in _BY_FLAG:
+            if text:
+                found.append(_Found(_BY_FLAG[flag], text, f"flag {flag}"))
+        elif flag != CONFIG_FLAG:
+            # Somebody typed it for this very command, so it is never unrelated.
+            mistakes.texts.append(f"Flag {flag} is unknown{_nearest(flag, [*_BY_FLAG, CONFIG_FLAG])}.")
+    return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {close[0]}" if close else ""
-
-
-def _parsed(row: Row, value: Any) -> Any:
-    """The value of a setting from its text, or from what YAML made of it; raises ValueError with what it must be."""
-    if not row.is_scalar:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ValueError("must be a list of texts")
-        return tuple(value)
-    if isinstance(value, dict | list):
-        raise ValueError("must be a single value")
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if row.parse is not None:
-        return row.parse(text)
-    if row.type is bool:
-        if text.lower() not in _BOOLEANS:
-            raise ValueError("must be true or false")
-        return _BOOLEANS[text.lower()]
-    return Secret(text) if row.is_secret else text
-
-
-def _built(of: Any, prefix: str, values: Mapping[str, Any]) -> Any:
-    types = get_type_hints(of)
-    members: dict[str, Any] = {}
-    for item in dataclasses.fields(of):
-        path = prefix + item.name
-        if is_dataclass(types[item.name]):
-            members[item.name] = _built(types[item.name], path + ".", values)
-        elif path in values:
-            members[item.name] = values[path]
-    return of(**members)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -18,6 +18,7 @@ Type = Literal["text", "integer", "time", "any"]
 PATH_PARTS: Final = 100
 SELECTED: Final = 200
 _LONGEST_GUESS: Final = 80
+_REPEATED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def searchable(pieces: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
         plain = _PLAIN.get(head)
         if plain is not None and plain.searchable:
             return plain, ()
-    if head == "labels" or head.startswith("labels."):
+    if _is_label(head):
         return _LABEL, (_label_key(pieces),)
     parts = _parts(pieces)
     if parts[0] == "spec" and len(parts) > 1:
@@ -155,6 +156,10 @@ def _condition_field(parts: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
             f"{', '.join(sorted(_CONDITION_DETAILS))}; a type with a dot stands in brackets, `status.conditions['a.b']`"
         )
     return detail, parts[2:3]
+
+
+def _is_label(head: str) -> bool:
+    return head == "labels" or head.startswith("labels.")
 
 
 def _label_key(pieces: tuple[str, ...]) -> str:
@@ -215,14 +220,12 @@ def parse_order(order: str | None, order_by: str | None) -> tuple[OrderKey, ...]
     first = _order_keys("order", order or "")
     second = _order_keys("orderBy", order_by or "")
     direction = _DIRECTIONS.get((order or "").strip().lower())
-    if not second or not first:
+    if not second or not first or first == second:
         keys = second or first
     elif direction is not None:
         if any(descending is not None for _, descending in second):
             raise _bad_order("order", "VAL-003", "the direction is given twice; give it in `orderBy` or in `order`", order)
         keys = [(field, direction) for field, _ in second]
-    elif first == second:
-        keys = first
     else:
         raise _bad_order("order", "VAL-003", "`order` and `orderBy` are both given and differ; give one of them", order)
     return tuple(OrderKey(field, bool(descending)) for field, descending in keys)
@@ -259,7 +262,7 @@ def _not_sortable(name: str) -> str:
 
 
 def _bad_order(parameter: str, code: str, message: str, value: str | None) -> InvalidInput:
-    return InvalidInput(FieldError(code, parameter, message, value=value))
+    return InvalidInput(FieldError(code, parameter, message, value=value[:_REPEATED] if value else None))
 
 
 def parse_selection(text: str) -> Selection | None:
@@ -308,7 +311,7 @@ def _selected(text: str, position: int) -> tuple[tuple[str, ...], int]:
 
 
 def _selected_path(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    if pieces[0].startswith("labels") and pieces != ("labels",):
+    if _is_label(pieces[0]) and pieces != ("labels",):
         return "labels", _label_key(pieces)
     parts = _parts(pieces)
     name = ".".join(parts)
@@ -319,4 +322,4 @@ def _selected_path(pieces: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _bad_selection(code: str, message: str, value: str | None) -> InvalidInput:
-    return InvalidInput(FieldError(code, "fields", message, value=value))
+    return InvalidInput(FieldError(code, "fields", message, value=value[:_REPEATED] if value else None))

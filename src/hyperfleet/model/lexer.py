@@ -42,6 +42,11 @@ class Token(NamedTuple):
     end: int
 
 
+NAME_PART: Final = re.compile(r"[A-Za-z0-9_/-]+")
+"""What stands between two dots of a name without brackets."""
+LABEL_KEY: Final = re.compile(r"[A-Za-z0-9_./-]+")
+"""A label's key that needs no brackets; its dots are its own."""
+
 _QUOTED: Final = r"""'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\""""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _BRACKET: Final = re.compile(rf"\[[ \t\r\n]*({_QUOTED})[ \t\r\n]*\]((?:\.[A-Za-z0-9_./-]+)?)", re.DOTALL)
@@ -65,8 +70,10 @@ _ZONELESS: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|.)|''", re.DOTALL)
 _ESCAPES: Final = {"\\": "\\", "'": "'", '"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_NO_ESCAPE: Final = r"an escape is one of `\\ \' \" \/ \b \f \n \r \t \uXXXX`, in patterns of `like` also `\% \_`"
+_NO_BRACKET: Final = "in brackets stands one quoted name, such as `spec['machine.type']`; arrays are not searched"
 _SIGNS: Final = {"==": "=", "<>": "!="}
-_SHOWN: Final = 40
+_SHOWN: Final = 80
 
 
 def tokens(text: str) -> list[Token]:
@@ -156,7 +163,7 @@ def _bracketed(text: str, start: int, end: int) -> Token:
     while text.startswith("[", end):
         match = _BRACKET.match(text, end)
         if match is None:
-            raise Misread(end + 1, "in brackets stands one quoted name, such as `spec['machine.type']`; arrays are not searched")
+            raise Misread(end + 1, _NO_BRACKET)
         inside = _quoted(text, match.start(1), match.end(1))
         if inside.kind == "pattern":
             raise Misread(inside.start + 1, r"`\%` and `\_` are for the patterns of `like` only")
@@ -183,10 +190,11 @@ def _quoted(text: str, start: int, end: int) -> Token:
             kind = "pattern"
             return "\\" + escape
         if escape not in _ESCAPES:
-            raise Misread(start + 2 + match.start(), r"an escape is one of `\\ \' \" \/ \b \f \n \r \t \uXXXX`, in patterns also `\% \_`")
+            raise Misread(start + 2 + match.start(), _NO_ESCAPE)
         return _ESCAPES[escape]
 
-    return Token(kind, value, start, end) if (value := _ESCAPE.sub(plain, body)) is not None else Token(kind, "", start, end)
+    value = _ESCAPE.sub(plain, body)
+    return Token(kind, value, start, end)
 
 
 def _unicode(escapes: str, position: int) -> str:

@@ -47,7 +47,7 @@ async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, no
         created_time=now,
         created_by=caller.identity,
     )
-    body = await resources.insert(db, scope, new)
+    body, resource_version = await resources.insert(db, scope, new)
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
     _log.info(
         "resource created",
@@ -57,6 +57,7 @@ async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, no
         kind=scope.kind.name,
         id=str(id),
         name=draft.name,
+        resource_version=str(resource_version),
     )
     return Created(body, href)
 

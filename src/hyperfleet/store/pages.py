@@ -53,16 +53,12 @@ class Listing:
 
 async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""
-    order = _completed(listing.order or NEWEST_FIRST)
+    order = completed(listing.order or NEWEST_FIRST)
     bound = _binding(scope, listing, order)
-    after = None
-    if listing.page_token is not None:
-        after = tokens.keys(listing.page_token, bound, [_sql_type(key) for key in order])
-    counted = listing.count if listing.count is not None else after is None
     parameters = Parameters()
     projected = projection(listing.selection, parameters)
-    statement = _statement(scope, listing, order, after, parameters, columns=projected.columns, counted=counted)
-    rows = await db.fetch(statement, *parameters.values)
+    text = statement(scope, listing, order, parameters, columns=projected.columns, bound=bound)
+    rows = await db.fetch(text, *parameters.values)
     if not rows[0]["has_owner"]:
         assert scope.owner is not None
         raise not_found(scope.owner.kind, scope.owner.id)
@@ -72,11 +68,10 @@ async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     if len(found) > listing.size:
         last = found[listing.size - 1]
         token = tokens.token(bound, [last[f"k{position}"] for position in range(len(order))])
-    total = rows[0]["total"] if counted else None
-    return rendering.page(scope.kind.name, items, page=listing.page, total=total, token=token)
+    return rendering.page(scope.kind.name, items, page=listing.page, total=rows[0]["total"], token=token)
 
 
-def _completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
+def completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
     """The order with `id` at its end, so that no two rows are equal in it; keys after an `id` say nothing."""
     for position, key in enumerate(order):
         if key.field.name == "id":
@@ -94,15 +89,14 @@ def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str
     )
 
 
-def _statement(
+def statement(
     scope: Scope,
     listing: Listing,
     order: tuple[OrderKey, ...],
-    after: list[tokens.Key] | None,
     parameters: Parameters,
     *,
     columns: str,
-    counted: bool,
+    bound: str,
 ) -> Statement:
     """The statement of a list. Its first columns are `columns`, then the sort keys k0, k1 …, then `total`, `has_owner`.
 
@@ -111,14 +105,14 @@ def _statement(
     plans for a tenth of the table. One row more than asked for tells whether more follow.
     """
     where = condition(_filter(scope, listing), parameters)
-    total = "NULL::bigint"
-    if counted:
-        total = _total(scope, listing, where, parameters)
+    counted = listing.count if listing.count is not None else listing.page_token is None
+    total = _total(scope, listing, where, parameters) if counted else "NULL::bigint"
     has_owner = "true"
     if scope.owner is not None:
         id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
         has_owner = f"EXISTS (SELECT FROM resources AS owner WHERE owner.id = {id} AND owner.kind = {kind})"
-    if after is not None:
+    if listing.page_token is not None:
+        after = tokens.keys(listing.page_token, bound, [_sql_type(key) for key in order])
         where = f"{where} AND {_after(order, after, parameters)}"
     keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
     rows = f"FROM resources WHERE {where} ORDER BY {_order_by(order)} LIMIT {listing.size + 1}"

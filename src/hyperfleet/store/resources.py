@@ -87,8 +87,8 @@ class NewResource:
     created_by: str
 
 
-async def insert(db: Database, scope: Scope, new: NewResource) -> bytes:
-    """Stores a new resource and gives it as served.
+async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, int]:
+    """Stores a new resource and gives it as served, with its version.
 
     Raises AlreadyExists when a live one has its name, NotFound for the owner, WrongState when the owner is being
     deleted.
@@ -125,7 +125,7 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> bytes:
         if scope.owner is None:
             row = await db.fetch_row(NEW_RESOURCE, *arguments, before)
             assert row is not None
-            return rendering.resource(before, row[0], status, b"")
+            return rendering.resource(before, row[0], status, b""), row[0]
         row = await db.fetch_row(
             NEW_CHILD, *arguments, before.decode(), scope.owner.id, scope.owner.kind.name, after.decode()
         )
@@ -138,4 +138,4 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> bytes:
     if resource_version is None:
         raise WrongState(f"The {scope.owner.kind.title} {scope.owner.id} is being deleted; nothing can be created in it.")
     whole = b"%b%b%b" % (before, f'"{owner_href}"'.encode(), after)
-    return rendering.resource(whole, resource_version, status, b"")
+    return rendering.resource(whole, resource_version, status, b""), resource_version

@@ -1,0 +1,36 @@
+"""The table of a run, and its place in docs/performance.md."""
+
+from pathlib import Path
+from typing import Final
+
+DOCUMENT: Final = Path("docs/performance.md")
+_BEGIN: Final = "<!-- begin: make bench -->"
+_END: Final = "<!-- end: make bench -->"
+_HEAD: Final = (
+    "",
+    "requests/s",
+    "p50 ms",
+    "p99 ms",
+    "statements",
+    "service CPU µs",
+    "database CPU µs",
+    "ceiling/s",
+    "of it",
+)
+
+
+def table(rows: list[list[str]]) -> list[str]:
+    """The rows as a Markdown table."""
+    return [_line(_HEAD), _line(["---"] + ["---:"] * (len(_HEAD) - 1)), *map(_line, rows)]
+
+
+def _line(cells: list[str] | tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def write(lines: list[str]) -> None:
+    """Replaces what stands between the markers."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, _, rest = text.partition(_BEGIN)
+    _, _, tail = rest.partition(_END)
+    DOCUMENT.write_text("\n".join([head + _BEGIN, "", *lines, "", _END + tail]), encoding="utf-8")

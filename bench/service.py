@@ -1,0 +1,221 @@
+"""The service under load: started as an operator starts it, filled over its own API, watched from outside."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import httpx2
+
+from hyperfleet.store import embedded
+from hyperfleet.store.connections import connect
+
+API_PORT: Final = 18000
+METRICS_PORT: Final = 18080
+HEALTH_PORT: Final = 18083
+API: Final = f"http://127.0.0.1:{API_PORT}"
+ADAPTERS: Final = 5
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The running service: its supervisor's process id, its database, the folder of this run."""
+
+    pid: int
+    server: embedded.Server
+    folder: Path
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Service]:
+    """`hyperfleet-api serve` on ports of its own, ready, and stopped at the end."""
+    settings = {
+        "HYPERFLEET_SERVER_JWT_ENABLED": "false",
+        "HYPERFLEET_SERVER_HOST": "127.0.0.1",
+        "HYPERFLEET_SERVER_PORT": str(API_PORT),
+        "HYPERFLEET_METRICS_PORT": str(METRICS_PORT),
+        "HYPERFLEET_HEALTH_PORT": str(HEALTH_PORT),
+        "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(folder / "data"),
+    }
+    with (folder / "service.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hyperfleet", "serve"], env=os.environ | settings, stdout=log, stderr=log
+        )
+    try:
+        _await_ready(process, folder)
+        server = embedded.status(folder / "data")
+        assert server is not None
+        yield Service(process.pid, server, folder)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/readyz", timeout=2).close()
+            urllib.request.urlopen(f"{API}/api/hyperfleet", timeout=2).close()
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"The service did not start:\n{(folder / 'service.log').read_text()[-2000:]}")
+
+
+def spec(chance: random.Random) -> dict[str, Any]:
+    """A desired state of about one KB."""
+    pools = [
+        {"name": f"pool-{number}", "instance_type": chance.choice(["m5.xlarge", "c6i.2xlarge"]), "replicas": chance.randrange(1, 90)}
+        for number in range(8)
+    ]
+    return {
+        "region": chance.choice(["us-east-1", "us-west-2", "eu-west-1"]),
+        "version": f"4.16.{chance.randrange(30)}",
+        "nodes": chance.randrange(3, 90),
+        "network": {"pod_cidr": f"10.{chance.randrange(255)}.0.0/16", "type": "OVNKubernetes"},
+        "pools": pools,
+        "note": "".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=300)),
+    }
+
+
+async def fill(clusters: int) -> list[str]:
+    """Creates the fleet and has every adapter report on each cluster; 2 % of the clusters are not reconciled."""
+    chance = random.Random(1)
+    ids: list[str] = []
+    slots = asyncio.Semaphore(64)
+    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
+    async with httpx2.AsyncClient(base_url=f"{API}/api/hyperfleet/v1/clusters", limits=limits, timeout=60) as client:
+
+        async def one(number: int) -> None:
+            async with slots:
+                labels = {"env": "production", "team": "platform", "shard": f"s{number % 50}", "region": "eu"}
+                body = {"kind": "Cluster", "name": f"cluster-{number}", "labels": labels, "spec": spec(chance)}
+                created = await client.post("", json=body)
+                id = created.raise_for_status().json()["id"]
+                for adapter in range(ADAPTERS):
+                    sent = await client.post(f"/{id}/statuses", json=_report(adapter, fails=number % 50 == 7))
+                    sent.raise_for_status()
+                ids.append(id)
+
+        await asyncio.gather(*(one(number) for number in range(clusters)))
+    return ids
+
+
+def _report(adapter: int, *, fails: bool) -> dict[str, Any]:
+    conditions = [
+        {"type": type, "status": "False" if fails and type == "Available" else "True", "reason": "AsExpected", "message": message}
+        for type, message in (
+            ("Available", "What was asked for is there"),
+            ("Applied", "The manifest was applied"),
+            ("Health", "All probes succeed"),
+        )
+    ]
+    data = {"attempts": 3, "endpoint": "https://api.example.com"}
+    return {"adapter": f"adapter-{adapter}", "observed_generation": 1, "conditions": conditions, "data": data}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Seconds of CPU so far, of the service's processes and of the database's, and statements so far."""
+
+    service: float
+    database: float
+    statements: float
+
+
+def usage(service: Service) -> Usage:
+    """What has been used since the start."""
+    tree = _children(service.pid)
+    database = {service.server.pid, *_children(service.server.pid)}
+    return Usage(
+        sum(_cpu(pid) for pid in tree - database | {service.pid}), sum(map(_cpu, database)), _statements()
+    )
+
+
+def worker_memory(service: Service) -> float:
+    """The largest resident set among the worker processes, in MB: those that have no children and are not the
+    database's."""
+    database = {service.server.pid, *_children(service.server.pid)}
+    workers = [pid for pid in _children(service.pid) - database if "spawn_main" in _command(pid)]
+    return max(_resident(pid) for pid in workers)
+
+
+async def hot_share(service: Service) -> float:
+    """The share of updates of `resources` that touched no index."""
+    connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
+    await connection.execute("SELECT pg_stat_force_next_flush()")
+    row = await connection.fetchrow(
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'resources'"
+    )
+    await connection.close()
+    return float(row["n_tup_hot_upd"]) / max(float(row["n_tup_upd"]), 1.0)
+
+
+async def execute(service: Service, statements: str) -> None:
+    """Runs SQL as it is."""
+    connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
+    await connection.execute(statements)
+    await connection.close()
+
+
+async def samples(service: Service) -> dict[str, str]:
+    """A stored row and a stored report, as texts."""
+    connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
+    row = await connection.fetchrow("SELECT * FROM resources JOIN adapter_statuses ON resource_id = id LIMIT 1")
+    await connection.close()
+    return {name: value.decode() for name, value in row.items() if isinstance(value, bytes)}
+
+
+def _statements() -> float:
+    text = urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=5).read().decode()
+    found = re.findall(r"^hyperfleet_db_query_duration_seconds_count\{[^}]*\} ([\d.e+]+)$", text, re.MULTILINE)
+    return sum(map(float, found))
+
+
+def _children(pid: int) -> set[int]:
+    """Every descendant."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found |= {child} | _children(child)
+    return found
+
+
+def _cpu(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+    return 0.0
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def _resident(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
+
+
+def dump(path: Path, value: object) -> None:
+    """JSON into a file."""
+    path.write_text(json.dumps(value))
