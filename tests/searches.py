@@ -15,6 +15,7 @@ from uuid import UUID
 import yaml
 from hypothesis import strategies as st
 
+from hyperfleet.model import rendering
 from hyperfleet.model.fields import FIELDS, Field
 from hyperfleet.model.lexer import Value
 from hyperfleet.model.search import (
@@ -177,72 +178,88 @@ def _fits(value: str, pattern: str, ignore_case: bool) -> bool:
             escaped = True
         else:
             made += ".*" if char == "%" else "."
-    flags = re.DOTALL | re.ASCII | (re.IGNORECASE if ignore_case else 0)
-    if not ignore_case:
-        return re.fullmatch(made, value, flags) is not None
-    return re.fullmatch(_ascii_lower(made), _ascii_lower(value), re.DOTALL) is not None
+    if ignore_case:
+        made, value = _ascii_lower(made), _ascii_lower(value)
+    return re.fullmatch(made, value, re.DOTALL) is not None
 
 
 def _ascii_lower(text: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in text)
 
 
-_TEXTS: Final = st.sampled_from(
-    ["", "alpha", "Alpha", "prod", "True", "3", "eu-west-1", "o'brien@example.com", 'a"b', "a\\b", "%", "50%", "_", "ä", "🚀"]
-    + ["line\nbreak", "2026-01-01", "018f0000-0000-7000-8000-000000000001", "018F0000-0000-7000-8000-000000000001"]
-) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
-_NUMBERS: Final = (
-    st.sampled_from([0, 1, 2, 3, 9, 10, 2**31 - 1, 2**31, -(2**31) - 1, 10**30, Decimal("0.1"), Decimal("9.5"), Decimal("1E-7")])
-    | st.integers(-(10**40), 10**40)
-    | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9).map(
-        lambda value: int(value) if value == int(value) else value
-    )
-)
-_TIMES: Final = st.builds(lambda hours: FIRST_DAY + timedelta(hours=hours), st.integers(-50, 3000)) | st.datetimes(
-    timezones=st.just(UTC)
-)
-_PARTS: Final = st.sampled_from(
-    ["region", "replicas", "note", "network", "cidr", "deep", "a", "b", "c", "0", "min", "machine.type", "machineType", "", "x y"]
-) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
-_KEYS: Final = st.sampled_from(["environment", "tier", "app.kubernetes.io/name", "rank", "no such", "..", "a'b"])
-_TYPES: Final = st.sampled_from(["Reconciled", "DnsSuccessful", "Dns.v2Successful", "Nothing"])
-
-
-def _paths(field: Field) -> st.SearchStrategy[tuple[str, ...]]:
-    if field.name == "spec.<path>":
-        return st.lists(_PARTS, min_size=1, max_size=4).map(tuple)
-    if field.name == "labels.<key>":
-        return st.tuples(_KEYS)
-    return st.tuples(_TYPES) if "<" in field.name else st.just(())
-
-
-_SEARCHED: Final = [field for field in FIELDS.values() if field.searchable]
-REFERENCES: Final = st.sampled_from(_SEARCHED).flatmap(lambda field: st.builds(FieldRef, st.just(field), _paths(field)))
-PATTERNS: Final = st.lists(st.sampled_from(["%", "_", "\\%", "\\_", "\\\\", "a", "e", "A", "Ä", "@", "'", "-"]), max_size=6).map("".join)
+_ODD_TEXTS: Final = ["", "True", "3", "%", "_", "a\\b", 'a"b', "ä", "🚀", "line\nbreak", "018F0000-0000-7000-8000-000000000001", "no id"]
+_ODD_NUMBERS: Final = [0, 2**31 - 1, 2**31, -(2**31) - 1, 10**30, Decimal("2.5"), Decimal("1E-7"), Decimal("1E-400"), 10**400]
+_TEXTS: Final = st.sampled_from(_ODD_TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
+_NUMBERS: Final = st.sampled_from(_ODD_NUMBERS) | st.integers(-5, 12)
+_TIMES: Final = st.datetimes(timezones=st.just(UTC))
+_PATTERNS: Final = st.lists(
+    st.sampled_from(["%", "%", "_", "\\%", "\\_", "\\\\", "a", "e", "A", "Ä", "@", "'", "-"]), max_size=6
+).map("".join)
+_ORDERED: Final = {"text": _TEXTS, "integer": _NUMBERS, "time": _TIMES, "any": st.one_of(_TEXTS, _NUMBERS)}
 _OPERATORS: Final[list[Operator]] = ["=", "<", "<=", ">", ">="]
+_SEARCHED: Final = [field for field in FIELDS.values() if field.searchable]
+_TYPES: Final = [("Reconciled",), ("DnsSuccessful",), ("Dns.v2Successful",), ("Nothing",)]
 
 
-def _atoms(ref: FieldRef) -> st.SearchStrategy[Expression]:
-    own, kind = st.just(ref), ref.field.type
-    ordered: list[st.SearchStrategy[Any]] = [
-        *([_TEXTS] if kind in ("text", "any") else []),
-        *([_NUMBERS] if kind in ("integer", "any") else []),
-        *([_TIMES] if kind == "time" else []),
-    ]
-    atoms: list[st.SearchStrategy[Expression]] = [st.builds(Absence, own)]
-    for values in ordered:
-        atoms.append(st.builds(Comparison, own, st.sampled_from(_OPERATORS), values))
-        atoms.append(st.builds(Range, own, values, values))
-    listed = st.one_of(*ordered, st.booleans()) if kind == "any" else st.one_of(*ordered)
-    atoms.append(st.builds(Comparison, own, st.just("="), listed))
-    atoms.append(st.builds(Membership, own, st.lists(listed, min_size=1, max_size=20).map(tuple)))
-    if kind in ("text", "any"):
-        atoms.append(st.builds(Match, own, PATTERNS, st.booleans()))
-    return st.one_of(atoms)
+def _ways(value: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every way into a document through members of objects."""
+    found = [before] if before else []
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            found += _ways(inside, (*before, key))
+    return found
+
+
+def _known(field: Field) -> list[tuple[FieldRef, list[Any]]]:
+    """References to a field under which the fleet has something or could have, each with the values that are there."""
+    resources = fleet()
+    paths: list[tuple[str, ...]] = [()]
+    if field.name == "spec.<path>":
+        odd = [("replicas", "min", "x"), ("theta",), ("list", "0"), ("x y", "'")]
+        paths = list(dict.fromkeys(way for one in resources for way in _ways(one["spec"]))) + odd
+    elif field.name == "labels.<key>":
+        paths = list(dict.fromkeys((key,) for one in resources for key in one["labels"])) + [("..",), ("a'b",)]
+    elif "<" in field.name:
+        paths = _TYPES
+    known = []
+    for path in paths:
+        ref = FieldRef(field, path)
+        values = [_value(one, ref) for one in resources]
+        known.append((ref, [value for value in values if isinstance(value, str | int | Decimal | datetime)]))
+    return known
+
+
+_KNOWN: Final = {field.name: _known(field) for field in _SEARCHED}
+
+
+@st.composite
+def _atoms(draw: st.DrawFn) -> Expression:
+    """A term on any field, whose values the fleet mostly has."""
+    field = draw(st.sampled_from(_SEARCHED))
+    ref, there = draw(st.sampled_from(_KNOWN[field.name]))
+    comparable = [value for value in there if not isinstance(value, bool)]
+
+    def value(*, ordered: bool) -> Any:
+        known = comparable if ordered else there
+        if known and draw(st.integers(0, 3)):
+            return draw(st.sampled_from(known))
+        return draw(st.booleans()) if field.type == "any" and not ordered and draw(st.booleans()) else draw(_ORDERED[field.type])
+
+    form = draw(st.sampled_from(["equal", "ordered", "range", "list", "absent", *(["like"] * (field.type in ("text", "any")))]))
+    if form == "equal":
+        return Comparison(ref, "=", value(ordered=False))
+    if form == "ordered":
+        return Comparison(ref, draw(st.sampled_from(_OPERATORS)), value(ordered=True))
+    if form == "range":
+        low, high = value(ordered=True), value(ordered=True)
+        return Range(ref, low, high if _sort(low) is _sort(high) else low)
+    if form == "list":
+        return Membership(ref, tuple(value(ordered=False) for _ in range(draw(st.sampled_from([1, 2, 3, 20])))))
+    return Absence(ref) if form == "absent" else Match(ref, draw(_PATTERNS), draw(st.booleans()))
 
 
 TREES: Final[st.SearchStrategy[Expression]] = st.recursive(
-    REFERENCES.flatmap(_atoms),
+    _atoms(),
     lambda inner: st.one_of(
         st.builds(Not, inner),
         st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
@@ -254,8 +271,6 @@ TREES: Final[st.SearchStrategy[Expression]] = st.recursive(
 
 def row(resource: dict[str, Any]) -> list[Any]:
     """The resource as values of ROW_COLUMNS: what the store keeps of it to search in."""
-    from hyperfleet.model import rendering
-
     status = resource["status"]
     owner = resource.get("owner_references", {})
     details = {

@@ -1,7 +1,8 @@
 """Golden cases of admission and aggregation: the small language that they are written in, and the lives they tell.
 
 Times are written `@5`, seconds after noon; generations `g1`; conditions as in `Available=False(Quota, no room left)`,
-where the parentheses hold reason and message and may be left out. Everything that a case leaves out it does not check.
+where the parentheses hold reason and message and may be left out; in a summary each is followed by the time of its last
+flip, `since@5`. Everything that a case leaves out it does not check.
 
 A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9`, `dns reports g1 @5 Available=True`,
 `children appear`, `children go`, `required are dns, vm`), and between them what is seen at that moment:
@@ -19,7 +20,7 @@ from typing import Any, Final, cast
 import yaml
 
 from hyperfleet.model.aggregation import aggregate
-from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition
+from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition, TimedCondition
 from hyperfleet.model.report import Admission, Report, Summary, admit, summarize
 from hyperfleet.model.resource import Status
 
@@ -78,6 +79,16 @@ def report(text: str, adapter: str = "dns") -> Report:
     assert match, f"cannot read {text!r}"
     generation, seconds, rest = match.groups()
     return Report(adapter, int(generation), at(int(seconds)), tuple(said for said, _ in conditions(rest)))
+
+
+def summary(text: str, adapter: str = "dns") -> Summary:
+    """A summary as written: `g1 @5 Available=True since@3`."""
+    written = report(text, adapter)
+    kept = []
+    for condition, since in conditions(text.split(" ", 2)[2]):
+        assert since is not None, f"no time of transition in {text!r}"
+        kept.append(TimedCondition(condition.type, condition.status, since, condition.reason, condition.message))
+    return Summary(adapter, written.observed_generation, written.observed_time, tuple(kept))
 
 
 @dataclass(slots=True)

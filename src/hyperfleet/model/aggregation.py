@@ -89,7 +89,7 @@ def aggregate(
     elif previous.phase == phase:
         changed = previous.last_transition_time
     else:
-        changed = max(reference_time, *times)
+        changed = max([reference_time, *times])
     return Status(
         phase,
         min([one.generation for one in heard], default=0),

@@ -21,13 +21,18 @@ from hyperfleet.model.resource import Draft, Owner, Status
 VERSION: Final = 1
 API_ROOT: Final = "/api/hyperfleet/v1"
 
+WITHOUT_ADAPTERS: Final = b'%b,"resource_version":"%d","status":%b}'
+"""A resource in a list, from its envelope without the last brace, its version and its status."""
+
 _encode: Final = msgspec.json.Encoder().encode
 _raw: Final = msgspec.Raw
 
 
 def timestamp(time: datetime) -> str:
     """RFC 3339 in UTC, always with six digits of a second and `Z`, so that such texts sort as their times do."""
-    return time.isoformat(timespec="microseconds")[:26] + "Z"
+    # The encoder is six times as fast as isoformat(), but leaves a fraction of zero out.
+    text = _encode(time)
+    return text[1:-1].decode() if time.microsecond else text[1:-2].decode() + ".000000Z"
 
 
 def href(kind: Kind, id: UUID, owner: Owner | None) -> str:
@@ -67,7 +72,7 @@ def resource(envelope: bytes, resource_version: int, status: bytes, summaries: b
     """The resource as served: stored parts joined. `summaries` are items of `status.adapters` with commas between,
     empty for none; None leaves `adapters` out, as lists do."""
     if summaries is None:
-        return b'%b,"resource_version":"%d","status":%b}' % (envelope[:-1], resource_version, status)
+        return WITHOUT_ADAPTERS % (envelope[:-1], resource_version, status)
     return b'%b,"resource_version":"%d","status":%b,"adapters":[%b]}}' % (
         envelope[:-1],
         resource_version,

@@ -4,8 +4,9 @@ The total of an unfiltered list is read from counters that triggers keep, becaus
 A page by number costs its offset, so ids are chosen first, on the index alone; a page by token costs the same anywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from hyperfleet.model.fields import FIELDS, OrderKey, Selection
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.search import And, Comparison, Expression, FieldRef, Membership
 from hyperfleet.store import tokens
-from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.database import Database, Row, Statement
 from hyperfleet.store.filters import Parameters, condition
 from hyperfleet.store.projections import projection
 from hyperfleet.store.resources import not_found
@@ -53,22 +54,44 @@ class Listing:
 
 async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""
+    # Pollers ask the same again and again; a token is asked for once.
+    query = _query(scope, listing) if listing.page_token is not None else _kept_query(scope, listing)
+    rows = await db.fetch(query.statement, *query.values)
+    if not rows[0]["has_owner"]:
+        assert scope.owner is not None
+        raise not_found(scope.owner.kind, scope.owner.id)
+    total = rows[0]["total"]
+    if rows[-1][f"k{query.keys - 1}"] is None:
+        rows = []
+    items = [query.render(row) for row in rows[: listing.size]]
+    token = None
+    if len(rows) > listing.size:
+        last = rows[listing.size - 1]
+        token = tokens.token(query.bound, [last[f"k{position}"] for position in range(query.keys)])
+    return rendering.page(scope.kind.name, items, page=listing.page, total=total, token=token)
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A list as it is sent: `keys` is the number of sort keys, `bound` what its tokens are bound to."""
+
+    statement: Statement
+    values: tuple[object, ...]
+    render: Callable[[Row], bytes]
+    keys: int
+    bound: str
+
+
+def _query(scope: Scope, listing: Listing) -> _Query:
     order = completed(listing.order or NEWEST_FIRST)
     bound = _binding(scope, listing, order)
     parameters = Parameters()
     projected = projection(listing.selection, parameters)
     text = statement(scope, listing, order, parameters, columns=projected.columns, bound=bound)
-    rows = await db.fetch(text, *parameters.values)
-    if not rows[0]["has_owner"]:
-        assert scope.owner is not None
-        raise not_found(scope.owner.kind, scope.owner.id)
-    found = [row for row in rows if row[f"k{len(order) - 1}"] is not None]
-    items = [projected.render(row) for row in found[: listing.size]]
-    token = None
-    if len(found) > listing.size:
-        last = found[listing.size - 1]
-        token = tokens.token(bound, [last[f"k{position}"] for position in range(len(order))])
-    return rendering.page(scope.kind.name, items, page=listing.page, total=rows[0]["total"], token=token)
+    return _Query(text, tuple(parameters.values), projected.render, len(order), bound)
+
+
+_kept_query = lru_cache(maxsize=1024)(_query)
 
 
 def completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:

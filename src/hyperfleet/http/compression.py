@@ -1,0 +1,48 @@
+"""Answers in gzip, for who asks and where it pays.
+
+At the fastest level a page of a hundred resources takes half a millisecond; higher levels take ten times that for a
+tenth less.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from isal import igzip
+
+SMALLEST: Final = 1024
+
+_QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
+def compressed(body: bytes, accept_encoding: bytes | None) -> bytes | None:
+    """The body in gzip; None when it goes as it is: it is small, or the caller did not ask."""
+    if accept_encoding is None or len(body) < SMALLEST or not accepts_gzip(accept_encoding):
+        return None
+    packed: bytes = igzip.compress(body, compresslevel=0, mtime=0)
+    return packed
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(accept_encoding: bytes) -> bool:
+    """Whether a value of `Accept-Encoding` takes gzip, at least as gladly as no encoding (RFC 9110, section 12.5.3).
+
+    Tokens are compared whole; a quality of 0 refuses; `*` stands for what is not named; a malformed entry says nothing.
+    """
+    qualities: dict[str, float] = {}
+    for entry in accept_encoding.decode("latin-1").lower().split(","):
+        coding, *parameters = (part.strip() for part in entry.split(";"))
+        quality = _quality(parameters)
+        if quality is not None:
+            qualities["gzip" if coding == "x-gzip" else coding] = quality
+    gzip = qualities.get("gzip", qualities.get("*", 0.0))
+    return gzip > 0 and gzip >= qualities.get("identity", 0.0)
+
+
+def _quality(parameters: list[str]) -> float | None:
+    if not parameters:
+        return 1.0
+    name, _, value = parameters[0].partition("=")
+    if name.strip() == "q" and len(parameters) == 1 and _QUALITY.fullmatch(value.strip()):
+        return float(value)
+    return None

@@ -1,0 +1,99 @@
+"""How much a caller may ask at once: the requests in flight, the size of a body and the time it may take to arrive.
+
+The server in front has no limit on a body and no time-out while it trickles in, so both are here.
+"""
+
+import asyncio
+from functools import lru_cache
+from types import TracebackType
+from typing import Final
+
+from hyperfleet.errors import BadRequest, Unavailable
+from hyperfleet.http.exchange import Exchange
+from hyperfleet.settings import Settings
+
+IN_FLIGHT_PER_CONNECTION: Final = 20
+
+
+class InFlight:
+    """The requests that this process works on, as a context of each; entering raises Unavailable when there are too many.
+
+    Shedding at once keeps the answers of those inside fast; a queue would only make all of them late.
+    """
+
+    def __init__(self, configured: Settings) -> None:
+        pool = configured.database.pool.max_connections
+        self.most = configured.server.max_in_flight or IN_FLIGHT_PER_CONNECTION * pool
+        self.now = 0
+
+    def __enter__(self) -> None:
+        if self.now >= self.most:
+            raise Unavailable("The service is busy.")
+        self.now += 1
+
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.now -= 1
+
+
+async def body(exchange: Exchange) -> bytes:
+    """The whole body of a request that carries JSON; size is decided first, then the media type (contract: Addresses).
+
+    Raises BadRequest: 413, 415, or 400 when the body does not arrive in time or ends early.
+    """
+    most = exchange.limits.max_body_size
+    length = exchange.header(b"content-length")
+    if length is not None and (len(length) > 18 or (length.isdigit() and int(length) > most)):
+        raise too_large(most)
+    try:
+        async with asyncio.timeout(exchange.limits.timeouts.read):
+            received = await _received(exchange, most)
+    except TimeoutError:
+        raise BadRequest(f"The body did not arrive within {exchange.limits.timeouts.read:g} seconds.", status=400) from None
+    _check_type(exchange)
+    return received
+
+
+async def _received(exchange: Exchange, most: int) -> bytes:
+    message = await exchange.receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        whole: bytes = message.get("body", b"")
+        if len(whole) > most:
+            raise too_large(most)
+        return whole
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise BadRequest("The connection ended before the body did.", status=400)
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise too_large(most)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await exchange.receive()
+
+
+def too_large(most: int, what: str = "The body") -> BadRequest:
+    """The 413 of something that may have `most` bytes."""
+    return BadRequest(f"{what} may have at most {most} bytes.", status=413)
+
+
+def _check_type(exchange: Exchange) -> None:
+    encoding = exchange.header(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        raise BadRequest("The body must not be encoded; leave Content-Encoding out.", status=415)
+    media_type = exchange.header(b"content-type")
+    if media_type is not None and not _is_json(media_type):
+        raise BadRequest("The body must be application/json, in UTF-8.", status=415)
+
+
+@lru_cache(maxsize=256)
+def _is_json(media_type: bytes) -> bool:
+    """Whether a value of Content-Type is JSON in UTF-8, or empty; parameters besides the charset say nothing."""
+    name, *parameters = (part.strip() for part in media_type.decode("latin-1").lower().split(";"))
+    charsets = [value.strip('"') for key, _, value in (part.partition("=") for part in parameters) if key == "charset"]
+    return name in ("", "application/json") and all(charset in ("utf-8", "utf8") for charset in charsets)

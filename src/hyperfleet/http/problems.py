@@ -1,0 +1,64 @@
+"""Errors as problem documents (RFC 9457): the only place where an error becomes bytes.
+
+Texts that callers sent come back in them, so everything is cut and freed of control characters here, once, for all.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from hyperfleet.errors import FieldError, HyperFleetError
+from hyperfleet.http.exchange import Answer
+from hyperfleet.model import rendering
+
+MEDIA_TYPE: Final = b"application/problem+json"
+TYPE_ROOT: Final = "urn:hyperfleet:problem:"
+LONGEST_DETAIL: Final = 2000
+LONGEST_VALUE: Final = 200
+LONGEST_PATH: Final = 1000
+MOST_ERRORS: Final = 100
+
+_encode: Final = msgspec.json.Encoder().encode
+# Printable ASCII but for what a URI must not hold as it stands; `%` stays, because the path is encoded already.
+_URI: Final = "!#$%&'()*+,/:;=?@[]~"
+
+
+def answer(error: HyperFleetError, *, instance: bytes, now: datetime) -> Answer:
+    """The problem document of an error; `instance` is the raw path of the request without its query."""
+    row = error.row
+    document: dict[str, Any] = {
+        "type": TYPE_ROOT + row.full_name,
+        "title": row.title,
+        "status": error.status,
+        "detail": printable(error.detail, LONGEST_DETAIL),
+        "instance": quote_from_bytes(instance[:LONGEST_PATH], safe=_URI),
+        "code": row.full_name,
+        "timestamp": rendering.timestamp(now),
+    }
+    if error.errors:
+        document["errors"] = [_field_error(wrong) for wrong in error.errors[:MOST_ERRORS]]
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers)
+    return Answer(error.status, _encode(document), MEDIA_TYPE, headers)
+
+
+def _field_error(wrong: FieldError) -> dict[str, str]:
+    entry = {
+        "field": printable(wrong.field, LONGEST_VALUE),
+        "message": printable(wrong.message, LONGEST_DETAIL),
+    }
+    if wrong.constraint is not None:
+        entry["constraint"] = printable(wrong.constraint, LONGEST_VALUE)
+    if wrong.value is not None:
+        entry["value"] = printable(wrong.value, LONGEST_VALUE)
+    return entry
+
+
+def printable(text: str, longest: int) -> str:
+    """The text on one line, at most `longest` characters and an ellipsis of it, control characters spelled out."""
+    if len(text) > longest:
+        text = text[:longest] + "…"
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

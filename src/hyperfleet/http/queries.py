@@ -1,0 +1,253 @@
+"""Query strings to what is asked for: a listing, a selection, a page of reports. Whatever is not known is refused.
+
+Pollers send the same query over and over, and everything here is immutable, so parsed queries are kept.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from hyperfleet.errors import BadSearch, FieldError, HyperFleetError, InvalidInput
+from hyperfleet.model import fields, search
+from hyperfleet.model.fields import Selection
+from hyperfleet.store.pages import Listing
+
+LARGEST_PAGE: Final = 2**31 - 1
+LARGEST_SIZE: Final = 1000
+DEFAULT_SIZE: Final = 100
+MOST_IDS: Final = 1000
+
+LIST_PARAMETERS: Final = (
+    *("page", "pageSize", "size", "search", "order", "orderBy", "fields", "page_token", "count", "id"),
+)
+READ_PARAMETERS: Final = ("fields",)
+REPORT_PARAMETERS: Final = ("page", "pageSize", "size")
+REPEATABLE: Final = frozenset({"id"})
+
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_WHOLE: Final = re.compile(r"-?[0-9]+")
+_KEPT: Final = 4096
+_T = TypeVar("_T")
+
+
+class PageOfReports(NamedTuple):
+    """Which reports on a resource are asked for; `page` counts from 1."""
+
+    page: int
+    size: int
+
+
+def listing(query: bytes) -> Listing:
+    """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it."""
+    return _kept_listing(query) if len(query) <= _KEPT else _listing(query)
+
+
+def selection(query: bytes) -> Selection | None:
+    """What the query of a read of one selects, None for all; raises InvalidInput."""
+    if not query:
+        return None
+    return _kept_selection(query) if len(query) <= _KEPT else _selection(query)
+
+
+def page_of_reports(query: bytes) -> PageOfReports:
+    """Which page of reports a query asks for; raises InvalidInput."""
+    if not query:
+        return PageOfReports(1, DEFAULT_SIZE)
+    mistakes = _Mistakes()
+    given = _parameters(query, REPORT_PARAMETERS, mistakes)
+    page = mistakes.collect(_page, given, otherwise=1)
+    size = mistakes.collect(_size, given, otherwise=DEFAULT_SIZE)
+    mistakes.tell()
+    return PageOfReports(page, size)
+
+
+def nothing(query: bytes) -> None:
+    """For paths that take no parameter: raises InvalidInput when there is one."""
+    if query:
+        mistakes = _Mistakes()
+        _parameters(query, (), mistakes)
+        mistakes.tell()
+
+
+class _Mistakes:
+    """Collects what is wrong, so that a caller hears of everything at once."""
+
+    def __init__(self) -> None:
+        self.found: list[HyperFleetError] = []
+
+    def add(self, code: str, field: str, message: str, *, constraint: str | None = None, value: str | None = None) -> None:
+        self.found.append(InvalidInput(FieldError(code, field, message, constraint, value)))
+
+    def collect(self, parse: Callable[[dict[str, list[str]]], _T], given: dict[str, list[str]], *, otherwise: _T) -> _T:
+        """What `parse` makes of the parameters, `otherwise` when it raises, which is kept."""
+        try:
+            return parse(given)
+        except (InvalidInput, BadSearch) as wrong:
+            self.found.append(wrong)
+            return otherwise
+
+    def tell(self) -> None:
+        if len(self.found) == 1:
+            raise self.found[0]
+        if self.found:
+            raise InvalidInput(*(error for wrong in self.found for error in wrong.errors))
+
+
+def _parameters(query: bytes, known: Iterable[str], mistakes: _Mistakes) -> dict[str, list[str]]:
+    """The known parameters with their values, decoded; what is unknown, repeated or badly encoded is a mistake."""
+    given: dict[str, list[str]] = {}
+    for piece in query.split(b"&"):
+        if not piece:
+            continue
+        raw_name, _, raw_value = piece.partition(b"=")
+        name, value = _decoded(raw_name), _decoded(raw_value)
+        if name is None or name not in known:
+            shown = name if name is not None else raw_name.decode("latin-1")
+            mistakes.add("VAL-002", shown, _unknown(shown, known))
+        elif value is None:
+            mistakes.add("VAL-003", name, f"`{name}` must be percent-encoded UTF-8", value=raw_value.decode("latin-1"))
+        elif name in given and name not in REPEATABLE:
+            mistakes.add("VAL-002", name, f"`{name}` may be given once only", value=value)
+        else:
+            given.setdefault(name, []).append(value)
+    return given
+
+
+def _decoded(raw: bytes) -> str | None:
+    if b"%" not in raw and b"+" not in raw and raw.isascii():
+        return raw.decode()
+    if _BAD_ESCAPE.search(raw):
+        return None
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    names = tuple(known)
+    if not names:
+        return "this path takes no parameters"
+    nearest = fields.nearest_name(name, names)
+    if nearest is not None:
+        return f"is no parameter of this path; the nearest is `{nearest}`"
+    return f"is no parameter of this path; there are {', '.join(names)}"
+
+
+def _one(given: dict[str, list[str]], name: str) -> str | None:
+    values = given.get(name)
+    return values[0] if values else None
+
+
+def _whole_number(name: str, text: str, largest: int) -> int:
+    if not _WHOLE.fullmatch(text):
+        error = FieldError("VAL-003", name, f"`{name}` must be a whole number", value=text)
+        raise InvalidInput(error)
+    number = int(text) if len(text) <= 100 else 0
+    if not 1 <= number <= largest:
+        raise InvalidInput(
+            FieldError("VAL-004", name, f"`{name}` must be from 1 to {largest}", f"1 to {largest}", value=text)
+        )
+    return number
+
+
+def _page(given: dict[str, list[str]]) -> int:
+    text = _one(given, "page")
+    return 1 if text is None else _whole_number("page", text, LARGEST_PAGE)
+
+
+def _size(given: dict[str, list[str]]) -> int:
+    sizes = [
+        _whole_number(name, text, LARGEST_SIZE) for name in ("pageSize", "size") if (text := _one(given, name)) is not None
+    ]
+    if len(set(sizes)) > 1:
+        message = "`pageSize` and `size` are both given and differ; give one of them"
+        raise InvalidInput(FieldError("VAL-003", "size", message, value=str(sizes[1])))
+    return sizes[0] if sizes else DEFAULT_SIZE
+
+
+def _count(given: dict[str, list[str]]) -> bool | None:
+    text = _one(given, "count")
+    if text is None:
+        return None
+    if text not in ("exact", "none"):
+        raise InvalidInput(FieldError("VAL-002", "count", "`count` must be `exact` or `none`", "exact, none", text))
+    return text == "exact"
+
+
+def _ids(given: dict[str, list[str]]) -> tuple[UUID, ...] | None:
+    texts = given.get("id")
+    if texts is None:
+        return None
+    if len(texts) > MOST_IDS:
+        message = f"`id` may be given {MOST_IDS} times at most"
+        raise InvalidInput(FieldError("VAL-004", "id", message, f"at most {MOST_IDS}", str(len(texts))))
+    ids = {text: uuid(text) for text in texts}
+    wrong = [text for text, id in ids.items() if id is None]
+    if wrong:
+        raise InvalidInput(*(FieldError("VAL-003", "id", "`id` must be a UUID in small letters", value=text) for text in wrong))
+    return tuple(id for id in ids.values() if id is not None)
+
+
+_UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def uuid(text: str) -> UUID | None:
+    """The UUID that a text spells in its one canonical form, in small letters; None for anything else."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def _search(given: dict[str, list[str]]) -> search.Expression | None:
+    text = _one(given, "search")
+    return search.parse(text) if text and not text.isspace() else None
+
+
+def _order(given: dict[str, list[str]]) -> tuple[fields.OrderKey, ...]:
+    return fields.parse_order(_one(given, "order"), _one(given, "orderBy"))
+
+
+def _fields(given: dict[str, list[str]]) -> Selection | None:
+    text = _one(given, "fields")
+    return fields.parse_selection(text) if text else None
+
+
+def _token(given: dict[str, list[str]]) -> str | None:
+    token = _one(given, "page_token") or None
+    if token is not None and "page" in given:
+        message = "`page` and `page_token` exclude each other; a token knows where it goes on"
+        raise InvalidInput(FieldError("VAL-002", "page", message))
+    return token
+
+
+def _listing(query: bytes) -> Listing:
+    mistakes = _Mistakes()
+    given = _parameters(query, LIST_PARAMETERS, mistakes)
+    page = mistakes.collect(_page, given, otherwise=1)
+    token = mistakes.collect(_token, given, otherwise=None)
+    parsed = Listing(
+        size=mistakes.collect(_size, given, otherwise=DEFAULT_SIZE),
+        page=page if token is None else None,
+        page_token=token,
+        search=mistakes.collect(_search, given, otherwise=None),
+        search_text=_one(given, "search") or "",
+        order=mistakes.collect(_order, given, otherwise=()),
+        selection=mistakes.collect(_fields, given, otherwise=None),
+        count=mistakes.collect(_count, given, otherwise=None),
+        ids=mistakes.collect(_ids, given, otherwise=None),
+    )
+    mistakes.tell()
+    return parsed
+
+
+def _selection(query: bytes) -> Selection | None:
+    mistakes = _Mistakes()
+    selected = mistakes.collect(_fields, _parameters(query, READ_PARAMETERS, mistakes), otherwise=None)
+    mistakes.tell()
+    return selected
+
+
+_kept_listing: Final = lru_cache(maxsize=512)(_listing)
+_kept_selection: Final = lru_cache(maxsize=512)(_selection)
