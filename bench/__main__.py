@@ -103,7 +103,9 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
             )
             if ceiling is not None:
                 figures.ceiling.append(ceiling)
-            print(f"round {round + 1}: {figures.scenario.name}: {seen.rate:,.0f}/s, {seen.failures} failures", flush=True)
+            print(
+                f"round {round + 1}: {figures.scenario.name}: {seen.rate:,.0f}/s, {seen.failures} failures", flush=True
+            )
     failed = [figures.scenario.name for figures in all_figures if figures.failures]
     if failed:
         raise SystemExit(f"bench: answers that were no success in: {', '.join(failed)}")

@@ -23,7 +23,9 @@ ANALYZE bench_ids;
 """
 
 
-def run(server: Server, scenario: Scenario, samples: Mapping[str, str], *, clusters: int, seconds: float) -> float | None:
+def run(
+    server: Server, scenario: Scenario, samples: Mapping[str, str], *, clusters: int, seconds: float
+) -> float | None:
     """Transactions a second of the scenario's statements; None where it has no ceiling."""
     script = _script(scenario, samples, clusters)
     if not script:
@@ -80,7 +82,10 @@ def _new(samples: Mapping[str, str]) -> tuple[str, ...]:
         "'system@hyperfleet.local'",
         "'NotReady'",
         "''",
-        *(_quoted(samples[name]) for name in ("labels", "condition_status", "conditions", "status", "spec", "envelope")),
+        *(
+            _quoted(samples[name])
+            for name in ("labels", "condition_status", "conditions", "status", "spec", "envelope")
+        ),
     )
 
 

@@ -77,7 +77,11 @@ SCENARIOS: Final = (
         ceiling="report",
     ),
     Scenario("repeated report, newer time", _report(adapter='"adapter-" .. (n % 5)'), ceiling="report"),
-    Scenario("the same report again", _report(id="same[math.random(#same)]", adapter='"repeater"', time="started"), ceiling="read"),
+    Scenario(
+        "the same report again",
+        _report(id="same[math.random(#same)]", adapter='"repeater"', time="started"),
+        ceiling="read",
+    ),
     Scenario("ten adapters on one resource", _report(id="ids[1]", adapter='"crowd-" .. (n % 10)'), ceiling=""),
 )
 

@@ -79,7 +79,11 @@ def _await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
 def spec(chance: random.Random) -> dict[str, Any]:
     """A desired state of about one KB."""
     pools = [
-        {"name": f"pool-{number}", "instance_type": chance.choice(["m5.xlarge", "c6i.2xlarge"]), "replicas": chance.randrange(1, 90)}
+        {
+            "name": f"pool-{number}",
+            "instance_type": chance.choice(["m5.xlarge", "c6i.2xlarge"]),
+            "replicas": chance.randrange(1, 90),
+        }
         for number in range(8)
     ]
     return {
@@ -117,7 +121,12 @@ async def fill(clusters: int) -> list[str]:
 
 def _report(adapter: int, *, fails: bool) -> dict[str, Any]:
     conditions = [
-        {"type": type, "status": "False" if fails and type == "Available" else "True", "reason": "AsExpected", "message": message}
+        {
+            "type": type,
+            "status": "False" if fails and type == "Available" else "True",
+            "reason": "AsExpected",
+            "message": message,
+        }
         for type, message in (
             ("Available", "What was asked for is there"),
             ("Applied", "The manifest was applied"),
@@ -141,9 +150,7 @@ def usage(service: Service) -> Usage:
     """What has been used since the start."""
     tree = _children(service.pid)
     database = {service.server.pid, *_children(service.server.pid)}
-    return Usage(
-        sum(_cpu(pid) for pid in tree - database | {service.pid}), sum(map(_cpu, database)), _statements()
-    )
+    return Usage(sum(_cpu(pid) for pid in tree - database | {service.pid}), sum(map(_cpu, database)), _statements())
 
 
 def worker_memory(service: Service) -> float:

@@ -40,7 +40,9 @@ def report(
     **conditions: ConditionStatus,
 ) -> Report:
     """A report with the conditions given as `Ready="True"`, Available=True without any."""
-    reported = tuple(ReportedCondition(type, status, reason) for type, status in (conditions or {"Available": "True"}).items())
+    reported = tuple(
+        ReportedCondition(type, status, reason) for type, status in (conditions or {"Available": "True"}).items()
+    )
     return Report(adapter, generation, after(at), reported, data)
 
 

@@ -97,7 +97,9 @@ class InvalidInput(HyperFleetError):
 
     def __init__(self, *errors: FieldError) -> None:
         first = errors[0]
-        detail = f"{first.field}: {first.message}" if len(errors) == 1 else f"{len(errors)} fields are wrong; see errors."
+        detail = f"{len(errors)} fields are wrong; see errors."
+        if len(errors) == 1:
+            detail = first.message if first.message.startswith("`") else f"{first.field}: {first.message}"
         super().__init__(detail, code=first.code if len(errors) == 1 else "VAL-000", errors=errors)
 
 

@@ -35,7 +35,16 @@ class Form:
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LONGEST_SECONDS: Final = 7 * 24 * 3600.0
 _BYTES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
-_BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_BOOLEANS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 def _seconds(text: str) -> float:
@@ -139,7 +148,9 @@ class Jwt:
 class Server:
     """The REST API's listener and its limits."""
 
-    host: str = _setting("localhost", "The address that the API listens on; 0.0.0.0 is every IPv4 address of the machine.")
+    host: str = _setting(
+        "localhost", "The address that the API listens on; 0.0.0.0 is every IPv4 address of the machine."
+    )
     port: int = _setting(8000, "The API's port.", PORT)
     hostname: str = _setting("", "The name of this instance in logs; the machine's own when unset.")
     workers: int = _setting(0, "Worker processes; 0 is one per core.", _whole(0, 256))
@@ -158,7 +169,9 @@ class Ssl:
     """TLS towards the database."""
 
     mode: str = _setting(
-        "disable", "Whether the connection is encrypted, and what of the server's certificate is checked.", _choice("disable", "require", "verify-ca", "verify-full")
+        "disable",
+        "Whether the connection is encrypted, and what of the server's certificate is checked.",
+        _choice("disable", "require", "verify-ca", "verify-full"),
     )
     root_cert_file: str = _setting("", "A PEM file of the authorities to trust; the system's own when unset.")
 
@@ -180,14 +193,20 @@ class Pool:
 class Embedded:
     """The PostgreSQL that comes with the package; it serves when no database is configured."""
 
-    data_dir: str = _setting("", "Where the embedded PostgreSQL keeps its data; the user's data home when unset, for root /var/lib/hyperfleet.")
+    data_dir: str = _setting(
+        "",
+        "Where the embedded PostgreSQL keeps its data; the user's data home when unset, for root /var/lib/hyperfleet.",
+    )
 
 
 @dataclass(frozen=True)
 class Database:
     """Where PostgreSQL is; without a host and a URL the embedded one serves."""
 
-    host: str = _setting("", "The server's name, address or socket directory; several with commas between, for failover. Unset, the embedded PostgreSQL serves.")
+    host: str = _setting(
+        "",
+        "The server's name, address or socket directory; several with commas between, for failover. Unset, the embedded PostgreSQL serves.",
+    )
     port: int = _setting(5432, "The server's port.", PORT)
     name: str = _setting("hyperfleet", "The database.")
     username: str = _setting("hyperfleet", "The role.")
@@ -213,7 +232,8 @@ class Masking:
 
     enabled: bool = _setting(True, "Whether secrets are masked in logs, at any depth.")
     headers: tuple[str, ...] = _setting(
-        ("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"), "Names of headers whose values are masked."
+        ("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"),
+        "Names of headers whose values are masked.",
     )
     fields: tuple[str, ...] = _setting(
         ("password", "token", "secret", "credential", "api_key", "private_key", "access_key", "pull_secret"),

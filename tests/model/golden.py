@@ -5,7 +5,8 @@ where the parentheses hold reason and message and may be left out; in a summary 
 flip, `since@5`. Everything that a case leaves out it does not check.
 
 A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9`, `dns reports g1 @5 Available=True`,
-`children appear`, `children go`, `required are dns, vm`), and between them what is seen at that moment:
+`children appear`, `children go`, `required are dns, vm`; after `changed unseen @9` nothing is aggregated until the next
+one), and between them what is seen at that moment:
 `phase` (`Ready g1 updated@5 changed@5`), `order` (the types of all conditions), a condition by its type
 (`True g1 updated@5 changed@5 created@0 Reason`, or `absent`) and, as `<type> says`, its message.
 """
@@ -93,7 +94,7 @@ def summary(text: str, adapter: str = "dns") -> Summary:
 
 @dataclass(slots=True)
 class Life:
-    """A resource in pure form: what is stored of it, and its status after each event, aggregated as the service does."""
+    """A resource in pure form: what is stored of it, and its status after each event, aggregated as in the service."""
 
     required: tuple[str, ...] = ()
     generation: int = 1
@@ -142,12 +143,12 @@ class Life:
 
 
 def live(case: Case) -> Iterator[tuple[Life, str | None, dict[str, Any]]]:
-    """The life of a case, step by step: the state, the event that led to it, what is to be seen (empty: nothing said)."""
+    """The life of a case: after each step the state, with the event that it is the result of, or what is to be seen."""
     life = Life(required=_adapters(case.body.get("required", "")))
     for step in case.body["life"]:
         if isinstance(step, str):
             happen(life, step)
-            yield life, step, {}
+            yield life, None if " unseen " in step else step, {}
         else:
             yield life, None, step
 
@@ -160,6 +161,8 @@ def happen(life: Life, event: str) -> None:
             life.create(time)
         else:
             life.change(time, deleted=match[1] == "deleted")
+    elif match := re.fullmatch(r"changed unseen @(-?\d+)", event):
+        life.generation, life.reference_time = life.generation + 1, at(int(match[1]))
     elif match := re.fullmatch(r"(\S+) reports (.+)", event):
         assert life.receive(report(match[2], match[1])) == "stored", f"{event!r} is not admitted"
     elif event in ("children appear", "children go"):
@@ -179,7 +182,7 @@ def _adapters(text: str) -> tuple[str, ...]:
 def differences(status: Status, seen: dict[str, Any]) -> list[str]:
     """What of a status is not as a case says, one line each."""
     by_type = {condition.type: condition for condition in status.conditions}
-    found = []
+    found: list[str] = []
     for key, wanted in seen.items():
         if key == "phase":
             actual = (

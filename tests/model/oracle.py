@@ -6,7 +6,7 @@ Statuses are dictionaries in their JSON spelling with times as they are. The pag
 LastKnownReconciled, so `message` is left out there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,8 +40,7 @@ def is_out_of_date(report: Report, generation: int, stored: Summary | None) -> b
     if stored is not None:
         reasons.append(report.observed_generation < stored.observed_generation)
         reasons.append(
-            report.observed_generation == stored.observed_generation
-            and report.observed_time < stored.last_report_time
+            report.observed_generation == stored.observed_generation and report.observed_time < stored.last_report_time
         )
         reasons.append(_decides(said) is not None and said[str(_decides(said))] == "Unknown" and not _finalized(said))
     return any(reasons)
@@ -87,13 +86,13 @@ def status(
     }
 
 
-def _decides(said: dict[str, str]) -> str | None:
+def _decides(said: Mapping[str, str]) -> str | None:
     if said.get("Failed") == "True":
         return "Failed"
     return next((type for type in ("Available", "Ready") if type in said), None)
 
 
-def _finalized(said: dict[str, str]) -> bool:
+def _finalized(said: Mapping[str, str]) -> bool:
     return said.get("Finalized") == "True"
 
 
@@ -145,7 +144,9 @@ def _reconciled(
 ) -> dict[str, Any]:
     now = _at(rows, generation)
     if deleted:
-        awaited = {row["adapter"] for row in rows if row["adapter"] in required and not (row in now and row["finalized"])}
+        awaited = {
+            row["adapter"] for row in rows if row["adapter"] in required and not (row in now and row["finalized"])
+        }
         times = [row["time"] for row in now]
     else:
         awaited = {row["adapter"] for row in rows if not (row in now and row["verdict"] == "success")}
@@ -161,11 +162,8 @@ def _reconciled(
     else:
         reason = "ReconciledMissingAdapters"
         reporting = sorted(row["adapter"] for row in _with_verdict(rows))
-        message = "Required adapters not reporting %s=True: [%s]. Currently reporting: [%s]" % (
-            "Finalized" if deleted else "Available",
-            ", ".join(sorted(awaited)),
-            ", ".join(reporting),
-        )
+        message = f"Required adapters not reporting {'Finalized' if deleted else 'Available'}=True: ["
+        message += ", ".join(sorted(awaited)) + "]. Currently reporting: [" + ", ".join(reporting) + "]"
     if before is None:
         transition = updated
     elif before["status"] == status:

@@ -1,14 +1,15 @@
 """Which reports count, what is kept of them and what they say: the golden cases hold, and every rule has some.
 
 A case of admission has `resource` (its generation), perhaps `stored`, `report` and the `answer`; one of summaries has
-`reports` in sequence and what the last one `keeps`; one of verdicts has what a report `says`, what `decides`, `verdict`.
+`reports` in sequence and what the last one `keeps`; one of verdicts has what a report `says`, what `decides`, and the
+`verdict`.
 """
 
 import itertools
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperfleet.model import report as rules
@@ -71,12 +72,14 @@ def test_every_rule_has_at_least_two_cases_and_every_case_names_rules_that_exist
 
 
 @given(reports, st.integers(1, 4), summaries)
+@settings(deadline=None)
 def test_admission_is_what_the_oracle_says(report: Report, generation: int, previous: Summary | None) -> None:
     late = oracle.is_out_of_date(report, generation, previous)
     assert admit(report, generation=generation, previous=previous) == ("outdated" if late else "stored")
 
 
 @given(reports, reports)
+@settings(deadline=None)
 def test_of_two_reports_in_either_order_the_newer_one_is_stored_in_the_end(one: Report, other: Report) -> None:
     """When both have a verdict and differ in generation or time: the same one stays, whichever comes first."""
     ages = [(report.observed_generation, report.observed_time) for report in (one, other)]
@@ -93,6 +96,7 @@ def test_of_two_reports_in_either_order_the_newer_one_is_stored_in_the_end(one: 
 
 
 @given(reports, summaries)
+@settings(deadline=None)
 def test_a_summary_of_the_very_same_report_is_the_same(report: Report, previous: Summary | None) -> None:
     kept = summarize(report, previous)
     assert summarize(report, kept) == kept

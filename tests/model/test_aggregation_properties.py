@@ -231,11 +231,9 @@ def arrivals(draw: st.DrawFn) -> tuple[Life, list[Report], list[Report]]:
         for said in draw(st.lists(statuses_by_type(), max_size=3)):
             conditions = tuple(ReportedCondition(type, status) for type, status in said.items())
             sent.append(Report(adapter, draw(st.integers(1, 4)), draw(times), conditions))
-    shuffled = []
     queues = {adapter: [report for report in sent if report.adapter == adapter] for adapter in ADAPTERS}
-    for adapter in draw(st.permutations([report.adapter for report in sent])):
-        shuffled.append(queues[adapter].pop(0))
-    return life, sent, shuffled
+    order = draw(st.permutations([report.adapter for report in sent]))
+    return life, sent, [queues[adapter].pop(0) for adapter in order]
 
 
 def after(life: Life, sent: list[Report]) -> Life:
@@ -255,13 +253,12 @@ def test_in_whatever_order_different_adapters_report_what_does_not_look_back_com
     life, sent, shuffled = arrivals
     one, other = after(life, sent), after(life, shuffled)
     assert one.reports == other.reports
-    assert one.status is not None and other.status is not None
-    assert order_free(one.status) == order_free(other.status)
+    assert order_free(one.settle()) == order_free(other.settle())
 
 
 def order_free(status: Status) -> object:
     """What of a status no order of arrival decides: all but three transition times and what is sticky."""
-    conditions = []
+    conditions: list[object] = []
     for condition in status.conditions:
         if condition.type == "LastKnownReconciled":
             conditions.append((condition.type, condition.created_time))
@@ -278,11 +275,14 @@ def test_when_every_required_adapter_reports_success_once_the_whole_status_is_fr
     one: list[str], other: list[str], reported: list[Any], generation: int
 ) -> None:
     success = (ReportedCondition("Available", "True"),)
-    sent = {adapter: Report(adapter, generation, time, success) for adapter, time in zip(ADAPTERS, reported, strict=True)}
+    sent = {
+        adapter: Report(adapter, generation, time, success) for adapter, time in zip(ADAPTERS, reported, strict=True)
+    }
     life = Life(required=ADAPTERS, generation=generation)
     status = after(life, [sent[adapter] for adapter in one]).status
     assert status == after(life, [sent[adapter] for adapter in other]).status
-    assert status is not None and status.phase == "Ready"
+    assert status is not None
+    assert status.phase == "Ready"
 
 
 @given(arrivals())

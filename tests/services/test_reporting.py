@@ -174,15 +174,16 @@ async def test_in_a_random_life_of_reports_stored_and_recomputed_status_always_a
     ids = list(versions)
     for step in range(2000):
         id = chance.choice(ids)
+        conditions: dict[str, Any] = {
+            type: chance.choice(["True", "False", "Unknown"])
+            for type in chance.sample(["Available", "Ready", "Failed", "Health", "Progressing"], k=3)
+        }
         received = report(
             f"adapter-{chance.randrange(5)}",
             at=step + chance.randrange(-20, 20),
             generation=chance.choice([1, 1, 1, 1, 2]),
             reason=chance.choice([None, "", "Because"]),
-            **{
-                type: chance.choice(["True", "False", "Unknown"])
-                for type in chance.sample(["Available", "Ready", "Failed", "Health", "Progressing"], k=3)
-            },
+            **conditions,
         )
         outcome = await send(db, id, received, now=step)
         row = await db.fetch_row(STORED, UUID(id))

@@ -14,7 +14,9 @@ ONE = Statement("ONE", "SELECT 1", is_read=True)
 SLEEP = Statement("SLEEP", "SELECT pg_sleep(30)", is_read=True)
 PID = Statement("PID", "SELECT pg_backend_pid()", is_read=True)
 KILL = Statement("KILL", "SELECT pg_terminate_backend($1)")
-SLEEPING = Statement("SLEEPING", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active'")
+SLEEPING = Statement(
+    "SLEEPING", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active'"
+)
 INSERT = Statement("INSERT", "INSERT INTO resource_counts VALUES ($1, '*', 0, 1)")
 COUNT = Statement("COUNT", "SELECT count(*) FROM resource_counts")
 
@@ -70,7 +72,9 @@ async def test_a_write_under_which_the_connection_breaks_is_unavailable_and_not_
     running = asyncio.create_task(db.fetch(write))
     await asyncio.sleep(0.1)
     await db.fetch(
-        Statement("KILL", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT%pg_sleep(0.3)'")
+        Statement(
+            "KILL", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT%pg_sleep(0.3)'"
+        )
     )
     with pytest.raises(Unavailable):
         await running

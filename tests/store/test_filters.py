@@ -10,7 +10,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hyperfleet.model.fields import FIELDS
-from hyperfleet.model.search import Absence, And, Comparison, Expression, FieldRef, Match, Membership, Not, Or, Range, parse
+from hyperfleet.model.search import (
+    Absence,
+    And,
+    Comparison,
+    Expression,
+    FieldRef,
+    Match,
+    Membership,
+    Not,
+    Or,
+    Range,
+    parse,
+)
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.filters import CONTAINED_AT_MOST, Parameters, condition
 from tests import searches
@@ -65,7 +77,7 @@ async def test_a_golden_search_finds_the_rows_it_names(stored: Database, behavio
 async def test_random_trees_find_what_plain_python_finds(stored: Database) -> None:
     trees: list[Expression] = []
 
-    @hypothesis_settings(max_examples=200, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(max_examples=300, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(searches.TREES, min_size=1, max_size=4))
     def collect(more: list[Expression]) -> None:
         trees.extend(more)

@@ -31,7 +31,9 @@ _BY_VARIABLE: Final = {
 }
 _BY_FILE_VARIABLE: Final = {row.variable + _FILE: row for row in _ROWS.values() if row.is_secret}
 # Kubernetes puts these into every pod beside a Service whose name begins with `hyperfleet-`; nobody configured them.
-_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$")
+_SERVICE_LINK: Final = re.compile(
+    r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
+)
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
@@ -121,7 +123,8 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
         mistakes.add("database.url", f"database.url is set, so {', '.join(given)} must not be: the URL says it all.")
     if database.ssl.root_cert_file and not Path(database.ssl.root_cert_file).is_file():
         mistakes.add(
-            "database.ssl.root_cert_file", f"database.ssl.root_cert_file: there is no file {database.ssl.root_cert_file}."
+            "database.ssl.root_cert_file",
+            f"database.ssl.root_cert_file: there is no file {database.ssl.root_cert_file}.",
         )
     taken: dict[tuple[str, int], str] = {}
     for group in ("server", "metrics", "health"):
@@ -225,7 +228,8 @@ def _from_flags(flags: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
                 found.append(_Found(_BY_FLAG[flag], text, f"flag {flag}"))
         elif flag != CONFIG_FLAG:
             # Somebody typed it for this very command, so it is never unrelated.
-            mistakes.texts.append(f"Flag {flag} is unknown{_nearest(flag, [*_BY_FLAG, CONFIG_FLAG])}.")
+            known = _nearest(flag, [*_BY_FLAG, CONFIG_FLAG]) if flag.startswith("-") else ""
+            mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{known}.")
     return found
 
 

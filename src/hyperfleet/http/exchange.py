@@ -1,6 +1,6 @@
 """One request on its way through the service, and its answer: what endpoints, middleware and problems hand each other.
 
-A plain object instead of a web library's request: it costs a microsecond, and nothing in it is read before it is wanted.
+A plain object instead of a web library's request: it costs a microsecond, and nothing is read before it is wanted.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -67,7 +67,8 @@ class Exchange:
     @property
     def kind(self) -> Kind:
         """The kind that the path names; only routes that serve one have it."""
-        assert self.route is not None and self.route.kind is not None
+        assert self.route is not None
+        assert self.route.kind is not None
         return self.route.kind
 
     @property

@@ -16,7 +16,7 @@ IN_FLIGHT_PER_CONNECTION: Final = 20
 
 
 class InFlight:
-    """The requests that this process works on, as a context of each; entering raises Unavailable when there are too many.
+    """The requests that this process works on, as a context of each; entering raises Unavailable when it is too many.
 
     Shedding at once keeps the answers of those inside fast; a queue would only make all of them late.
     """
@@ -50,7 +50,8 @@ async def body(exchange: Exchange) -> bytes:
         async with asyncio.timeout(exchange.limits.timeouts.read):
             received = await _received(exchange, most)
     except TimeoutError:
-        raise BadRequest(f"The body did not arrive within {exchange.limits.timeouts.read:g} seconds.", status=400) from None
+        late = f"The body did not arrive within {exchange.limits.timeouts.read:g} seconds."
+        raise BadRequest(late, status=400) from None
     _check_type(exchange)
     return received
 

@@ -235,7 +235,8 @@ def _last_known_reconciled(view: _View) -> Condition:
     else:
         generation = max(generations, default=before.observed_generation if before is not None else 1)
         reason, message = _doubt(view, failing)
-    if agreed or (tracked is None and any(one.generation == generation for one in failing)):
+    # While it is True and not agreed, nobody fails at its generation, by 2.4.
+    if agreed or any(one.generation == generation for one in failing):
         updated = min(one.time for one in decided if one.generation == generation)
     else:
         updated = before.last_updated_time if before is not None else view.reference_time

@@ -93,7 +93,9 @@ def _mistakes(kinds: tuple[Kind, ...]) -> list[str]:
         if kind.plural in RESERVED_PLURALS:
             found.append(f"Kind {kind.name}: the plural {kind.plural!r} is reserved.")
         if not 1 <= kind.name_min_length <= kind.name_max_length:
-            found.append(f"Kind {kind.name}: name lengths {kind.name_min_length} to {kind.name_max_length} fit no name.")
+            found.append(
+                f"Kind {kind.name}: name lengths {kind.name_min_length} to {kind.name_max_length} fit no name."
+            )
         found.extend(_adapter_mistakes(kind))
         names.add(kind.name)
         plurals.add(kind.plural)
@@ -107,7 +109,9 @@ def _adapter_mistakes(kind: Kind) -> list[str]:
     for adapter in kind.required_adapters:
         condition = success_type(adapter)
         if condition in types:
-            found.append(f"Kind {kind.name}: required adapters {types[condition]} and {adapter} share the condition {condition}.")
+            found.append(
+                f"Kind {kind.name}: required adapters {types[condition]} and {adapter} share the condition {condition}."
+            )
         types[condition] = adapter
     return found
 

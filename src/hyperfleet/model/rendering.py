@@ -5,9 +5,9 @@ looking inside. `VERSION` goes up with every change of the spelling, so that row
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from hashlib import blake2b
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Reports of adapters: what one says, what is kept of it, and `admit()`, the only place that decides which reports count.
+"""Reports of adapters: what one says, what is kept of it, and `admit()`, the only place that says which reports count.
 
 The rules are numbered in the docstrings, from the contract's pages on reports and aggregation; the golden cases in
 `tests/cases/admission` name the rule they stand for, so a rule and its cases change together.

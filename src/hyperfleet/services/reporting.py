@@ -41,9 +41,7 @@ class Outcome:
     body: bytes | None
 
 
-async def report(
-    db: Database, scope: Scope, id: UUID, received: Report, *, caller: Caller, now: datetime
-) -> Outcome:
+async def report(db: Database, scope: Scope, id: UUID, received: Report, *, caller: Caller, now: datetime) -> Outcome:
     """Stores a report, or says that it is out of date, or the very one that is stored already (contract: Reports).
 
     Two statements without contention, one when nothing is to be stored. Raises NotFound, and WrongState when the

@@ -4,14 +4,13 @@
 written, so nothing is parsed on the way. The driver's own texts go to the log and no further.
 """
 
-import asyncio
 import ssl
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from hyperfleet import settings
-from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, HyperFleetError, Unavailable
+from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, Unavailable
 from hyperfleet.telemetry import logging, metrics
 
 STATEMENTS_PER_CONNECTION: Final = 256

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -29,7 +29,7 @@ from hyperfleet.telemetry import logging, metrics
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE")
 """When the present request is over, in the event loop's seconds; unset outside requests."""
 
-Row = asyncpg.Record
+Row: TypeAlias = asyncpg.Record
 Result = TypeVar("Result")
 
 _log = logging.get("database")

@@ -109,7 +109,15 @@ def start(data_dir: Path, *, port: int | None = None, background: bool = False, 
         _initialise(data_dir, binaries, account)
     socket_dir = _socket_directory(data_dir, account)
     log = log or data_dir / "server.log"
-    command = [str(binaries / "postgres"), "-D", str(data_dir), "-k", str(socket_dir), "-c", "unix_socket_permissions=0700"]
+    command = [
+        str(binaries / "postgres"),
+        "-D",
+        str(data_dir),
+        "-k",
+        str(socket_dir),
+        "-c",
+        "unix_socket_permissions=0700",
+    ]
     command += ["-c", f"listen_addresses={'127.0.0.1' if port else ''}", "-c", f"port={port or 5432}"]
     for setting in _SETTINGS:
         command += ["-c", setting]
@@ -229,9 +237,13 @@ def _binaries(account: pwd.struct_passwd | None) -> Path:
 
 
 def _can_reach(directory: Path, account: pwd.struct_passwd) -> bool:
-    probe = subprocess.run(
-        [str(directory / "postgres"), "--version"], env=_ENVIRONMENT, cwd="/", capture_output=True, **_as(account)
-    ) if _is_open(directory) else None
+    probe = (
+        subprocess.run(
+            [str(directory / "postgres"), "--version"], env=_ENVIRONMENT, cwd="/", capture_output=True, **_as(account)
+        )
+        if _is_open(directory)
+        else None
+    )
     return probe is not None and probe.returncode == 0
 
 
@@ -316,7 +328,9 @@ def _create_database(server: Server, binaries: Path) -> None:
         _client(binaries, server, "createdb", DATABASE), env=_ENVIRONMENT, cwd="/", capture_output=True, check=False
     )
     if done.returncode != 0 and b"already exists" not in done.stderr:
-        raise Unavailable(f"The embedded PostgreSQL refused the database: {done.stderr.decode(errors='replace').strip()}")
+        raise Unavailable(
+            f"The embedded PostgreSQL refused the database: {done.stderr.decode(errors='replace').strip()}"
+        )
 
 
 def _client(binaries: Path, server: Server, program: str, *arguments: str) -> Sequence[str]:

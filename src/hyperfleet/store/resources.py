@@ -136,6 +136,8 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, i
         raise not_found(scope.owner.kind, scope.owner.id)
     owner_href, resource_version = row
     if resource_version is None:
-        raise WrongState(f"The {scope.owner.kind.title} {scope.owner.id} is being deleted; nothing can be created in it.")
+        raise WrongState(
+            f"The {scope.owner.kind.title} {scope.owner.id} is being deleted; nothing can be created in it."
+        )
     whole = b"%b%b%b" % (before, f'"{owner_href}"'.encode(), after)
     return rendering.resource(whole, resource_version, status, b""), resource_version

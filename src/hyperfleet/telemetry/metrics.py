@@ -52,9 +52,7 @@ INSTRUMENTS: Final = (
         "Resources whose desired state was created, changed or asked to go.",
         ("resource_type", "is_delete"),
     ),
-    Instrument(
-        "hyperfleet_api_reports_total", "counter", "Adapters' reports.", ("resource_type", "adapter", "result")
-    ),
+    Instrument("hyperfleet_api_reports_total", "counter", "Adapters' reports.", ("resource_type", "adapter", "result")),
     Instrument(
         "hyperfleet_api_report_clock_skew_seconds",
         "gauge",
@@ -68,7 +66,9 @@ INSTRUMENTS: Final = (
     Instrument("hyperfleet_db_errors_total", "counter", "Statements and connections that failed.", ("error_type",)),
     Instrument("hyperfleet_db_connections_open", "gauge", "Connections to the database."),
     Instrument("hyperfleet_db_connections_in_use", "gauge", "Connections that run a statement or a transaction."),
-    Instrument("hyperfleet_db_pool_wait_seconds", "histogram", "Time spent waiting for a free connection.", (), _SECONDS),
+    Instrument(
+        "hyperfleet_db_pool_wait_seconds", "histogram", "Time spent waiting for a free connection.", (), _SECONDS
+    ),
     Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
 )
 

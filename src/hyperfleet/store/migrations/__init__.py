@@ -83,7 +83,9 @@ async def _lock(guard: asyncpg.Connection) -> None:
     until = monotonic() + LOCK_SECONDS
     while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
         if monotonic() > until:
-            raise Unavailable("Another process has been migrating this database for ten minutes; look at what it waits for.")
+            raise Unavailable(
+                "Another process has been migrating this database for ten minutes; look at what it waits for."
+            )
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -58,8 +58,7 @@ _STATEMENTS = (
     " WHERE owner_id IS NOT NULL",
     "CREATE INDEX resources_reconciled ON resources"
     " (kind, (condition_status ->> 'Reconciled'), created_time DESC, id DESC)",
-    "CREATE INDEX resources_labels ON resources USING gin (labels jsonb_path_ops)"
-    " WITH (gin_pending_list_limit = 1024)",
+    "CREATE INDEX resources_labels ON resources USING gin (labels jsonb_path_ops) WITH (gin_pending_list_limit = 1024)",
     "CREATE INDEX resources_condition_status ON resources USING gin (condition_status jsonb_path_ops)"
     " WITH (gin_pending_list_limit = 1024)",
     """

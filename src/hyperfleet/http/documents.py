@@ -1,0 +1,100 @@
+"""A body to one JSON object of plain values that every later floor can store and give back as it came.
+
+The parser takes what the database cannot store, and says nothing of depth, so that is looked for here. Searching the
+bytes tells in microseconds that there is nothing to find; only then are the values walked, to say where it stands.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+
+from hyperfleet.errors import BadDocument, FieldError, InvalidInput
+
+DEEPEST: Final = 100
+DIGITS: Final = 1000
+MOST_MISTAKES: Final = 20
+_LONGEST_PATH: Final = 200
+
+_decode: Final = msgspec.json.Decoder().decode
+_LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (DIGITS + 1))
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_SURROGATE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F])")
+_POSITION: Final = re.compile(r"\(byte ([0-9]+)\)")
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """The object that a body is, of equal members the last; raises BadDocument or InvalidInput (contract: Create)."""
+    try:
+        document = _decode(body)
+    except RecursionError:
+        raise InvalidInput(FieldError("VAL-004", "body", _TOO_DEEP, f"at most {DEEPEST}")) from None
+    except msgspec.ValidationError:
+        raise InvalidInput(FieldError("VAL-004", "body", _TOO_LARGE)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        raise BadDocument(_not_json(body, str(failure))) from None
+    if (
+        b"\\u0000" in body
+        or (len(body) > DIGITS and _LONG_NUMBER.search(body))
+        or (body.count(b"{") + body.count(b"[") > DEEPEST and _depth(body) > DEEPEST)
+    ):
+        wrong = [error for _, error in zip(range(MOST_MISTAKES), _mistakes(document), strict=False)]
+        if wrong:
+            raise InvalidInput(*wrong)
+    if not isinstance(document, dict):
+        raise InvalidInput(FieldError("VAL-003", "body", "`body` must be a JSON object"))
+    return document
+
+
+_TOO_DEEP: Final = f"nothing may be nested deeper than {DEEPEST}, counted from the body"
+_TOO_LARGE: Final = f"a whole number has at most {DIGITS} digits, another number is at most 1.7976931348623157e308"
+
+
+def _not_json(body: bytes, reason: str) -> str:
+    """What is wrong with a body that does not parse, in our own words; `reason` is the parser's."""
+    if not body.strip():
+        return "The body is empty; it must be one JSON document."
+    if "trailing characters" in reason:
+        return "The body goes on after the end of its JSON document; it must be one document."
+    if "utf-8" in reason.lower():
+        return "The body is not UTF-8."
+    if _SURROGATE.search(body):
+        return "The body holds half a surrogate pair, which is no character."
+    position = _POSITION.search(reason)
+    where = f" at byte {int(position[1]) + 1}" if position else ", or it ends too early"
+    return f"The body is not one JSON document: it is malformed{where}."
+
+
+def _depth(body: bytes) -> int:
+    """How deep a well-formed document is nested; 35 times as fast as walking its values."""
+    brackets = _STRING.sub(b"", body).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(brackets).cast("b")), default=0)
+
+
+def _mistakes(document: Any) -> Iterator[FieldError]:
+    """What cannot be stored, and where it stands."""
+    open: list[tuple[Any, str, int]] = [(document, "", 0)]
+    while open:
+        value, path, depth = open.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                yield FieldError("VAL-003", path or "body", f"`{path or 'body'}` must not hold NUL")
+        elif isinstance(value, dict | list):
+            if depth == DEEPEST:
+                yield FieldError("VAL-004", path, _TOO_DEEP, f"at most {DEEPEST}")
+            elif isinstance(value, list):
+                open += [
+                    (item, f"{path}[{position}]"[:_LONGEST_PATH], depth + 1) for position, item in enumerate(value)
+                ]
+            else:
+                for name, item in value.items():
+                    below = (f"{path}.{name}" if path else name)[:_LONGEST_PATH]
+                    if "\0" in name:
+                        yield FieldError("VAL-003", below, "names of members must not hold NUL")
+                    open.append((item, below, depth + 1))
+        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**DIGITS:
+            yield FieldError("VAL-004", path or "body", _TOO_LARGE, f"at most {DIGITS} digits")

@@ -1,0 +1,84 @@
+"""gzip for who asks: tokens are compared whole, qualities are honoured, small bodies go as they are."""
+
+import gzip
+
+import pytest
+
+from hyperfleet.http.compression import SMALLEST, accepts_gzip, compressed
+
+LARGE = b'{"items":[' + b"1," * SMALLEST + b"1]}"
+
+
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        "gzip",
+        "GZIP",
+        "x-gzip",
+        "gzip, deflate",
+        "deflate,gzip",
+        "deflate , gzip;q=0.5",
+        "gzip;q=1",
+        "gzip;q=1.000",
+        "gzip ; q=0.001",
+        "*",
+        "*;q=0.1",
+        "br, *",
+        "gzip, identity",
+        "gzip;q=0.5, identity;q=0.5",
+        "identity;q=0, gzip",
+        "identity;q=0, *",
+        "br;q=1.0, gzip;q=0.8, *;q=0.1",
+        ",, gzip",
+    ],
+)
+def test_gzip_goes_to_who_asks(accepted: str) -> None:
+    assert accepts_gzip(accepted.encode())
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "",
+        ",",
+        "identity",
+        "deflate, br",
+        "xgzip",
+        "gzipx",
+        "gzip2, pack200-gzip",
+        "not gzip",
+        "gzip;q=0",
+        "gzip;q=0.0",
+        "gzip;q=0.000",
+        "gzip ; Q=0",
+        "*;q=0",
+        "gzip;q=0, *",
+        "*, gzip;q=0",
+        "gzip;q=0.2, identity;q=0.3",
+        "gzip;q=2",
+        "gzip;q=-1",
+        "gzip;q=",
+        "gzip;q=x",
+        "gzip;level=1",
+        "gzip;q=0.1234",
+    ],
+)
+def test_gzip_does_not_go_to_who_does_not(refused: str) -> None:
+    assert not accepts_gzip(refused.encode())
+
+
+def test_a_body_of_1_kib_is_compressed_and_a_smaller_one_is_not() -> None:
+    assert compressed(b"x" * SMALLEST, b"gzip") is not None
+    assert compressed(b"x" * (SMALLEST - 1), b"gzip") is None
+
+
+def test_a_body_is_not_compressed_for_who_says_nothing() -> None:
+    assert compressed(LARGE, None) is None
+    assert compressed(LARGE, b"identity") is None
+
+
+def test_what_is_compressed_unpacks_to_the_body() -> None:
+    packed = compressed(LARGE, b"gzip")
+    assert packed is not None
+    assert gzip.decompress(packed) == LARGE
+    assert len(packed) < len(LARGE)

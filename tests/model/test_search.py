@@ -1,0 +1,201 @@
+"""The grammar of searches: shapes of trees, limits, and that a tree's text is read as the tree again."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import process_time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hyperfleet.errors import BadSearch
+from hyperfleet.model.fields import FIELDS
+from hyperfleet.model.search import (
+    LISTED,
+    LONGEST,
+    NESTED,
+    Absence,
+    And,
+    Comparison,
+    Expression,
+    FieldRef,
+    Match,
+    Membership,
+    Not,
+    Or,
+    Range,
+    parse,
+    text,
+)
+from tests.searches import TREES
+
+NAME = FieldRef(FIELDS["name"])
+A, B, C = (Comparison(NAME, "=", value) for value in "abc")
+# A grammar of loose words: most of its sentences are wrong somewhere.
+WORDS = st.sampled_from(
+    [
+        "name",
+        "generation",
+        "spec.a",
+        "labels.b",
+        "created_time",
+        "=",
+        "!=",
+        "<",
+        "in",
+        "like",
+        "between",
+        "is",
+        "null",
+        "not",
+        "and",
+        "or",
+    ]
+    + [
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "'a'",
+        "3",
+        "true",
+        "2026-01-01",
+        "nmae",
+        "status.conditions.Reconciled",
+        "'\\%'",
+        "'",
+        "$1",
+        ";",
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("search", "tree"),
+    [
+        ("name='a' or name='b' and name='c'", Or((A, And((B, C))))),
+        ("(name='a' or name='b') and name='c'", And((Or((A, B)), C))),
+        ("name='a' and name='b' and name='c'", And((A, B, C))),
+        ("(name='a' and name='b') and name='c'", And((And((A, B)), C))),
+        ("not name='a' and name='b'", And((Not(A), B))),
+        ("not (name='a' and name='b')", Not(And((A, B)))),
+        ("not not name != 'a'", Not(Not(Not(A)))),
+        ("name <> 'a'", Not(A)),
+        ("name not in ['a']", Not(Membership(NAME, ("a",)))),
+        ("name not between 'a' and 'b'", Not(Range(NAME, "a", "b"))),
+        ("name not ilike 'a%'", Not(Match(NAME, "a%", True))),
+        ("name is not null", Not(Absence(NAME))),
+        ("spec['x.y'].z >= 1.5", Comparison(FieldRef(FIELDS["spec.<path>"], ("x.y", "z")), ">=", Decimal("1.5"))),
+        ("labels.a.b/c < 'x'", Comparison(FieldRef(FIELDS["labels.<key>"], ("a.b/c",)), "<", "x")),
+        (
+            "status.conditions.Ready.reason = 'x'",
+            Comparison(FieldRef(FIELDS["status.conditions.<Type>.reason"], ("Ready",)), "=", "x"),
+        ),
+        (
+            "created_time > '2026-01-01'",
+            Comparison(FieldRef(FIELDS["created_time"]), ">", datetime(2026, 1, 1, tzinfo=UTC)),
+        ),
+    ],
+)
+def test_a_search_has_this_tree(search: str, tree: Expression) -> None:
+    assert repr(parse(search)) == repr(tree)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TREES)
+def test_the_text_of_a_tree_is_read_as_the_same_tree(tree: Expression) -> None:
+    written = text(tree)
+    if len(written) <= LONGEST:
+        # The representation tells 1 from true, which are equal.
+        assert parse(written) == tree and repr(parse(written)) == repr(tree)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS, max_size=14).map(" ".join))
+def test_a_sentence_is_read_or_refused_at_a_place_in_it(search: str) -> None:
+    try:
+        tree = parse(search)
+    except BadSearch as wrong:
+        assert wrong.position is not None and 1 <= wrong.position <= len(search) + 1
+        assert wrong.detail.isprintable()
+    else:
+        assert parse(text(tree)) == tree
+
+
+def test_a_search_is_as_long_as_the_limit_and_no_longer() -> None:
+    longest = "name = '" + "x" * (LONGEST - 9) + "'"
+    assert parse(longest)
+    with pytest.raises(BadSearch, match=str(LONGEST)):
+        parse(longest + " ")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("not ", ""), ("(", ")"), ("not(", ")"), ("(not ", ")")], ids=["not", "()", "not()", "(not)"]
+)
+def test_parentheses_and_not_are_nested_to_the_limit_and_no_deeper(before: str, after: str) -> None:
+    depth = NESTED // (before.count("(") + before.count("not"))
+    search = before * depth + "name = 'a'" + after * depth
+    assert parse(search)
+    assert parse(f"name = 'b' and {search} or {search}")
+    with pytest.raises(BadSearch, match=f"{NESTED} deep"):
+        parse(before + search + after)
+
+
+def test_negative_forms_do_not_count_as_nesting() -> None:
+    tree = parse("not " * NESTED + "name != 'a'")
+    assert parse(text(tree)) == tree
+
+
+def test_chains_are_as_long_as_the_text_allows() -> None:
+    tree = parse(" and ".join(["id='a'"] * 370))
+    assert isinstance(tree, And) and len(tree.terms) == 370
+    tree = parse(" or ".join(["spec.a=1 and spec.b=2"] * 160))
+    assert isinstance(tree, Or) and len(tree.terms) == 160
+
+
+def test_lists_hold_a_thousand_values_and_no_more() -> None:
+    tree = parse(f"spec.a in ({','.join(['1'] * LISTED)})")
+    assert isinstance(tree, Membership) and len(tree.values) == LISTED
+    with pytest.raises(BadSearch, match=f"at most {LISTED}"):
+        parse(f"spec.a in ({','.join(['1'] * (LISTED + 1))})")
+
+
+def test_a_name_has_at_most_a_hundred_parts() -> None:
+    assert parse("spec" + ".a" * 99 + "=1")
+    with pytest.raises(BadSearch, match="100 parts"):
+        parse("spec" + ".a" * 100 + "=1")
+
+
+def test_a_hundred_ids_fit_into_one_search() -> None:
+    ids = ",".join(f"'018f0000-0000-7000-8000-{number:012d}'" for number in range(100))
+    assert parse(f"id in ({ids})")
+
+
+def test_a_callers_text_is_repeated_harmlessly() -> None:
+    for search in ("spec['a\nb\x1b'] > true", "name = \x1b", "%s%n{0} = 'a'", "spec['%(x)s{y}'] = 2026-01-01"):
+        with pytest.raises(BadSearch) as refused:
+            parse(search)
+        assert refused.value.detail.isprintable() and len(refused.value.detail) < 1000
+    with pytest.raises(BadSearch) as refused:
+        parse(f"name = {'x' * 4000}")
+    assert len(refused.value.detail) < 400
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "(" * 4096,
+        "not " * 1024,
+        "a" * 4096,
+        "a." * 2048,
+        "name = 'a' and " * 270,
+        "spec.a in (" + "1," * 2040,
+        "x" * 200 + "=1",
+    ],
+)
+def test_hostile_searches_are_refused_in_no_time(search: str) -> None:
+    started = process_time()
+    with pytest.raises(BadSearch):
+        parse(search)
+    assert process_time() - started < 0.2
