@@ -5,6 +5,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.fields import FIELDS, Field
 from hyperfleet.model.lexer import Value
 from hyperfleet.model.search import (
+    OPERATORS,
     Absence,
     And,
     Comparison,
@@ -187,18 +189,19 @@ def _ascii_lower(text: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in text)
 
 
-_ODD_TEXTS: Final = ["", "True", "3", "%", "_", "a\\b", 'a"b', "ä", "🚀", "line\nbreak", "018F0000-0000-7000-8000-000000000001", "no id"]
-_ODD_NUMBERS: Final = [0, 2**31 - 1, 2**31, -(2**31) - 1, 10**30, Decimal("2.5"), Decimal("1E-7"), Decimal("1E-400"), 10**400]
+_UPPER_ID: Final = "018F0000-0000-7000-8000-000000000001"
+_ODD_TEXTS: Final = ["", "True", "3", "%", "_", "a\\b", 'a"b', "ä", "🚀", "line\nbreak", _UPPER_ID, "no id"]
+_ODD_NUMBERS: Final = [0, 2**31 - 1, 2**31, -(2**31) - 1, 10**400, Decimal("2.5"), Decimal("1E-7"), Decimal("1E-400")]
 _TEXTS: Final = st.sampled_from(_ODD_TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 _NUMBERS: Final = st.sampled_from(_ODD_NUMBERS) | st.integers(-5, 12)
-_TIMES: Final = st.datetimes(timezones=st.just(UTC))
+_TIMES: Final = st.datetimes(timezones=st.just(UTC)).map(lambda time: time.replace(fold=0))
 _PATTERNS: Final = st.lists(
     st.sampled_from(["%", "%", "_", "\\%", "\\_", "\\\\", "a", "e", "A", "Ä", "@", "'", "-"]), max_size=6
 ).map("".join)
 _ORDERED: Final = {"text": _TEXTS, "integer": _NUMBERS, "time": _TIMES, "any": st.one_of(_TEXTS, _NUMBERS)}
 _OPERATORS: Final[list[Operator]] = ["=", "<", "<=", ">", ">="]
 _SEARCHED: Final = [field for field in FIELDS.values() if field.searchable]
-_TYPES: Final = [("Reconciled",), ("DnsSuccessful",), ("Dns.v2Successful",), ("Nothing",)]
+_TYPES: Final[list[tuple[str, ...]]] = [("Reconciled",), ("DnsSuccessful",), ("Dns.v2Successful",), ("Nothing",)]
 
 
 def _ways(value: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -213,12 +216,12 @@ def _ways(value: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 def _known(field: Field) -> list[tuple[FieldRef, list[Any]]]:
     """References to a field under which the fleet has something or could have, each with the values that are there."""
     resources = fleet()
-    paths: list[tuple[str, ...]] = [()]
+    paths: Iterable[tuple[str, ...]] = [()]
     if field.name == "spec.<path>":
         odd = [("replicas", "min", "x"), ("theta",), ("list", "0"), ("x y", "'")]
-        paths = list(dict.fromkeys(way for one in resources for way in _ways(one["spec"]))) + odd
+        paths = dict.fromkeys([*(way for one in resources for way in _ways(one["spec"])), *odd])
     elif field.name == "labels.<key>":
-        paths = list(dict.fromkeys((key,) for one in resources for key in one["labels"])) + [("..",), ("a'b",)]
+        paths = dict.fromkeys([*((key,) for one in resources for key in one["labels"]), ("..",), ("a'b",)])
     elif "<" in field.name:
         paths = _TYPES
     known = []
@@ -243,9 +246,12 @@ def _atoms(draw: st.DrawFn) -> Expression:
         known = comparable if ordered else there
         if known and draw(st.integers(0, 3)):
             return draw(st.sampled_from(known))
-        return draw(st.booleans()) if field.type == "any" and not ordered and draw(st.booleans()) else draw(_ORDERED[field.type])
+        if field.type == "any" and not ordered and draw(st.booleans()):
+            return draw(st.booleans())
+        return draw(_ORDERED[field.type])
 
-    form = draw(st.sampled_from(["equal", "ordered", "range", "list", "absent", *(["like"] * (field.type in ("text", "any")))]))
+    forms = ["equal", "ordered", "range", "list", "absent", *(["like"] if "like" in OPERATORS[field.type] else [])]
+    form = draw(st.sampled_from(forms))
     if form == "equal":
         return Comparison(ref, "=", value(ordered=False))
     if form == "ordered":

@@ -25,7 +25,10 @@ class Secret(str):
 
 @dataclass(frozen=True)
 class Form:
-    """How a setting is written: what it may be, the value of a text (ValueError says what is wrong), the text of a value."""
+    """How a setting is written: what it may be, its value from a text and the text of a value.
+
+    `read` raises ValueError, which says what the value must be.
+    """
 
     description: str
     read: Callable[[str], Any]
@@ -35,7 +38,7 @@ class Form:
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LONGEST_SECONDS: Final = 7 * 24 * 3600.0
 _BYTES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
-_BOOLEANS: Final = {
+BOOLEANS: Final = {
     "true": True,
     "yes": True,
     "on": True,
@@ -76,9 +79,9 @@ def _written_bytes(size: int) -> str:
 
 
 def _boolean(text: str) -> bool:
-    if text.lower() not in _BOOLEANS:
+    if text.lower() not in BOOLEANS:
         raise ValueError("must be true or false")
-    return _BOOLEANS[text.lower()]
+    return BOOLEANS[text.lower()]
 
 
 def _line(text: str) -> str:
@@ -205,7 +208,7 @@ class Database:
 
     host: str = _setting(
         "",
-        "The server's name, address or socket directory; several with commas between, for failover. Unset, the embedded PostgreSQL serves.",
+        "The server's name, address or socket directory; several with commas between. Unset: the embedded one.",
     )
     port: int = _setting(5432, "The server's port.", PORT)
     name: str = _setting("hyperfleet", "The database.")

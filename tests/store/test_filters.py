@@ -1,4 +1,4 @@
-"""Filters on a real PostgreSQL: a tree's SQL is TRUE for exactly the rows on which the tree is true, and never fails."""
+"""Filters on a real PostgreSQL: a tree's SQL is TRUE for exactly the rows that satisfy the tree, and never fails."""
 
 import itertools
 from decimal import Decimal
@@ -32,7 +32,7 @@ ACCEPTED = [case for case in searches.cases() if case.finds is not None]
 INSERT = Statement(
     "INSERT",
     f"INSERT INTO resources ({', '.join(searches.ROW_COLUMNS)}, status, envelope, rules)"
-    f" VALUES ({', '.join(f'${number}' for number, _ in enumerate(searches.ROW_COLUMNS, start=1))}, '{{}}', '{{}}', '')",
+    f" VALUES ({', '.join(f'${number + 1}' for number in range(len(searches.ROW_COLUMNS)))}, '{{}}', '{{}}', '')",
 )
 
 
@@ -71,13 +71,14 @@ async def plan(db: Database, search: str) -> str:
 async def test_a_golden_search_finds_the_rows_it_names(stored: Database, behaviour: str) -> None:
     for case in ACCEPTED:
         if case.behaviour == behaviour:
-            assert await found(stored, parse(case.search)) == case.finds, case.search
+            assert frozenset(await found(stored, parse(case.search))) == case.finds, case.search
 
 
 async def test_random_trees_find_what_plain_python_finds(stored: Database) -> None:
     trees: list[Expression] = []
 
-    @hypothesis_settings(max_examples=300, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    # Only makes the trees: what runs inside cannot be awaited.
+    @hypothesis_settings(max_examples=300, phases=[Phase.generate], database=None, suppress_health_check=[*HealthCheck])
     @given(st.lists(searches.TREES, min_size=1, max_size=4))
     def collect(more: list[Expression]) -> None:
         trees.extend(more)
@@ -118,8 +119,9 @@ async def test_every_operator_works_on_every_field_that_takes_it(stored: Databas
                 for low, high in itertools.product(given_values, repeat=2)
                 if isinstance(low, str) == isinstance(high, str)
             ]
-            if field.type in ("text", "any"):
-                trees += [Match(ref, pattern, case) for pattern in ("%", "", "_%", "A%", "%\\%%") for case in (True, False)]
+            if "like" in OPERATORS[field.type]:
+                patterns = ("%", "", "_%", "A%", "%\\%%")
+                trees += [Match(ref, pattern, ignore) for pattern in patterns for ignore in (True, False)]
             if field.type == "any":
                 trees += [Comparison(ref, "=", True), Comparison(ref, "=", False), Membership(ref, (True, 3, "12"))]
             for tree in trees:
@@ -133,7 +135,11 @@ async def test_no_term_at_all_is_true_and_no_alternative_is_false(stored: Databa
 
 async def test_scope_and_search_joined_as_trees_cannot_be_escaped(stored: Database) -> None:
     scope = Comparison(FieldRef(FIELDS["kind"]), "=", "NodePool")
-    for search in ("name = 'alpha' or name != 'alpha'", "not (name = 'x' and name = 'y')", "kind = 'Cluster' or kind like '%'"):
+    for search in (
+        "name = 'alpha' or name != 'alpha'",
+        "not (name = 'x' and name = 'y')",
+        "kind = 'Cluster' or kind like '%'",
+    ):
         assert await found(stored, And((scope, parse(search)))) == {"pool-a", "pool-b"}
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from cyclopts import Group, Parameter
 
 from hyperfleet.cli.configuration import CONFIG_FLAG, CONFIG_VARIABLE, DEFAULT_FILES
-from hyperfleet.settings import BOOLEAN, Row, rows
+from hyperfleet.settings import BOOLEAN, BOOLEANS, Row, rows
 
 _TITLES: Final = {
     "server": "The API",
@@ -22,7 +22,6 @@ _TITLES: Final = {
 }
 _GROUPS: Final = {name: Group(title, sort_key=index) for index, (name, title) in enumerate(_TITLES.items())}
 _BARE: Final = {row.flag for row in rows() if row.form is BOOLEAN}
-_SWITCHES: Final = {"true", "false"}
 
 
 def arguments(needed: tuple[str, ...]) -> Iterator[Argument]:
@@ -43,7 +42,9 @@ def _argument(flag: str, help: str, group: Group) -> Argument:
 def _help(row: Row) -> str:
     variables = ", ".join(name for name in (row.variable, row.alias) if name)
     default = row.form.write(row.default)
-    return f"{row.help} [{row.form.description}] [variable: {variables}]" + (f" [default: {default}]" if default else "")
+    return f"{row.help} [{row.form.description}] [variable: {variables}]" + (
+        f" [default: {default}]" if default else ""
+    )
 
 
 def name_of(flag: str) -> str:
@@ -61,7 +62,7 @@ def spelled_out(tokens: Sequence[str]) -> list[str]:
     done: list[str] = []
     for position, token in enumerate(tokens):
         following = tokens[position + 1] if position + 1 < len(tokens) else ""
-        done.append(f"{token}=true" if token in _BARE and following.lower() not in _SWITCHES else token)
+        done.append(f"{token}=true" if token in _BARE and following.lower() not in BOOLEANS else token)
     return done
 
 

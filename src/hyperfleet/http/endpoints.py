@@ -7,11 +7,13 @@ for an id that is none is decided here and for any other by the statement that l
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+import hyperfleet
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
 from hyperfleet.http import bodies, documents, limits, queries
 from hyperfleet.http.exchange import Answer, Exchange
@@ -22,7 +24,7 @@ from hyperfleet.services import reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
 ROOT: Final = "/api/hyperfleet"
-FEATURES: Final = ("page_token", "count", "fields", "search", "id", "gzip", "resource_version")
+FEATURES: Final = ("search", "order", "fields", "page_token", "count", "id", "gzip")
 """What callers may rely on beyond the first version's API; a name is here while the running server has it."""
 
 
@@ -47,8 +49,8 @@ async def list_resources(exchange: Exchange) -> Answer:
 async def create(exchange: Exchange) -> Answer:
     """A new resource; a child kind's only below its owner."""
     kind, route = exchange.kind, exchange.route
-    if kind.parent is not None and route is not None and route.owner_kind is None:
-        raise BadRequest(f"A {kind.title} is created under its owner: POST {exchange.right_path}.", status=422)
+    if route is not None and route.created_at is not None:
+        raise BadRequest(f"A {kind.title} is created under its owner: POST {route.created_at}.", status=422)
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
@@ -115,7 +117,7 @@ def _service() -> bytes:
             "kind": "API",
             "href": ROOT,
             "version": metadata.version("hyperfleet-api"),
-            "build_time": "",
+            "build_time": rendering.timestamp(datetime.fromtimestamp(Path(hyperfleet.__file__).stat().st_mtime, UTC)),
         }
     )
 

@@ -4,7 +4,7 @@ A plain object instead of a web library's request: it costs a microsecond, and n
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from hyperfleet.model.kind import Kind
@@ -35,34 +35,34 @@ class Route:
     """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
 
     `template` is the path as metrics and logs show it, with ids as `-`; `allow` the value of the header `Allow`.
+    `created_at` is where resources of the kind are created, None when that is here.
     """
 
     template: str
     endpoints: dict[str, "Endpoint"]
-    allow: bytes
+    allow: str
     kind: Kind | None = None
     owner_kind: Kind | None = None
+    created_at: str | None = None
 
 
 @dataclass(slots=True)
 class Exchange:
     """A request and what is known of it so far.
 
-    `path` is the raw path without its query. Ids are as the path gives them, unchecked. `route` is None until the path
-    is known, `answer` until there is one.
+    Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
     """
 
     scope: AsgiScope
     receive: Receive
     method: str
-    path: str
     db: Database
     limits: Server
     caller: Caller = SYSTEM
     route: Route | None = None
     owner_id: str = ""
     id: str = ""
-    answer: Answer | None = field(default=None)
+    answer: Answer | None = None
 
     @property
     def kind(self) -> Kind:

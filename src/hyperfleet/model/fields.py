@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.model import lexer
@@ -61,7 +61,7 @@ _ROWS: Final = (
     Field("created_by", "text", "created_by", searchable=True, sortable=True, selectable=True),
     Field("updated_by", "text", "updated_by", searchable=True, sortable=True, selectable=True),
     Field("deleted_by", "text", "deleted_by", searchable=True, selectable=True, note="absent as `deleted_time` is"),
-    Field("labels.<key>", "text", "labels", searchable=True, selectable=True, note="all that follows `labels.` is the key"),
+    Field("labels.<key>", "text", "labels", searchable=True, selectable=True, note="what follows `labels.` is the key"),
     Field("spec.<path>", "any", "spec", searchable=True, selectable=True, note="members of objects, at any depth"),
     Field("status.phase", "text", "phase", searchable=True, selectable=True, note="`NotReady`, `Ready` or `Failed`"),
     Field("status.observed_generation", "integer", "observed_generation", searchable=True, selectable=True),
@@ -224,7 +224,7 @@ def parse_order(order: str | None, order_by: str | None) -> tuple[OrderKey, ...]
         keys = second or first
     elif direction is not None:
         if any(descending is not None for _, descending in second):
-            raise _bad_order("order", "VAL-003", "the direction is given twice; give it in `orderBy` or in `order`", order)
+            raise _bad_order("order", "VAL-003", "the direction is given twice", order)
         keys = [(field, direction) for field, _ in second]
     else:
         raise _bad_order("order", "VAL-003", "`order` and `orderBy` are both given and differ; give one of them", order)
@@ -250,7 +250,9 @@ def _order_keys(parameter: str, text: str) -> list[tuple[Field, bool | None]]:
             raise _bad_order(parameter, "VAL-003", f"names `{field.name}` twice", entry)
         descending = _DIRECTIONS.get(words[1].lower()) if len(words) == 2 else None
         if len(words) == 2 and descending is None:
-            raise _bad_order(parameter, "VAL-002", f"a direction is `asc` or `desc`, not {lexer.shown(words[1])}", entry)
+            raise _bad_order(
+                parameter, "VAL-002", f"directions are `asc` and `desc`, not {lexer.shown(words[1])}", entry
+            )
         keys.append((field, descending))
     return keys
 
@@ -267,47 +269,54 @@ def _bad_order(parameter: str, code: str, message: str, value: str | None) -> In
 
 def parse_selection(text: str) -> Selection | None:
     """What `fields` asks for; None when that is everything a list gives by default. Raises InvalidInput on `fields`."""
-    paths: dict[tuple[str, ...], None] = {}
-    everything = False
-    position, length = 0, len(text)
     if not text.strip():
         return None
+    try:
+        lexer.refuse_unstorable(text)
+        paths, everything = _selected_paths(text)
+    except lexer.Misread as wrong:
+        raise _bad_selection("VAL-003", f"at position {wrong.position}: {wrong.message}", text) from None
+    if len(paths) > SELECTED:
+        raise _bad_selection("VAL-004", f"names at most {SELECTED} members", None)
+    return None if everything and not paths else Selection(tuple(paths), everything)
+
+
+def _selected_paths(text: str) -> tuple[dict[tuple[str, ...], None], bool]:
+    """Every path once, in order, and whether `*` stands among them."""
+    paths: dict[tuple[str, ...], None] = {}
+    everything = False
+    position = 0
     while True:
-        while position < length and text[position].isspace():
-            position += 1
+        position = _without_space(text, position)
         if text.startswith("*", position):
             everything = True
             position += 1
         else:
             path, position = _selected(text, position)
             paths[path] = None
-        while position < length and text[position].isspace():
-            position += 1
-        if position == length:
-            break
+        position = _without_space(text, position)
+        if position == len(text):
+            return paths, everything
         if text[position] != ",":
-            raise _bad_selection("VAL-003", f"at position {position + 1} a comma or the end is expected", text)
+            raise lexer.Misread(position + 1, "expected is a comma or the end")
         position += 1
-    if len(paths) > SELECTED:
-        raise _bad_selection("VAL-004", f"names at most {SELECTED} members", None)
-    return None if everything and not paths else Selection(tuple(paths), everything)
+
+
+def _without_space(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
 
 
 def _selected(text: str, position: int) -> tuple[tuple[str, ...], int]:
     """The path of the member that is named at `position`, and where its name ends."""
-    try:
-        token = lexer.name(text, position)
-    except lexer.Misread as wrong:
-        raise _bad_selection("VAL-003", f"at position {wrong.position}: {wrong.message}", text) from None
+    token = lexer.name(text, position)
     if token is None:
-        raise _bad_selection("VAL-003", f"at position {position + 1} a member's name or `*` is expected", text)
-    given = text[position : token.end]
-    pieces = token.value
-    assert isinstance(pieces, tuple)
+        raise lexer.Misread(position + 1, "expected is a member's name or `*`")
     try:
-        return _selected_path(pieces), token.end
+        return _selected_path(cast(tuple[str, ...], token.value)), token.end
     except UnknownField as wrong:
-        raise _bad_selection("VAL-002", str(wrong), given) from None
+        raise _bad_selection("VAL-002", str(wrong), text[position : token.end]) from None
 
 
 def _selected_path(pieces: tuple[str, ...]) -> tuple[str, ...]:

@@ -78,9 +78,7 @@ _SHOWN: Final = 80
 
 def tokens(text: str) -> list[Token]:
     """All tokens of the text and an `end` after them; raises Misread."""
-    unstorable = _UNSTORABLE.search(text)
-    if unstorable:
-        raise Misread(unstorable.start() + 1, "NUL and lone surrogates are in no stored text")
+    refuse_unstorable(text)
     found: list[Token] = []
     position, length = 0, len(text)
     while position < length:
@@ -106,6 +104,13 @@ def tokens(text: str) -> list[Token]:
         position = token.end
     found.append(Token("end", "", length, length))
     return found
+
+
+def refuse_unstorable(text: str) -> None:
+    """Raises Misread for characters that PostgreSQL cannot take, wherever they stand."""
+    unstorable = _UNSTORABLE.search(text)
+    if unstorable:
+        raise Misread(unstorable.start() + 1, "NUL and lone surrogates are in no stored text")
 
 
 def name(text: str, position: int) -> Token | None:
@@ -230,6 +235,8 @@ def _number(raw: str, position: int) -> Number:
     _, _, exponent = raw.lower().partition("e")
     if len(exponent) <= 6:
         value = Decimal(raw)
+        if not value:
+            return 0
         places = value.as_tuple().exponent
         if value.adjusted() < DIGITS and isinstance(places, int) and places >= -DIGITS:
             return int(value) if int(value) == value else value

@@ -117,7 +117,7 @@ def condition_details(computed: Status) -> bytes:
                 "t": timestamp(condition.last_transition_time),
                 "u": timestamp(condition.last_updated_time),
                 "g": condition.observed_generation,
-                "r": condition.reason or "",
+                "r": condition.reason,
             }
             for condition in computed.conditions
         }

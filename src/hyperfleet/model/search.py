@@ -7,8 +7,8 @@
                        | ["not"] "between" value "and" value | "is" ["not"] "null" )
     list        = "(" value { "," value } ")" | "[" value { "," value } "]"
 
-Truth has two values (contract: Search), so `!=`, `not in` and the like are the negation of the positive form and have no
-node of their own. Whatever is in a tree has the type of its field; a tree cannot be wrong.
+Truth has two values (contract: Search), so `!=`, `not in` and the like are the negation of the positive form and have
+no node of their own. Whatever is in a tree has the type of its field; a tree cannot be wrong.
 """
 
 from datetime import datetime
@@ -106,12 +106,18 @@ def parse(text: str) -> Expression:
         raise BadSearch(f"At position {wrong.position}: {wrong.message}.", position=wrong.position) from None
 
 
-_OPERATORS: Final = {
-    "text": "=, !=, <, <=, >, >=, in, like, ilike, between, is null, or one of these with not",
-    "any": "=, !=, <, <=, >, >=, in, like, ilike, between, is null, or one of these with not",
-    "integer": "=, !=, <, <=, >, >=, in, between, is null, or one of these with not",
-    "time": "=, !=, <, <=, >, >=, in, between, is null, or one of these with not",
+_SIGNS: Final = ("=", "!=", "<", "<=", ">", ">=")
+OPERATORS: Final[dict[fields.Type, tuple[str, ...]]] = {
+    "text": (*_SIGNS, "in", "like", "ilike", "between", "is null"),
+    "integer": (*_SIGNS, "in", "between", "is null"),
+    "time": (*_SIGNS, "in", "between", "is null"),
+    "any": (*_SIGNS, "in", "like", "ilike", "between", "is null"),
 }
+"""What may follow a field of each type; the words also negated by `not`."""
+
+_NO_ORDER: Final = "true and false have no order; they are compared by = or != only"
+_LONE_BACKSLASH: Final = r"the pattern ends in a lone backslash; a backslash itself is `\\\\` in a pattern"
+_NO_PATTERN: Final = r"`\%` and `\_` are for the patterns of `like` only; elsewhere write % and _"
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _VALUES: Final = frozenset({"text", "pattern", "number", "time", "boolean"})
 _ADVICE: Final = {
@@ -192,7 +198,7 @@ class _Parser:
             tree = Absence(ref)
         else:
             self._next -= 1
-            self._unexpected("in, like, ilike or between" if negated else f"an operator ({_OPERATORS[ref.field.type]})")
+            self._unexpected("in, like, ilike or between" if negated else f"an operator ({_operators(ref)})")
         return Not(tree) if negated else tree
 
     def _relation(self, ref: FieldRef, sign: Token) -> Expression:
@@ -203,7 +209,7 @@ class _Parser:
         if sign.value == "!=":
             return Not(Comparison(ref, "=", value))
         if isinstance(value, bool) and sign.value != "=":
-            raise Misread(sign.start + 1, f"true and false have no order; {_called(ref)} is compared with them by = or !=")
+            raise Misread(sign.start + 1, _NO_ORDER)
         return Comparison(ref, cast(Operator, sign.value), value)
 
     def _range(self, ref: FieldRef, between: Token) -> Range:
@@ -213,7 +219,7 @@ class _Parser:
         upper = self._tokens[self._next]
         high = self._value(ref)
         if isinstance(low, bool) or isinstance(high, bool):
-            raise Misread(between.start + 1, f"true and false have no order; {_called(ref)} is compared with them by = or !=")
+            raise Misread(between.start + 1, _NO_ORDER)
         if isinstance(low, str) != isinstance(high, str):
             raise Misread(upper.start + 1, "both values of `between` are texts, or both are numbers")
         return Range(ref, low, high)
@@ -244,7 +250,7 @@ class _Parser:
             self._unexpected("a pattern in quotes, in which % stands for any text and _ for one character")
         pattern = cast(str, token.value)
         if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-            raise Misread(token.start + 1, r"the pattern ends in a lone backslash; a backslash itself is `\\\\` in a pattern")
+            raise Misread(token.start + 1, _LONE_BACKSLASH)
         return pattern
 
     def _value(self, ref: FieldRef) -> Value:
@@ -264,7 +270,7 @@ class _Parser:
         elif (kind == "time" and type == "time") or (kind == "boolean" and type == "any"):
             return cast(datetime | bool, value)
         elif kind == "pattern":
-            raise Misread(token.start + 1, r"`\%` and `\_` are for the patterns of `like` only; elsewhere write % and _")
+            raise Misread(token.start + 1, _NO_PATTERN)
         elif kind not in _VALUES:
             self._next -= 1
             self._no_value(ref, token)
@@ -324,6 +330,10 @@ class _Parser:
 
     def _shown(self, token: Token) -> str:
         return shown(self._source(token))
+
+
+def _operators(ref: FieldRef) -> str:
+    return ", ".join(OPERATORS[ref.field.type]) + ", or one of the words with not"
 
 
 def text(expression: Expression) -> str:

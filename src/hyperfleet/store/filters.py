@@ -1,8 +1,8 @@
 """Expression trees to SQL over the columns of `resources`.
 
 The SQL is TRUE exactly when the tree is true; what a row lacks makes it NULL or FALSE, and only a negation has to tell
-these from TRUE. Positive terms stay plain, so that indexes fit them. Values, keys and paths are bound, never text of the
-statement. Nothing here can fail on a row: JSON is compared only behind a look at its type.
+these from TRUE. Positive terms stay plain, so that indexes fit them. Values, keys and paths are bound, never text of
+the statement. Nothing here can fail on a row: JSON is compared only behind a look at its type.
 """
 
 import re
@@ -109,7 +109,7 @@ def _time_texts(values: tuple[Value, ...]) -> tuple[str, list[object]]:
 
 
 def _integers(values: tuple[Value, ...]) -> tuple[str, list[object]]:
-    """A column of integers is compared as such when that can be; a fraction, or a number beyond its range, as numeric."""
+    """Integers are compared as such when that can be; with a fraction, or a number beyond their range, as numeric."""
     if all(type(value) is int and value in _INT32 for value in values):
         return "integer", list(values)
     return _numerics(values)

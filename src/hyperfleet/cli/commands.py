@@ -1,0 +1,221 @@
+"""The command line: reads words and settings, calls what does the work, and says in a sentence what went wrong.
+
+Nothing heavy is imported before the command that needs it runs, so that `--help` and a typo answer at once.
+Exit status: 0 done; 1 failed, with the reason on standard error; `migrate --check` and `db status` have one more.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from inspect import Signature, signature
+from typing import Annotated, Any, Final
+
+from cyclopts import App, CycloptsError, Parameter
+
+from hyperfleet.cli import configuration, flags, reference
+from hyperfleet.errors import HyperFleetError
+from hyperfleet.settings import BadSettings, Loaded
+
+PROGRAM: Final = "hyperfleet-api"
+FAILED: Final = 1
+BEHIND: Final = 2
+NOT_RUNNING: Final = 3
+
+_NO_TOKENS: Final = """server.jwt.enabled is true, but this version cannot check tokens, so it does not start.
+To serve without authentication, where every caller may do everything, set it to false:
+  hyperfleet-api serve --server-jwt-enabled=false     or     HYPERFLEET_SERVER_JWT_ENABLED=false"""
+
+_NEWER: Final = (
+    "The database has a newer schema than this version knows; run the version that made it. Nothing was changed."
+)
+
+_commands: Final[set[Callable[..., int]]] = set()
+
+
+def _load(given: Mapping[str, str], needed: tuple[str, ...]) -> Loaded:
+    return configuration.load(given, os.environ, needed=needed)
+
+
+def _with_settings(app: App, *needed: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Makes a function a command that takes the flags of the settings at `needed`, of all without any.
+
+    The function gets the loaded settings, then its own arguments. Mistakes elsewhere do not stop it.
+    """
+    paths = needed or configuration.EVERYTHING
+
+    def register(work: Callable[..., int]) -> Callable[..., int]:
+        own = list(signature(work, eval_str=True).parameters.values())[1:]
+
+        def command(*words: str, unknown: Mapping[str, str], **given: Any) -> int:
+            mine = {name: given.pop(name) for name in [each.name for each in own] if name in given}
+            texts = {flags.flag_of(name): text for name, text in given.items() if text is not None}
+            return work(_load({**texts, **unknown}, paths), *words, **mine)
+
+        vars(command)["__signature__"] = Signature([*own, *flags.arguments(paths)])
+        command.__doc__ = work.__doc__
+        command.__name__ = work.__name__
+        app.command(command)
+        _commands.add(command)
+        return work
+
+    return register
+
+
+app: Final = App(
+    name=PROGRAM,
+    help="HyperFleet API: the source of truth for fleets of Kubernetes clusters.",
+    version=lambda: f"{PROGRAM} {version(PROGRAM)}",
+    print_error=False,
+    exit_on_error=False,
+)
+db: Final = App(name="db", help="The PostgreSQL that comes with the package, as a background server.")
+app.command(db)
+
+
+@_with_settings(app)
+def serve(loaded: Loaded) -> int:
+    """Serve the API, health and metrics.
+
+    Without a database configured (--database-host, --database-url) the embedded PostgreSQL is started, brought to this
+    version's schema, and stopped at the end. A configured database must have that schema: `hyperfleet-api migrate`.
+    SIGTERM or Ctrl-C stops it: readiness goes first, requests in flight are answered. A second signal stops it at once.
+    """
+    if loaded.settings.server.jwt.enabled:
+        raise BadSettings([_NO_TOKENS])
+    from hyperfleet.cli import supervisor
+
+    return supervisor.run(loaded.settings)
+
+
+@_with_settings(app, "database")
+def migrate(
+    loaded: Loaded,
+    *,
+    check: Annotated[
+        bool, Parameter(help="Change nothing; exit 0 when there is nothing to do, 2 when there is.", negative="")
+    ] = False,
+) -> int:
+    """Bring the database to this version's schema, and exit.
+
+    Needs the database's settings only. Safe to run many at once: one works, the others wait. Without a database
+    configured it works on the embedded PostgreSQL.
+    """
+    from hyperfleet.cli import databases
+    from hyperfleet.telemetry import logging
+
+    configured = loaded.settings
+    logging.configure(configured.logging, version=version(PROGRAM), hostname=configured.server.hostname)
+    newer = (
+        "The database has a newer schema than this version knows; run the version that made it. Nothing was changed."
+    )
+    if check:
+        state = databases.schema_now(configured.database)
+        if state == "newer":
+            return _fail(_NEWER)
+        print("Nothing to do." if state == "current" else "The schema is behind: run hyperfleet-api migrate.")
+        return 0 if state == "current" else BEHIND
+    state, revision = databases.migrate(configured.database)
+    if state == "newer":
+        return _fail(_NEWER)
+    logging.get("migrate").info("the schema is up to date", revision=revision, changed=state != "current")
+    return 0
+
+
+@_with_settings(app)
+def config(loaded: Loaded) -> int:
+    """Print the effective configuration as a file, with each value's source beside it and secrets masked.
+
+    Exit 1, with every mistake, when the configuration is wrong.
+    """
+    for line in reference.effective(loaded):
+        print(line)
+    return 0
+
+
+@_with_settings(db, "database.embedded")
+def start(
+    loaded: Loaded,
+    *,
+    port: Annotated[int | None, Parameter(help="Listen on this TCP port of localhost too, say 5432.")] = None,
+) -> int:
+    """Start it in the background; it runs until `db stop`. Started already is fine.
+
+    Service and `migrate` find it by its data directory: with no database configured they use it as it runs.
+    """
+    from hyperfleet.cli import databases
+
+    if port is not None and not 0 < port < 65536:
+        return _fail("--port must be a whole number from 1 to 65535.")
+    print(databases.start(loaded.settings.database, port))
+    return 0
+
+
+@_with_settings(db, "database.embedded")
+def stop(loaded: Loaded) -> int:
+    """Stop it. The data stay; connections are closed."""
+    from hyperfleet.cli import databases
+
+    print(databases.stop(loaded.settings.database))
+    return 0
+
+
+@_with_settings(db, "database.embedded")
+def status(loaded: Loaded) -> int:
+    """Say whether and where it runs; exit 3 when it does not."""
+    from hyperfleet.cli import databases
+
+    report = databases.status(loaded.settings.database)
+    print(report or f"It does not run: nothing serves {databases.data_dir(loaded.settings.database)}.")
+    return 0 if report else NOT_RUNNING
+
+
+@_with_settings(db, "database.embedded")
+def shell(
+    loaded: Loaded,
+    *psql: Annotated[str, Parameter(help="Arguments for psql, such as -c '\\\\dt'.", allow_leading_hyphen=True)],
+) -> int:
+    """Open psql on it; it is started for that long when it does not run."""
+    from hyperfleet.cli import databases
+
+    return databases.shell(loaded.settings.database, psql)
+
+
+def _fail(*sentences: str) -> int:
+    for sentence in sentences:
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+    return FAILED
+
+
+def _explained(mistakes: Sequence[str]) -> Iterator[str]:
+    if len(mistakes) == 1:
+        yield mistakes[0]
+        return
+    yield f"the configuration has {len(mistakes)} mistakes:"
+    yield from (f"  {mistake}" for mistake in mistakes)
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Runs one command line, without the program's name; the exit status."""
+    try:
+        command, bound, left_over, _ = app.parse_known_args(flags.spelled_out(tokens))
+        unknown = flags.unknown(left_over)
+        if command in _commands:
+            return command(*bound.args, **bound.kwargs, unknown=unknown)
+        if unknown:
+            return _fail(f"{next(iter(unknown))} is no command; {PROGRAM} --help lists them.")
+        command(*bound.args, **bound.kwargs)
+    except CycloptsError as wrong:
+        return _fail(f"{wrong} {PROGRAM} --help tells more.")
+    except BadSettings as wrong:
+        return _fail(*_explained(wrong.mistakes))
+    except HyperFleetError as failure:
+        return _fail(failure.detail)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def main() -> None:
+    """The program."""
+    sys.exit(run(sys.argv[1:]))

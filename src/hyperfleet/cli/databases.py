@@ -1,0 +1,174 @@
+"""The database that a command works on: the configured one, or the embedded one, joined or started for the occasion.
+
+Nothing here knows SQL. Whoever starts a server here stops it again; a server that runs already is left running.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from hyperfleet import settings
+from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
+from hyperfleet.store import embedded, migrations
+from hyperfleet.store.connections import translated
+from hyperfleet.telemetry import logging
+
+_log = logging.get("database")
+
+
+def data_dir(configured: settings.Database) -> Path:
+    """Where the embedded PostgreSQL keeps its data."""
+    named = configured.embedded.data_dir
+    return Path(named).absolute() if named else embedded.default_data_dir()
+
+
+def described(configured: settings.Database) -> str:
+    """The database in words, without secrets."""
+    if configured.url:
+        return "the database at " + configured.url.rpartition("@")[2].removeprefix("postgresql://").split("?", 1)[0]
+    return f"the database {configured.name} at {configured.host}, port {configured.port}"
+
+
+@contextmanager
+def available(configured: settings.Database) -> Iterator[settings.Database]:
+    """How to connect while the context lasts; raises Unavailable when the embedded PostgreSQL does not start."""
+    if configured.is_configured:
+        yield configured
+        return
+    with running(data_dir(configured)) as server:
+        here = server.settings()
+        yield replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[embedded.Server]:
+    """The embedded PostgreSQL: the one that serves this directory already, else one for the length of the context."""
+    try:
+        server = embedded.start(directory)
+    except embedded.AlreadyRunning as other:
+        yield other.server
+        return
+    try:
+        yield server
+    finally:
+        embedded.stop(server)
+
+
+async def schema(configured: settings.Database) -> migrations.State:
+    """What schema the database has; waits for it as `database.pool.conn_retry_*` say, then raises Unavailable."""
+    attempts = configured.pool.conn_retry_attempts
+    for attempt in range(1, attempts + 1):
+        try:
+            return await migrations.state(configured)
+        except Exception as failure:
+            meaning = translated(failure, "CONNECT")
+            if meaning is None or isinstance(meaning, DatabaseFailure):
+                raise
+            if attempt == attempts:
+                raise Unavailable(f"Could not use {described(configured)}: {failure}") from failure
+            _log.warning("the database is not there yet", attempt=attempt, attempts=attempts)
+        await asyncio.sleep(configured.pool.conn_retry_interval)
+    raise AssertionError(attempts)
+
+
+def start(configured: settings.Database, port: int | None) -> str:
+    """Leaves the embedded PostgreSQL running in the background; says where. Raises Unavailable when it cannot."""
+    directory = data_dir(configured)
+    if port is not None and embedded.status(directory) is None and _answers(port):
+        raise Unavailable(f"Port {port} on localhost is taken by another program; stop that or name another --port.")
+    try:
+        server = embedded.start(directory, port=port, background=True)
+    except embedded.AlreadyRunning as other:
+        if port is None or (other.server.port == port and _answers(port)):
+            return f"It runs already.\n{_report(other.server)}"
+        raise Unavailable(
+            f"It runs already, process {other.server.pid}, but not on TCP port {port}:"
+            " stop it (hyperfleet-api db stop, or end the service that started it) and start it again."
+        ) from other
+    return f"Started.\n{_report(server)}"
+
+
+def stop(configured: settings.Database) -> str:
+    """Stops the embedded PostgreSQL cleanly, whoever started it; says what was done."""
+    server = embedded.status(data_dir(configured))
+    if server is None:
+        return f"It does not run: nothing serves {data_dir(configured)}."
+    embedded.stop(server)
+    return f"Stopped, process {server.pid}. The data stay in {server.data_dir}."
+
+
+def status(configured: settings.Database) -> str | None:
+    """Where the embedded PostgreSQL serves; None when it does not."""
+    server = embedded.status(data_dir(configured))
+    return None if server is None else _report(server)
+
+
+def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
+    """Runs psql on the embedded PostgreSQL, started for that long when it does not run; psql's own exit status."""
+    with running(data_dir(configured)) as server:
+        command = embedded.client_command(server, "psql", *arguments)
+        # libpq's own variables would lead it to some other database.
+        own = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
+        # Ctrl-C belongs to psql, which cancels the query; the server started here must outlive it.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return subprocess.run(command, env=own | {"PGDATABASE": embedded.DATABASE}, check=False).returncode
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+def migrate(configured: settings.Database) -> tuple[migrations.State, str]:
+    """Brings the schema up to date; gives what it was before, and the revision that it has now."""
+
+    async def upgrade(connection: settings.Database) -> migrations.State:
+        before = await schema(connection)
+        if before != "newer":
+            await migrations.upgrade(connection)
+        return before
+
+    with available(configured) as connection, _plain_failures(connection):
+        return asyncio.run(upgrade(connection)), migrations.revisions()[-1]
+
+
+def schema_now(configured: settings.Database) -> migrations.State:
+    """What schema the database has."""
+    with available(configured) as connection, _plain_failures(connection):
+        return asyncio.run(schema(connection))
+
+
+@contextmanager
+def _plain_failures(configured: settings.Database) -> Iterator[None]:
+    """Failures of the database as one sentence for the operator instead of a stack of the driver's."""
+    try:
+        yield
+    except HyperFleetError:
+        raise
+    except Exception as failure:
+        if translated(failure, "MIGRATE") is None:
+            raise
+        raise Unavailable(f"Could not use {described(configured)}: {failure}") from failure
+
+
+def _report(server: embedded.Server) -> str:
+    lines = [
+        f"PostgreSQL, process {server.pid}",
+        f"  data    {server.data_dir}",
+        f"  socket  {server.socket_dir}",
+    ]
+    if _answers(server.port):
+        lines.append(f"  TCP     psql -h localhost -p {server.port} -U {embedded.USER} {embedded.DATABASE}")
+    return "\n".join([*lines, "  shell   hyperfleet-api db shell"])
+
+
+def _answers(port: int) -> bool:
+    """Whether something takes connections on this port of localhost."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

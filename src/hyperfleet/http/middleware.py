@@ -1,0 +1,151 @@
+"""What surrounds every request: its id, its deadline, its log line and metrics, and the sending of its answer.
+
+Answers leave from here only, so that compression, HEAD and the request's id are the same for all, errors included.
+"""
+
+import asyncio
+import re
+import secrets
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from hyperfleet.errors import HyperFleetError
+from hyperfleet.http import problems
+from hyperfleet.http.compression import compressed
+from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Receive, Send
+from hyperfleet.settings import Server
+from hyperfleet.store.database import DEADLINE, Database
+from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry.logging import REQUEST_ID
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+
+_VALID_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_PLAIN_PATH: Final = re.compile(rb"[!-$&-~]*")
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[Ff]|[^!-~]")
+_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_VARY: Final = (b"vary", b"Accept-Encoding")
+
+_log = logging.get("http")
+
+
+class Middleware:
+    """The application around the router, which leaves its answer in the exchange, or raises."""
+
+    def __init__(self, router: ASGIApp, db: Database, limits: Server) -> None:
+        self._router = router
+        self._db = db
+        self._limits = limits
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Serves one request, or the application's lifespan."""
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        started = perf_counter()
+        metrics.request_started()
+        raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+        exchange = Exchange(scope, receive, scope["method"], self._db, self._limits)
+        request_id = _request_id(exchange)
+        id_token = REQUEST_ID.set(request_id)
+        deadline_token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.timeouts.write)
+        try:
+            answer = await self._answer(exchange, raw_path)
+            size = await _send(answer, exchange, request_id, send)
+            _tell(exchange, answer.status, size, perf_counter() - started)
+        finally:
+            metrics.request_finished()
+            DEADLINE.reset(deadline_token)
+            REQUEST_ID.reset(id_token)
+
+    async def _answer(self, exchange: Exchange, raw_path: bytes) -> Answer:
+        """The router's answer, or the problem document of what it raised."""
+        scope = exchange.scope
+        scope["path"] = normal_path(raw_path)
+        scope["exchange"] = exchange
+        try:
+            await self._router(scope, exchange.receive, _sent_by_nobody)
+            assert exchange.answer is not None
+            return exchange.answer
+        except HyperFleetError as error:
+            problem = error
+            if error.status >= 500:
+                _log.warning("request failed", code=error.row.full_name, detail=error.detail)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the traceback
+            problem = HyperFleetError("Something went wrong inside the service.")
+            _log.exception("request failed unexpectedly", code=problem.row.full_name)
+        return problems.answer(problem, instance=raw_path, now=datetime.now(UTC))
+
+
+def normal_path(raw: bytes) -> str:
+    """A raw path with only what never needs encoding decoded (RFC 3986, section 6.2.2); empty for one that is none.
+
+    So two spellings of a path are one, while an encoded slash stays what it is: part of no path of ours.
+    """
+    if _PLAIN_PATH.fullmatch(raw):
+        return raw.decode()
+    if _BAD_ESCAPE.search(raw):
+        return ""
+    try:
+        _ESCAPE.sub(_byte, raw).decode()
+    except UnicodeDecodeError:
+        return ""
+    return _ESCAPE.sub(_unreserved, raw).decode()
+
+
+def _byte(escape: re.Match[bytes]) -> bytes:
+    return bytes((int(escape[1], 16),))
+
+
+def _unreserved(escape: re.Match[bytes]) -> bytes:
+    return _byte(escape) if int(escape[1], 16) in _UNRESERVED else escape[0]
+
+
+def _request_id(exchange: Exchange) -> str:
+    given = exchange.header(b"x-request-id")
+    if given is not None and _VALID_ID.fullmatch(given):
+        return given.decode()
+    return secrets.token_hex(16)
+
+
+async def _send(answer: Answer, exchange: Exchange, request_id: str, send: Send) -> int:
+    """Sends the answer; returns the bytes of its body."""
+    body = answer.body
+    headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *answer.headers]
+    if answer.status != 204:
+        headers.append((b"content-type", answer.media_type))
+        headers.append(_VARY)
+        packed = compressed(body, exchange.header(b"accept-encoding"))
+        if packed is not None:
+            body = packed
+            headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"content-length", b"%d" % len(body)))
+    if exchange.method == "HEAD":
+        body = b""
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+    return len(body)
+
+
+def _tell(exchange: Exchange, status: int, size: int, seconds: float) -> None:
+    """The log line and the metrics of a request."""
+    method = exchange.method if exchange.method in METHODS else UNKNOWN
+    template = exchange.route.template if exchange.route is not None else UNKNOWN
+    metrics.observe_request(method, template, status, seconds)
+    _log.info(
+        "request",
+        method=method,
+        route=template,
+        status=status,
+        duration=round(seconds, 6),
+        caller=exchange.caller.identity,
+        bytes=size,
+    )
+
+
+async def _sent_by_nobody(_message: object) -> None:
+    raise AssertionError("Answers are sent by the middleware.")
