@@ -113,14 +113,15 @@ def test_the_text_of_a_tree_is_read_as_the_same_tree(tree: Expression) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS, max_size=14).map(" ".join))
 def test_a_sentence_is_read_or_refused_at_a_place_in_it(search: str) -> None:
+    position, detail = 1, ""
     try:
         tree = parse(search)
     except BadSearch as wrong:
-        assert wrong.position is not None
-        assert 1 <= wrong.position <= len(search) + 1
-        assert wrong.detail.isprintable()
+        position, detail = wrong.position or 0, wrong.detail
     else:
         assert parse(text(tree)) == tree
+    assert 1 <= position <= len(search) + 1
+    assert not detail or detail.isprintable()
 
 
 def test_a_search_is_as_long_as_the_limit_and_no_longer() -> None:
@@ -140,6 +141,19 @@ def test_parentheses_and_not_are_nested_to_the_limit_and_no_deeper(before: str, 
     assert parse(f"name = 'b' and {search} or {search}")
     with pytest.raises(BadSearch, match=f"{NESTED} deep"):
         parse(before + search + after)
+
+
+def test_the_deepest_search_leaves_room_on_the_stack() -> None:
+    deepest = "name='a' or name='b' and (" * NESTED + "name='c'" + ")" * NESTED
+
+    def below(frames: int) -> Expression:
+        if frames:
+            return below(frames - 1)
+        tree = parse(deepest)
+        assert repr(parse(text(tree))) == repr(tree)
+        return tree
+
+    assert below(300)
 
 
 def test_negative_forms_do_not_count_as_nesting() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hyperfleet.model.fields import FIELDS
 from hyperfleet.model.search import (
+    OPERATORS,
     Absence,
     And,
     Comparison,
@@ -147,7 +148,9 @@ async def test_the_longest_searches_are_answered(stored: Database) -> None:
     chain = " or ".join(["spec.a=1"] * 340)
     mixed = " and ".join(["id!='a'"] * 340)
     deep = "not " * 50 + "(" * 50 + "name='alpha'" + ")" * 50
+    mixed_deep = "name='a' or name > 'b' and (" * 100 + "name='c'" + ")" * 100
     path = "spec" + ".a" * 99 + " = 1"
+    assert await found(stored, parse(mixed_deep)) == set()
     assert await found(stored, parse(chain)) == set()
     assert len(await found(stored, parse(mixed))) == len(FLEET)
     assert await found(stored, parse(deep)) == {"alpha"}

@@ -93,7 +93,10 @@ def migrate(
     loaded: Loaded,
     *,
     check: Annotated[
-        bool, Parameter(help="Change nothing; exit 0 when there is nothing to do, 2 when there is.", negative="")
+        bool,
+        Parameter(
+            help="Change nothing: exit 0 when there is nothing to do, 2 when there is.", negative="", show_default=False
+        ),
     ] = False,
 ) -> int:
     """Bring the database to this version's schema, and exit.
@@ -106,9 +109,6 @@ def migrate(
 
     configured = loaded.settings
     logging.configure(configured.logging, version=version(PROGRAM), hostname=configured.server.hostname)
-    newer = (
-        "The database has a newer schema than this version knows; run the version that made it. Nothing was changed."
-    )
     if check:
         state = databases.schema_now(configured.database)
         if state == "newer":
@@ -206,6 +206,7 @@ def run(tokens: Sequence[str]) -> int:
             return _fail(f"{next(iter(unknown))} is no command; {PROGRAM} --help lists them.")
         command(*bound.args, **bound.kwargs)
     except CycloptsError as wrong:
+        wrong.verbose = False
         return _fail(f"{wrong} {PROGRAM} --help tells more.")
     except BadSettings as wrong:
         return _fail(*_explained(wrong.mistakes))
@@ -218,4 +219,11 @@ def run(tokens: Sequence[str]) -> int:
 
 def main() -> None:
     """The program."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, `head` say, has seen enough; without this the interpreter complains while it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    sys.exit(status)

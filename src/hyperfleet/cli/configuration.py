@@ -66,7 +66,7 @@ class _Mistakes:
         """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
         group = path.split(".", 1)[0]
         if group not in _GROUPS or any(not name or name.split(".", 1)[0] == group for name in self._needed):
-            self.texts.append(f"{what} {name} is unknown{_nearest(name, known)}.")
+            self.texts.append(f"{what} {name} is unknown{_nearest(name, known)}")
 
 
 def load(
@@ -228,11 +228,12 @@ def _from_flags(flags: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
                 found.append(_Found(_BY_FLAG[flag], text, f"flag {flag}"))
         elif flag != CONFIG_FLAG:
             # Somebody typed it for this very command, so it is never unrelated.
-            known = _nearest(flag, [*_BY_FLAG, CONFIG_FLAG]) if flag.startswith("-") else ""
-            mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{known}.")
+            known = _nearest(flag, [*_BY_FLAG, CONFIG_FLAG]) if flag.startswith("-") else "."
+            mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{known}")
     return found
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {close[0]}?" if close else "."

@@ -86,7 +86,7 @@ def start(configured: settings.Database, port: int | None) -> str:
     try:
         server = embedded.start(directory, port=port, background=True)
     except embedded.AlreadyRunning as other:
-        if port is None or (other.server.port == port and _answers(port)):
+        if port is None or _tcp_port(other.server) == port:
             return f"It runs already.\n{_report(other.server)}"
         raise Unavailable(
             f"It runs already, process {other.server.pid}, but not on TCP port {port}:"
@@ -162,9 +162,16 @@ def _report(server: embedded.Server) -> str:
         f"  data    {server.data_dir}",
         f"  socket  {server.socket_dir}",
     ]
-    if _answers(server.port):
-        lines.append(f"  TCP     psql -h localhost -p {server.port} -U {embedded.USER} {embedded.DATABASE}")
+    port = _tcp_port(server)
+    if port is not None:
+        lines.append(f"  TCP     psql -h localhost -p {port} -U {embedded.USER} {embedded.DATABASE}")
     return "\n".join([*lines, "  shell   hyperfleet-api db shell"])
+
+
+def _tcp_port(server: embedded.Server) -> int | None:
+    """The TCP port that the server listens on; None when it serves its socket only. Its own file says so in line 6."""
+    lines = (server.data_dir / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    return server.port if lines[5].strip() else None
 
 
 def _answers(port: int) -> bool:

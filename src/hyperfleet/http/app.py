@@ -20,6 +20,7 @@ from hyperfleet.model.kind import Catalog, Kind
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
+from hyperfleet.telemetry import logging
 
 
 class Row(NamedTuple):
@@ -58,6 +59,7 @@ def application(db: Database, catalog: Catalog, settings: Settings) -> Middlewar
             yield
         finally:
             await db.close()
+            logging.drain()
 
     router = Router(patterns, redirect_slashes=False, default=_unknown_path, lifespan=lifespan)
     return Middleware(router, db, settings.server)

@@ -125,6 +125,17 @@ def shown(text: str) -> str:
     return "`" + "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in cut) + "`"
 
 
+def literal(value: Value) -> str:
+    """The value as it is written in a search, from which `tokens` reads it again."""
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
 def time(text: str) -> datetime:
     """An RFC 3339 time, or a date for its first moment in UTC, cut to microseconds; raises ValueError with advice."""
     match = _TIME.fullmatch(text)

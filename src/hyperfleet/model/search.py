@@ -13,13 +13,14 @@ no node of their own. Whatever is in a tree has the type of its field; a tree ca
 
 from datetime import datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import Final, Literal, NoReturn, cast
 
 import msgspec
 
 from hyperfleet.errors import BadSearch
 from hyperfleet.model import fields, lexer
-from hyperfleet.model.lexer import Misread, Token, Value, shown
+from hyperfleet.model.lexer import Misread, Token, Value, literal, shown
 
 Operator = Literal["=", "<", "<=", ">", ">="]
 
@@ -338,48 +339,40 @@ def _operators(ref: FieldRef) -> str:
 
 def text(expression: Expression) -> str:
     """The expression as search text; `parse` gives the same tree again, unless the text is over its limits."""
+    return _written(expression, ())
+
+
+def _written(expression: Expression, loose: tuple[type, ...]) -> str:
+    """The text, in parentheses when its kind is one of `loose`; one frame a level, so that deep trees have room."""
     match expression:
         case And(terms):
-            return " and ".join(_inside(term, (And, Or)) for term in terms)
+            written = " and ".join(map(_written, terms, repeat((And, Or))))
         case Or(terms):
-            return " or ".join(_inside(term, Or) for term in terms)
+            written = " or ".join(map(_written, terms, repeat((Or,))))
         case Not(Comparison(ref, "=", value)):
-            return f"{_name(ref)} != {_literal(value)}"
+            written = f"{_name(ref)} != {literal(value)}"
         case Not(Membership() | Range() | Match() | Absence() as term):
-            return _positive(term, "not ")
+            written = _positive(term, "not ")
         case Not(term):
-            return "not " + _inside(term, (And, Or))
+            written = "not " + _written(term, (And, Or))
         case _:
-            return _positive(expression, "")
-
-
-def _inside(term: Expression, loose: type | tuple[type, ...]) -> str:
-    return f"({text(term)})" if isinstance(term, loose) else text(term)
+            written = _positive(expression, "")
+    return f"({written})" if isinstance(expression, loose) else written
 
 
 def _positive(term: Comparison | Membership | Range | Match | Absence, negation: str) -> str:
     name = _name(term.field)
     match term:
         case Comparison(_, operator, value):
-            return f"{name} {operator} {_literal(value)}"
+            return f"{name} {operator} {literal(value)}"
         case Membership(_, values):
-            return f"{name} {negation}in ({', '.join(map(_literal, values))})"
+            return f"{name} {negation}in ({', '.join(map(literal, values))})"
         case Range(_, low, high):
-            return f"{name} {negation}between {_literal(low)} and {_literal(high)}"
+            return f"{name} {negation}between {literal(low)} and {literal(high)}"
         case Match(_, pattern, ignore_case):
-            return f"{name} {negation}{'ilike' if ignore_case else 'like'} {_literal(pattern)}"
+            return f"{name} {negation}{'ilike' if ignore_case else 'like'} {literal(pattern)}"
         case Absence():
             return f"{name} is {negation}null"
-
-
-def _literal(value: Value) -> str:
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _called(ref: FieldRef, more: str = "") -> str:
@@ -394,5 +387,5 @@ def _name(ref: FieldRef) -> str:
     before, _, after = ref.field.name.partition(".<")
     in_part = lexer.LABEL_KEY if before == "labels" else lexer.NAME_PART
     for part in ref.path:
-        before += f".{part}" if in_part.fullmatch(part) else f"[{_literal(part)}]"
+        before += f".{part}" if in_part.fullmatch(part) else f"[{literal(part)}]"
     return before + after.partition(">")[2]

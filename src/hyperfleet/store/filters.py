@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import Final, cast
 from uuid import UUID
 
@@ -59,9 +60,9 @@ def condition(expression: Expression, parameters: Parameters) -> str:
     """SQL that is TRUE exactly for the rows on which the expression is true; it may stand between ANDs as it is."""
     match expression:
         case And(terms):
-            return " AND ".join(condition(term, parameters) for term in terms) or "true"
+            return " AND ".join(map(condition, terms, repeat(parameters))) or "true"
         case Or(terms):
-            return f"({' OR '.join(condition(term, parameters) for term in terms) or 'false'})"
+            return f"({' OR '.join(map(condition, terms, repeat(parameters))) or 'false'})"
         case Not(term):
             return f"(({condition(term, parameters)}) IS NOT TRUE)"
         case _:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from hyperfleet import settings
+from hyperfleet.telemetry.lines import Lines
 
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
 """The id of the request being served; unset outside requests."""
@@ -23,6 +24,8 @@ MASK: Final = "********"
 _DEEPEST: Final = 8
 
 Event = MutableMapping[str, Any]
+
+_lines: Lines | None = None
 
 
 def get(component: str) -> Any:
@@ -33,7 +36,7 @@ def get(component: str) -> Any:
 def configure(configured: settings.Logging, *, version: str, hostname: str = "") -> None:
     """Sets up this process's logs; call it once, before anything is logged."""
     level = standard.getLevelNamesMapping()[configured.level.upper()]
-    stream = sys.stderr if configured.output == "stderr" else sys.stdout
+    lines = Lines((sys.stderr if configured.output == "stderr" else sys.stdout).buffer)
     fixed = {"version": version, "hostname": hostname or socket.gethostname()}
     renderer = _json if configured.format == "json" else _text
     processors: list[Any] = [_standard_members(fixed)]
@@ -43,21 +46,33 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(stream.buffer),
+        logger_factory=structlog.BytesLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
+    global _lines
+    if _lines is not None:
+        _lines.drain()
+    _lines = lines
     root = standard.getLogger()
-    root.handlers = [_Bridge([*processors, renderer], stream.buffer)]
+    root.handlers = [_Bridge([*processors, renderer], lines)]
     root.setLevel(max(level, standard.INFO))
+    # Alembic tells of its own set-up on every import; what was migrated, our own record says.
+    standard.getLogger("alembic").setLevel(max(level, standard.WARNING))
+
+
+def drain() -> None:
+    """Writes the lines that wait; call it where a process ends without Python's own exit."""
+    if _lines is not None:
+        _lines.drain()
 
 
 class _Bridge(standard.Handler):
     """Records of libraries that use the standard module, through the same steps as ours."""
 
-    def __init__(self, processors: list[Any], stream: Any) -> None:
+    def __init__(self, processors: list[Any], lines: Lines) -> None:
         super().__init__()
         self._processors = processors
-        self._stream = stream
+        self._lines = lines
 
     def emit(self, record: standard.LogRecord) -> None:
         event: Any = {"event": record.getMessage(), "component": record.name}
@@ -65,14 +80,13 @@ class _Bridge(standard.Handler):
             event["exc_info"] = record.exc_info
         for processor in self._processors:
             event = processor(None, record.levelname.lower(), event)
-        self._stream.write(event + b"\n")
-        self._stream.flush()
+        self._lines.write(event + b"\n")
 
 
 def _standard_members(fixed: Mapping[str, str]) -> Callable[[Any, str, Event], Event]:
     def add(_logger: Any, level: str, event: Event) -> Event:
         record: Event = {
-            "timestamp": datetime.now(UTC).isoformat(timespec="microseconds")[:26] + "Z",
+            "timestamp": datetime.now(UTC),
             "level": level,
             "message": event.pop("event", ""),
             "component": event.pop("component", ""),
@@ -137,11 +151,17 @@ def _json(_logger: Any, _level: str, event: Event) -> bytes:
         return _encode(event)
     except (UnicodeEncodeError, ValueError, RecursionError):
         # A record that cannot be spelled as JSON (a lone surrogate, say) is still worth more than none.
-        return _encode({key: ascii(value) for key, value in event.items()})
+        return _encode({key: _spellable(value) for key, value in event.items()})
+
+
+def _spellable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return value if isinstance(value, int | float | datetime) else ascii(value)
 
 
 def _text(_logger: Any, _level: str, event: Event) -> bytes:
-    head = f"{event.pop('timestamp')} {event.pop('level').upper():7} {event.pop('component')}: {event.pop('message')}"
+    head = f"{event.pop('timestamp'):%H:%M:%S.%f} {event.pop('level').upper():7} {event.pop('component')}: {event.pop('message')}"
     event.pop("version", None)
     event.pop("hostname", None)
     traceback = event.pop("traceback", None)

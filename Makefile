@@ -1,0 +1,115 @@
+# Everything that a developer does with this project. `make help` lists it.
+# Nothing is installed outside this folder: .tools holds uv, .venv what uv installs from the lock.
+
+UV_VERSION := 0.13.9
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export UV_SYSTEM_CERTS := 1
+UV := .tools/bin/uv
+UV_READY := .tools/uv-$(UV_VERSION)
+BIN := .venv/bin
+
+# Further words for the program behind a target: make test ARGS="-k search".
+ARGS ?=
+# Where db/* run PostgreSQL: `embedded`, which comes with the package, or `podman`, in a container.
+DB ?= embedded
+DB_PORT ?= 5432
+DB_IMAGE ?= postgres:18
+DB_CONTAINER ?= hyperfleet-postgresql
+
+INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
+
+.DEFAULT_GOAL := help
+.PHONY: help run-no-auth test test-integration lint bench docs binary db/setup db/login db/teardown clean
+
+help: ## List what there is to make
+	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run-no-auth: .venv/.run ## Serve API, health and metrics on ports 8000, 8083, 8080, without authentication
+	@exec $(BIN)/hyperfleet-api serve --server-jwt-enabled=false $(ARGS)
+
+test: .venv/.dev ## Run every test that this machine can run
+	@.ci/missing
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
+	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
+
+lint: .venv/.dev ## Check style, format, types and the floors of the house
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev ## Measure the service on this machine; writes docs/performance.md
+	$(BIN)/python -m bench $(ARGS)
+
+docs: .venv/.dev ## Write the pages that follow from the code
+	$(BIN)/python -c 'from hyperfleet.cli.reference import settings_page; print(settings_page(), end="")' > docs/settings.md
+
+binary: hyperfleet-api ## Build ./hyperfleet-api, one file for machines with the same Python
+
+db/setup: .venv/.run ## Start PostgreSQL on localhost:5432, database and user hyperfleet
+ifeq ($(DB),podman)
+	podman run --detach --name $(DB_CONTAINER) --publish 127.0.0.1:$(DB_PORT):5432 --env POSTGRES_DB=hyperfleet \
+	  --env POSTGRES_USER=hyperfleet --env POSTGRES_HOST_AUTH_METHOD=trust $(DB_IMAGE)
+else
+	@$(BIN)/hyperfleet-api db start --port $(DB_PORT) $(ARGS)
+endif
+
+db/login: .venv/.run ## Open psql on it
+ifeq ($(DB),podman)
+	podman exec --interactive --tty $(DB_CONTAINER) psql -U hyperfleet hyperfleet
+else
+	@$(BIN)/hyperfleet-api db shell $(ARGS)
+endif
+
+db/teardown: .venv/.run ## Stop it; the embedded one keeps its data, a container's go with it
+ifeq ($(DB),podman)
+	podman rm --force --volumes $(DB_CONTAINER)
+else
+	@$(BIN)/hyperfleet-api db stop $(ARGS)
+endif
+
+clean: ## Remove what make made here; data of the embedded PostgreSQL stay
+	rm -rf .tools .venv build hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
+define find-python
+for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1 && break; p=; \
+done; \
+test -n "$$p" || { echo "Python 3.11 to 3.14 is needed; none found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+endef
+
+# Debian splits the standard library: without python3-venv there is no ensurepip, and pip may still be there.
+$(UV_READY):
+	@$(find-python); rm -rf .tools; \
+	"$$p" -m venv .tools >/dev/null 2>&1 || { rm -rf .tools; "$$p" -m venv --without-pip .tools && "$$p" -m pip --python .tools/bin/python --version >/dev/null 2>&1 && pip="$$p -m pip --python .tools/bin/python"; } || \
+	  { rm -rf .tools; echo "$$p has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	$${pip:-.tools/bin/python -m pip} install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# --inexact: what development installed stays.
+.venv/.run: $(UV_READY) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --no-dev --inexact --python .tools/bin/python
+	@touch $@
+
+.venv/.dev: $(UV_READY) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --group binary --python .tools/bin/python
+	@touch $@ .venv/.run
+
+.venv/.binary: $(UV_READY) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --no-dev --group binary --inexact --python .tools/bin/python
+	@touch $@ .venv/.run
+
+# From the lock, so that the file holds what was tested.
+hyperfleet-api: .venv/.binary packaging/same_python.py $(shell find src -type f -not -name '*.pyc')
+	@rm -rf build/binary
+	$(UV) export --quiet --frozen --no-dev --no-emit-project --output-file build/binary/requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --target build/binary/site --require-hashes -r build/binary/requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --target build/binary/site --no-deps .
+	@"$(BIN)/python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")' > build/binary/python
+	$(BIN)/shiv --site-packages build/binary/site --entry-point hyperfleet.cli.commands:main \
+	  --preamble packaging/same_python.py --root '~/.cache/hyperfleet-api' --compressed --reproducible \
+	  --python "/usr/bin/env python$$(cat build/binary/python)" --output-file $@

@@ -1,0 +1,487 @@
+"""What a caller wants created and what an adapter reports: every rule on both sides, every mistake at once."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from hyperfleet.errors import HyperFleetError
+from hyperfleet.http import bodies
+from hyperfleet.model.condition import ReportedCondition
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.report import Report
+from hyperfleet.model.resource import Draft
+from tests.fleet import CLUSTER, NODE_POOL
+
+NOW: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
+READY: Final = {"type": "Ready", "status": "True"}
+
+
+def draft(kind: Kind = CLUSTER, /, **members: Any) -> Draft:
+    """The draft of a proper body with some members changed; None leaves the value null."""
+    return bodies.draft({"name": "alpha", "spec": {}} | members, kind)
+
+
+def report(kind: Kind = CLUSTER, /, **members: Any) -> Report:
+    """The report of a proper body with some members changed."""
+    proper = {"adapter": "dns", "observed_generation": 1, "conditions": [READY]}
+    return bodies.report(proper | members, kind, now=NOW)
+
+
+def reported(**members: Any) -> ReportedCondition:
+    """The condition of a report that has a single one."""
+    return report(conditions=[READY | members]).conditions[0]
+
+
+def refusal(make: Any, **members: Any) -> tuple[str, tuple[str, ...]]:
+    """The code of a refused body, and the fields that it names."""
+    with pytest.raises(HyperFleetError) as refused:
+        make(**members)
+    return refused.value.row.name, tuple(wrong.field for wrong in refused.value.errors)
+
+
+def without(members: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in members.items() if key != name}
+
+
+def test_a_draft_has_what_the_body_says() -> None:
+    made = draft(kind="Cluster", spec={"b": 1, "a": [True, 1.0, 10**30]}, labels={"env": "production"})
+    assert made == Draft("alpha", b'{"b":1,"a":[true,1.0,%d]}' % 10**30, {"env": "production"})
+
+
+def test_the_kind_may_be_left_out_and_must_match_the_path_otherwise() -> None:
+    assert draft(kind=None) == draft()
+    assert refusal(lambda: bodies.draft({"kind": "NodePool", "name": "alpha", "spec": {}}, CLUSTER)) == (
+        "VAL-002",
+        ("kind",),
+    )
+    assert refusal(lambda: bodies.draft({"kind": "cluster", "name": "alpha", "spec": {}}, CLUSTER))[0] == "VAL-002"
+    assert refusal(lambda: bodies.draft({"kind": 1, "name": "alpha", "spec": {}}, CLUSTER))[0] == "VAL-003"
+
+
+@pytest.mark.parametrize("name", ["abc", "a-b", "0ab", "a--b", "a" * 53])
+def test_a_proper_name_is_taken(name: str) -> None:
+    assert draft(name=name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["Abc", "-abc", "abc-", "a.b", "a_b", "a b", "abc\n", "\nabc", "äbc", "a/b", "١٢٣", "abc\r"]
+)
+def test_a_name_with_anything_else_in_it_is_refused(name: str) -> None:
+    assert refusal(draft, name=name) == ("VAL-003", ("name",))
+
+
+@pytest.mark.parametrize("name", ["", "ab", "a" * 54, "a" * 100_000])
+def test_a_name_too_short_or_too_long_is_refused(name: str) -> None:
+    assert refusal(draft, name=name) == ("VAL-004", ("name",))
+
+
+def test_the_length_of_a_name_is_its_kinds() -> None:
+    assert bodies.draft({"name": "a" * 15, "spec": {}}, NODE_POOL).name == "a" * 15
+    assert refusal(lambda: bodies.draft({"name": "a" * 16, "spec": {}}, NODE_POOL)) == ("VAL-004", ("name",))
+
+
+@pytest.mark.parametrize("member", ["name", "spec"])
+def test_a_required_member_of_a_draft_must_be_there_and_not_null(member: str) -> None:
+    body = without({"name": "alpha", "spec": {}}, member)
+    assert refusal(lambda: bodies.draft(body, CLUSTER)) == ("VAL-001", (member,))
+    assert refusal(draft, **{member: None}) == ("VAL-003", (member,))
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
+def test_a_name_is_a_string(value: object) -> None:
+    with pytest.raises(HyperFleetError, match="`name` must be a string"):
+        draft(name=value)
+
+
+@pytest.mark.parametrize("value", ["", "{}", 1, False, [], [{}]])
+def test_a_spec_is_an_object(value: object) -> None:
+    assert refusal(draft, spec=value) == ("VAL-003", ("spec",))
+
+
+@pytest.mark.parametrize("member", ["labels", "references", "kind"])
+def test_an_optional_member_that_is_null_is_as_left_out(member: str) -> None:
+    assert draft(**{member: None}) == draft()
+
+
+@pytest.mark.parametrize("member", ["labels", "references"])
+@pytest.mark.parametrize("value", ["x", 1, [], ["a"], True])
+def test_labels_and_references_are_objects(member: str, value: object) -> None:
+    assert refusal(draft, **{member: value}) == ("VAL-003", (member,))
+
+
+def test_a_kind_without_references_takes_none() -> None:
+    assert draft(references={}) == draft()
+    assert refusal(draft, references={"version": [{"id": "x"}]}) == ("VAL-002", ("references.version",))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a",
+        "A",
+        "a.b_c-d",
+        "a" * 63,
+        "app.kubernetes.io/name",
+        "x/" + "a" * 63,
+        ".".join(["a" * 63] * 3) + ".x/y",
+        "0-a.b/C",
+    ],
+)
+def test_a_proper_label_key_is_taken(key: str) -> None:
+    assert draft(labels={key: "v"}).labels == {key: "v"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "-a",
+        "a-",
+        "a/",
+        "/a",
+        "a/b/c",
+        "a//b",
+        "../etc",
+        "A.b/c",
+        "a..b/c",
+        "a_b/c",
+        "<script>",
+        "a b",
+        "a\n",
+        "é",
+        "a" * 64,
+        "x/" + "a" * 64,
+        "a'b",
+        'a"b',
+    ],
+)
+def test_any_other_label_key_is_refused(key: str) -> None:
+    assert refusal(draft, labels={key: "v"}) == ("VAL-003", (f"labels.{key}",))
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "a" * 10_000])
+def test_a_label_key_has_1_to_255_characters(key: str) -> None:
+    code, fields = refusal(draft, labels={key: "v"})
+    assert (code, len(fields)) == ("VAL-004", 1)
+
+
+@pytest.mark.parametrize("value", ["", "a", "A.b-c_D", "a" * 63, "1"])
+def test_a_proper_label_value_is_taken(value: str) -> None:
+    assert draft(labels={"k": value}).labels == {"k": value}
+
+
+@pytest.mark.parametrize("value", ["-a", "a-", "a b", "a/b", "é", "a\n", " ", "."])
+def test_any_other_label_value_is_refused(value: str) -> None:
+    assert refusal(draft, labels={"k": value}) == ("VAL-003", ("labels.k",))
+
+
+def test_a_label_value_has_at_most_63_characters() -> None:
+    assert refusal(draft, labels={"k": "a" * 64}) == ("VAL-004", ("labels.k",))
+
+
+@pytest.mark.parametrize("value", [None, 1, True, {}, ["a"]])
+def test_a_label_value_is_a_string(value: object) -> None:
+    assert refusal(draft, labels={"k": value}) == ("VAL-003", ("labels.k",))
+
+
+def test_64_labels_are_taken_and_65_are_refused() -> None:
+    labels = {f"k{number}": "v" for number in range(65)}
+    assert refusal(draft, labels=labels) == ("VAL-004", ("labels",))
+    assert len(draft(labels=without(labels, "k64")).labels) == 64
+
+
+@pytest.mark.parametrize("name", ["Name", "metadata", "tenancy", "Spec", "resourceVersion", "", "a" * 500])
+def test_an_unknown_member_of_a_draft_is_refused_by_its_name(name: str) -> None:
+    assert refusal(draft, **{name: "x"}) == ("VAL-002", (name,))
+
+
+def test_what_a_read_gives_besides_is_ignored_by_a_create() -> None:
+    served = {
+        "id": "x",
+        "href": "/x",
+        "owner_references": {"id": "x"},
+        "generation": 7,
+        "resource_version": "9",
+        "created_time": "x",
+        "updated_time": None,
+        "deleted_time": 1,
+        "created_by": "eve",
+        "updated_by": [],
+        "deleted_by": "eve",
+        "status": {"phase": "Ready"},
+    }
+    assert draft(**served) == draft()
+
+
+def test_every_mistake_of_a_draft_is_told_at_once() -> None:
+    code, fields = refusal(
+        lambda: bodies.draft({"kind": "X", "spec": 1, "labels": {"-": 1}, "references": [], "more": 1}, CLUSTER)
+    )
+    assert code == "VAL-000"
+    assert set(fields) == {"kind", "name", "spec", "labels.-", "references", "more"}
+
+
+def test_a_report_has_what_the_body_says() -> None:
+    made = report(
+        observed_generation=3,
+        observed_time="2026-11-01T11:59:58.123456789Z",
+        conditions=[READY | {"reason": "Done", "message": ""}],
+        data={"b": 1, "a": None},
+        metadata={"x": []},
+    )
+    assert made == Report(
+        "dns",
+        3,
+        datetime(2026, 11, 1, 11, 59, 58, 123456, UTC),
+        (ReportedCondition("Ready", "True", "Done", ""),),
+        b'{"b":1,"a":null}',
+        b'{"x":[]}',
+    )
+
+
+def test_a_report_without_time_data_and_metadata_is_of_now_with_empty_data() -> None:
+    expected = Report("dns", 1, NOW, (ReportedCondition("Ready", "True"),), b"{}", None)
+    assert report() == expected
+    assert report(observed_time=None, data=None, metadata=None) == expected
+
+
+@pytest.mark.parametrize("member", ["adapter", "observed_generation", "conditions"])
+def test_a_required_member_of_a_report_must_be_there_and_not_null(member: str) -> None:
+    body = without({"adapter": "dns", "observed_generation": 1, "conditions": [READY]}, member)
+    assert refusal(lambda: bodies.report(body, CLUSTER, now=NOW)) == ("VAL-001", (member,))
+    assert refusal(report, **{member: None}) == ("VAL-003", (member,))
+
+
+@pytest.mark.parametrize("adapter", ["a", "A", "0", "dns-adapter", "a.b_c-D", "a" * 63])
+def test_a_proper_adapter_is_taken(adapter: str) -> None:
+    assert report(adapter=adapter).adapter == adapter
+
+
+@pytest.mark.parametrize("adapter", ["-a", "a-", ".a", "a b", "a/b", "é", "a\n", "a\t"])
+def test_any_other_adapter_is_refused(adapter: str) -> None:
+    assert refusal(report, adapter=adapter) == ("VAL-003", ("adapter",))
+
+
+def test_an_adapter_has_1_to_63_characters() -> None:
+    assert refusal(report, adapter="") == ("VAL-004", ("adapter",))
+    assert refusal(report, adapter="a" * 64) == ("VAL-004", ("adapter",))
+
+
+@pytest.mark.parametrize("adapter", [1, True, [], {}])
+def test_an_adapter_is_a_string(adapter: object) -> None:
+    assert refusal(report, adapter=adapter) == ("VAL-003", ("adapter",))
+
+
+@pytest.mark.parametrize(("given", "generation"), [(1, 1), (1.0, 1), (2**31 - 1, 2**31 - 1)])
+def test_a_proper_generation_is_taken(given: float, generation: int) -> None:
+    assert report(observed_generation=given).observed_generation == generation
+
+
+@pytest.mark.parametrize("given", [0, -1, 2**31, 10**400, 1e300, -0.0])
+def test_a_generation_is_positive_and_of_32_bits(given: float) -> None:
+    assert refusal(report, observed_generation=given) == ("VAL-004", ("observed_generation",))
+
+
+@pytest.mark.parametrize("given", ["1", 1.5, True, False, [], {}, 1e-300])
+def test_a_generation_is_a_whole_number(given: object) -> None:
+    assert refusal(report, observed_generation=given) == ("VAL-003", ("observed_generation",))
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-11-01T12:00:00Z", NOW),
+        ("2026-11-01t12:00:00z", NOW),
+        ("2026-11-01T14:00:00+02:00", NOW),
+        ("2026-11-01T12:00:00+00:00", NOW),
+        ("2026-11-01T12:00:00-00:00", NOW),
+        ("2026-10-31T12:01:00-23:59", NOW),
+        ("2026-11-01T12:00:00.5Z", NOW + timedelta(milliseconds=500)),
+        ("2026-11-01T12:00:00.0000019999999999999Z", NOW + timedelta(microseconds=1)),
+        ("2024-02-29T00:00:00Z", datetime(2024, 2, 29, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("2026-11-01T12:05:00Z", NOW + timedelta(minutes=5)),
+    ],
+)
+def test_a_proper_time_is_taken_and_cut_to_microseconds(text: str, time: datetime) -> None:
+    taken = report(observed_time=text).observed_time
+    assert taken == time
+    assert taken.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2026-11-01",
+        "2026-11-01T12:00:00",
+        "2026-11-01T12:00Z",
+        "2026-11-01 12:00:00Z",
+        "2026-11-01T12:00:00 Z",
+        "2026-11-01T12:00:00+0200",
+        "2026-11-01T12:00:00+02",
+        "2026-11-01T12:00:00.Z",
+        "2026-11-01T12:00:00,5Z",
+        "20261101T120000Z",
+        "2026-W44-7T12:00:00Z",
+        "1761998400",
+        "2026-11-01T12:00:00Z\n",
+        "\u0662026-11-01T12:00:00Z",
+        "٢٠٢٦-11-01T12:00:00Z",
+        "2026-13-01T12:00:00Z",
+        "2026-02-29T12:00:00Z",
+        "2026-11-31T12:00:00Z",
+        "2026-11-01T24:00:00Z",
+        "2026-11-01T12:60:00Z",
+        "2016-12-31T23:59:60Z",
+        "2026-11-01T12:00:00+24:00",
+        "2026-11-01T12:00:00+00:60",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "10000-01-01T00:00:00Z",
+    ],
+)
+def test_any_other_time_is_refused(text: str) -> None:
+    assert refusal(report, observed_time=text) == ("VAL-003", ("observed_time",))
+
+
+@pytest.mark.parametrize("value", [0, 1761998400, 1.5, True, [], {}])
+def test_a_time_is_a_string(value: object) -> None:
+    assert refusal(report, observed_time=value) == ("VAL-003", ("observed_time",))
+
+
+def test_a_time_more_than_5_minutes_ahead_is_refused() -> None:
+    assert refusal(report, observed_time="2026-11-01T12:05:00.000001Z") == ("VAL-004", ("observed_time",))
+
+
+@pytest.mark.parametrize("value", ["x", {}, 1, True, READY])
+def test_conditions_are_a_list(value: object) -> None:
+    assert refusal(report, conditions=value) == ("VAL-003", ("conditions",))
+
+
+def test_1_to_64_conditions_are_taken() -> None:
+    conditions = [{"type": f"T{number}", "status": "True"} for number in range(65)]
+    assert len(report(conditions=conditions[:64]).conditions) == 64
+    assert refusal(report, conditions=conditions) == ("VAL-004", ("conditions",))
+    assert refusal(report, conditions=[]) == ("VAL-004", ("conditions",))
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [], True])
+def test_a_condition_is_an_object(value: object) -> None:
+    assert refusal(report, conditions=[READY, value]) == ("VAL-003", ("conditions[1]",))
+
+
+@pytest.mark.parametrize("member", ["type", "status"])
+def test_a_condition_has_a_type_and_a_status(member: str) -> None:
+    assert refusal(report, conditions=[without(READY, member)]) == ("VAL-001", (f"conditions[0].{member}",))
+    assert refusal(report, conditions=[READY | {member: None}]) == ("VAL-003", (f"conditions[0].{member}",))
+    assert refusal(report, conditions=[READY | {member: 1}]) == ("VAL-003", (f"conditions[0].{member}",))
+
+
+@pytest.mark.parametrize("status", ["True", "False", "Unknown"])
+def test_a_status_is_true_false_or_unknown(status: str) -> None:
+    assert reported(status=status).status == status
+
+
+@pytest.mark.parametrize("status", ["true", "TRUE", "Yes", "", "True ", "Maybe"])
+def test_any_other_status_is_refused(status: str) -> None:
+    assert refusal(reported, status=status) == ("VAL-002", ("conditions[0].status",))
+
+
+@pytest.mark.parametrize("status", [True, False, 1, [], {}])
+def test_a_status_is_a_string(status: object) -> None:
+    assert refusal(reported, status=status) == ("VAL-003", ("conditions[0].status",))
+
+
+def test_a_type_is_neither_empty_nor_given_twice() -> None:
+    assert refusal(reported, type="") == ("VAL-004", ("conditions[0].type",))
+    assert refusal(report, conditions=[READY, READY]) == ("VAL-002", ("conditions[1].type",))
+    assert len(report(conditions=[READY, READY | {"type": "ready"}]).conditions) == 2
+
+
+@pytest.mark.parametrize(("member", "most"), [("reason", 1024), ("message", 32768)])
+def test_words_of_a_condition_have_a_limit(member: str, most: int) -> None:
+    assert getattr(reported(**{member: "é" * most}), member) == "é" * most
+    assert refusal(reported, **{member: "é" * (most + 1)}) == ("VAL-004", (f"conditions[0].{member}",))
+    assert refusal(reported, **{member: 1}) == ("VAL-003", (f"conditions[0].{member}",))
+    assert getattr(reported(**{member: None}), member) is None
+    assert getattr(reported(**{member: ""}), member) == ""
+
+
+def test_what_the_service_sets_itself_is_taken_and_dropped() -> None:
+    dropped = {
+        "adapter": "another",
+        "observed_generation": 9,
+        "created_at": "2025-11-17T15:04:05Z",
+        "updated_at": None,
+        "last_transition_time": 1,
+    }
+    assert reported(**dropped) == reported()
+
+
+def test_any_other_member_of_a_condition_is_refused() -> None:
+    assert refusal(reported, severity="high", Type="x") == ("VAL-000", ("conditions[0].severity", "conditions[0].Type"))
+
+
+@pytest.mark.parametrize("name", ["kind", "id", "Adapter", "observedGeneration", "created_time", "last_report_time"])
+def test_an_unknown_member_of_a_report_is_refused(name: str) -> None:
+    assert refusal(report, **{name: "x"}) == ("VAL-002", (name,))
+
+
+@pytest.mark.parametrize("member", ["data", "metadata"])
+@pytest.mark.parametrize("value", ["x", 1, [], True])
+def test_data_and_metadata_are_objects(member: str, value: object) -> None:
+    assert refusal(report, **{member: value}) == ("VAL-003", (member,))
+
+
+def test_data_and_metadata_together_have_256_kib_at_most() -> None:
+    half = {"a": "x" * (128 * 1024 - len('{"a":""}'))}
+    assert len(json.dumps(half, separators=(",", ":"))) == 128 * 1024
+    made = report(data=half, metadata=half)
+    assert len(made.data) + len(made.metadata or b"") == 256 * 1024
+    with pytest.raises(HyperFleetError) as refused:
+        report(data=half, metadata=half | {"b": 1})
+    assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
+
+
+def test_a_kind_may_demand_conditions() -> None:
+    demanding = replace(CLUSTER, mandatory_conditions=("Ready", "Applied"))
+    assert refusal(lambda: report(demanding)) == ("VAL-001", ("conditions",))
+    assert report(demanding, conditions=[{"type": "Applied", "status": "Unknown"}, READY])
+
+
+def test_every_mistake_of_a_report_is_told_at_once() -> None:
+    code, fields = refusal(
+        report,
+        adapter="-",
+        observed_generation=0,
+        observed_time="x",
+        conditions=[{"type": "", "more": 1}, 2],
+        data=[],
+        more=1,
+    )
+    assert code == "VAL-000"
+    assert set(fields) == {
+        "adapter",
+        "observed_generation",
+        "observed_time",
+        "conditions[0].type",
+        "conditions[0].status",
+        "conditions[0].more",
+        "conditions[1]",
+        "data",
+        "more",
+    }
+
+
+def test_messages_speak_of_the_callers_types_only() -> None:
+    foreign = ("str", "dict", "int64", "float", "NoneType", "struct", "msgspec", "object of")
+    for members in ({"name": 1}, {"spec": []}, {"labels": 1}, {"labels": {"a": 1}}):
+        with pytest.raises(HyperFleetError) as refused:
+            draft(**members)
+        words = refused.value.errors[0].message.replace("`", " ").split()
+        assert not set(words) & set(foreign)
