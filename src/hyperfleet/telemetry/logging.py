@@ -154,6 +154,14 @@ def _json(_logger: Any, _level: str, event: Event) -> bytes:
         return _encode({key: _spellable(value) for key, value in event.items()})
 
 
+def _spellable_deeply(value: Any) -> Any:
+    try:
+        _encode(value)
+    except (UnicodeEncodeError, ValueError, RecursionError):
+        return _spellable(value)
+    return value
+
+
 def _spellable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
@@ -165,6 +173,6 @@ def _text(_logger: Any, _level: str, event: Event) -> bytes:
     event.pop("version", None)
     event.pop("hostname", None)
     traceback = event.pop("traceback", None)
-    rest = "".join(f" {key}={_encode(value).decode()}" for key, value in event.items())
+    rest = "".join(f" {key}={_encode(_spellable_deeply(value)).decode()}" for key, value in event.items())
     line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in head + rest)
     return (line + (f"\n{traceback}" if traceback else "")).encode(errors="backslashreplace")

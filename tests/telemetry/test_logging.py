@@ -1,0 +1,123 @@
+"""Logs: one object a line, secrets masked at any depth, nothing that a caller sends can break a line."""
+
+import io
+import json
+import logging as standard
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from hyperfleet import settings
+from hyperfleet.telemetry import logging
+
+
+class _Out:
+    def __init__(self, buffer: io.BytesIO) -> None:
+        self.buffer = buffer
+
+
+def again(out: io.BytesIO, configured: settings.Logging) -> None:
+    """Sets the logs up once more; pytest puts its own stdout back between a fixture and its test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", _Out(out))
+        logging.configure(configured, version="1", hostname="here")
+
+
+@pytest.fixture
+def out() -> Iterator[io.BytesIO]:
+    handlers = standard.getLogger().handlers
+    buffer = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", _Out(buffer))
+        logging.configure(settings.Logging(level="debug"), version="1.2.3", hostname="here")
+    yield buffer
+    structlog.reset_defaults()
+    standard.getLogger().handlers = handlers
+
+
+def lines(out: io.BytesIO) -> list[dict[str, Any]]:
+    logging.drain()
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_record_is_one_json_object_on_one_line(out: io.BytesIO) -> None:
+    logging.get("part").info("it\nhappened", count=2, text="a\nb\x1b")
+    [record] = lines(out)
+    assert record.pop("timestamp").endswith("Z")
+    assert record == {
+        "level": "info",
+        "message": "it\nhappened",
+        "component": "part",
+        "version": "1.2.3",
+        "hostname": "here",
+        "count": 2,
+        "text": "a\nb\x1b",
+    }
+    assert b"\x1b" not in out.getvalue()
+
+
+def test_the_request_id_joins_every_record_of_its_request_and_no_other(out: io.BytesIO) -> None:
+    token = logging.REQUEST_ID.set("abc")
+    logging.get("part").info("inside")
+    standard.getLogger("library").warning("inside too")
+    logging.REQUEST_ID.reset(token)
+    logging.get("part").info("outside")
+    assert [record.get("request_id") for record in lines(out)] == ["abc", "abc", None]
+
+
+@pytest.mark.parametrize("name", ["password", "Authorization", "api_key", "x-api-key", "db_password", "accessToken"])
+def test_secrets_are_masked_at_any_depth(out: io.BytesIO, name: str) -> None:
+    logging.get("part").info("secret", **{name: "s3cret", "deep": {"list": [{name: "s3cret"}], "plain": "kept"}})
+    [record] = lines(out)
+    assert b"s3cret" not in out.getvalue()
+    assert record["deep"]["plain"] == "kept"
+
+
+def test_what_is_nested_too_deep_is_masked_whole(out: io.BytesIO) -> None:
+    deep: Any = "bottom"
+    for _ in range(200):
+        deep = {"in": deep}
+    logging.get("part").info("deep", deep=deep)
+    assert b"bottom" not in out.getvalue()
+    assert len(lines(out)) == 1
+
+
+def test_a_lone_surrogate_is_written_escaped_and_loses_no_line(out: io.BytesIO) -> None:
+    logging.get("part").info("odd", text="\ud800", count=1)
+    [record] = lines(out)
+    assert (record["text"], record["count"], record["message"]) == ("\\ud800", 1, "odd")
+
+
+def test_an_exception_is_told_with_its_traceback(out: io.BytesIO) -> None:
+    try:
+        raise LookupError("what was looked up")
+    except LookupError:
+        logging.get("part").exception("failed")
+    [record] = lines(out)
+    assert record["level"] == "error"
+    assert "what was looked up" in record["traceback"]
+
+
+def test_records_of_libraries_go_the_same_way(out: io.BytesIO) -> None:
+    standard.getLogger("library").warning("said %s", "this")
+    [record] = lines(out)
+    assert (record["message"], record["component"], record["level"]) == ("said this", "library", "warning")
+
+
+def test_records_below_the_level_are_not_written(out: io.BytesIO) -> None:
+    again(out, settings.Logging(level="warning"))
+    logging.get("part").info("quiet")
+    logging.get("part").warning("loud")
+    assert [record["message"] for record in lines(out)] == ["loud"]
+
+
+def test_text_for_people_has_one_line_a_record_whatever_is_in_it(out: io.BytesIO) -> None:
+    again(out, settings.Logging(format="text"))
+    logging.get("part").info("it\nhappened", text="\ud800\x1b[31m", password="s3cret")
+    logging.drain()
+    assert out.getvalue().count(b"\n") == 1
+    assert b"\x1b" not in out.getvalue()
+    assert b"s3cret" not in out.getvalue()
