@@ -1,25 +1,80 @@
-# The one entry point: `make help` lists the targets. Python 3.11 to 3.14 and make are all that is needed; everything
-# else is installed below .tools and .venv on the first call.
+# Everything that a developer does with this project. `make help` lists it.
+# Nothing is installed outside this folder: .tools holds uv, .venv what uv installs from the lock.
 
 UV_VERSION := 0.13.9
-# uv reads no configuration of pip's, and by itself trusts only the authorities that it brings along.
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export UV_SYSTEM_CERTS := 1
 UV := .tools/bin/uv
-PYTHON_IN_VENV := .venv/bin/python
-PROGRAM := .venv/bin/hyperfleet-api
-SOURCES := $(shell find src -name '*.py')
-PROCESSES ?= 2
+UV_READY := .tools/uv-$(UV_VERSION)
+BIN := .venv/bin
+
+# Further words for the program behind a target: make test ARGS="-k search".
+ARGS ?=
+# Where db/* run PostgreSQL: `embedded`, which comes with the package, or `podman`, in a container.
+DB ?= embedded
+DB_PORT ?= 5432
+DB_IMAGE ?= postgres:18
+DB_CONTAINER ?= hyperfleet-postgresql
+
+INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
 
 .DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
-.PHONY: help run-no-auth test test-integration lint docs binary db/setup db/login db/teardown bench clean
+.PHONY: help run-no-auth test test-integration lint bench docs binary db/setup db/login db/teardown clean
 
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+help: ## List what there is to make
+	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The first interpreter in the supported range that really runs (a version manager's shim may exist and fail).
+run-no-auth: .venv/.run ## Serve API, health and metrics on ports 8000, 8083, 8080, without authentication
+	@exec $(BIN)/hyperfleet-api serve --server-jwt-enabled=false $(ARGS)
+
+test: .venv/.dev ## Run every test that this machine can run
+	@.ci/missing
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
+	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
+
+lint: .venv/.dev ## Check style, format, types and the floors of the house
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev ## Measure the service on this machine; writes docs/performance.md
+	$(BIN)/python -m bench $(ARGS)
+
+docs: .venv/.dev ## Write the pages that follow from the code
+	$(BIN)/python -c 'from hyperfleet.cli.reference import settings_page; print(settings_page(), end="")' > docs/settings.md
+
+binary: hyperfleet-api ## Build ./hyperfleet-api, one file for machines with the same Python
+
+db/setup: .venv/.run ## Start PostgreSQL on localhost:5432, database and user hyperfleet
+ifeq ($(DB),podman)
+	podman run --detach --name $(DB_CONTAINER) --publish 127.0.0.1:$(DB_PORT):5432 --env POSTGRES_DB=hyperfleet \
+	  --env POSTGRES_USER=hyperfleet --env POSTGRES_HOST_AUTH_METHOD=trust $(DB_IMAGE)
+else
+	@$(BIN)/hyperfleet-api db start --port $(DB_PORT) $(ARGS)
+endif
+
+db/login: .venv/.run ## Open psql on it
+ifeq ($(DB),podman)
+	podman exec --interactive --tty $(DB_CONTAINER) psql -U hyperfleet hyperfleet
+else
+	@$(BIN)/hyperfleet-api db shell $(ARGS)
+endif
+
+db/teardown: .venv/.run ## Stop it; the embedded one keeps its data, a container's go with it
+ifeq ($(DB),podman)
+	podman rm --force --volumes $(DB_CONTAINER)
+else
+	@$(BIN)/hyperfleet-api db stop $(ARGS)
+endif
+
+clean: ## Remove what make made here; data of the embedded PostgreSQL stay
+	rm -rf .tools .venv build hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
 define find-python
 for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1 && break; p=; \
@@ -27,71 +82,34 @@ done; \
 test -n "$$p" || { echo "Python 3.11 to 3.14 is needed; none found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 endef
 
-# uv has an environment of its own: installed into .venv, its own sync would remove it. Where Debian's python3-venv is
-# missing, `venv` fails and leaves a half environment; pip from outside can still fill one made without pip.
-$(UV): Makefile
+# Debian splits the standard library: without python3-venv there is no ensurepip, and pip may still be there.
+$(UV_READY):
 	@$(find-python); rm -rf .tools; \
-	if "$$p" -m venv .tools >/dev/null 2>&1; then pip=".tools/bin/python -m pip"; else \
-	  rm -rf .tools; pip="$$p -m pip --python .tools/bin/python"; \
-	  "$$p" -m venv --without-pip .tools && $$pip --version >/dev/null 2>&1 || \
-	    { rm -rf .tools; echo "$$p has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
-	fi; \
-	$$pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	"$$p" -m venv .tools >/dev/null 2>&1 || { rm -rf .tools; "$$p" -m venv --without-pip .tools && "$$p" -m pip --python .tools/bin/python --version >/dev/null 2>&1 && pip="$$p -m pip --python .tools/bin/python"; } || \
+	  { rm -rf .tools; echo "$$p has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	$${pip:-.tools/bin/python -m pip} install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-# --inexact: a developer's tools stay where they are installed.
-.venv/.run: $(UV) pyproject.toml uv.lock
-	@$(UV) sync --quiet --frozen --no-dev --inexact --python .tools/bin/python
+# --inexact: what development installed stays.
+.venv/.run: $(UV_READY) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --no-dev --inexact --python .tools/bin/python
 	@touch $@
 
-.venv/.dev: $(UV) pyproject.toml uv.lock
-	@$(UV) sync --quiet --frozen --inexact --python .tools/bin/python
+.venv/.dev: $(UV_READY) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --group binary --python .tools/bin/python
 	@touch $@ .venv/.run
 
-run-no-auth: .venv/.run ## serve without authentication, on the embedded PostgreSQL
-	@exec $(PROGRAM) serve --server-jwt-enabled=false
+.venv/.binary: $(UV_READY) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --no-dev --group binary --inexact --python .tools/bin/python
+	@touch $@ .venv/.run
 
-test: .venv/.dev ## run every test
-	$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) -q $(ARGS)
-
-test-integration: .venv/.dev ## run the tests that need the database or real processes
-	$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) -q tests/store tests/services tests/http tests/cli $(ARGS)
-
-lint: .venv/.dev ## check style, types and floors
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-
-docs: .venv/.dev ## write the pages that are made from the code's tables
-	@for page in search_tables test_errors_docs test_settings_docs test_metrics_docs; do \
-	  $(PYTHON_IN_VENV) -m tests.house.$$page || exit 1; \
-	done
-
-binary: hyperfleet-api ## build ./hyperfleet-api, one file that needs only the same Python
-
-# It unpacks itself once, below ~/.shiv (SHIV_ROOT names another place).
-hyperfleet-api: $(UV) pyproject.toml uv.lock $(SOURCES)
-	@rm -rf build/binary && mkdir -p build/binary
-	@$(UV) export --quiet --frozen --no-dev --no-emit-project --output-file build/binary/requirements.txt
-	@$(UV) pip install --quiet --python .tools/bin/python --target build/binary/site --requirements build/binary/requirements.txt
-	@$(UV) pip install --quiet --python .tools/bin/python --target build/binary/site --no-deps .
-	@$(UV) sync --quiet --frozen --no-dev --inexact --group binary --python .tools/bin/python
-	@minor=$$(.tools/bin/python -c 'import sys; print(".".join(map(str, sys.version_info[:2])))') && \
-	  .venv/bin/shiv --site-packages build/binary/site --console-script hyperfleet-api --python "/usr/bin/env python$$minor" --output-file $@
-
-db/setup: .venv/.run ## start the embedded PostgreSQL on localhost:5432
-	@$(PROGRAM) db start --port 5432
-
-db/login: .venv/.run ## open psql on it
-	@$(PROGRAM) db shell
-
-db/teardown: .venv/.run ## stop it; the data stay
-	@$(PROGRAM) db stop
-
-bench: .venv/.dev ## measure; needs wrk
-	$(PYTHON_IN_VENV) -m bench $(ARGS)
-
-clean: ## remove what was built and installed here
-	rm -rf .venv .tools build dist hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+# From the lock, so that the file holds what was tested.
+hyperfleet-api: .venv/.binary packaging/same_python.py $(shell find src -type f -not -name '*.pyc')
+	@rm -rf build/binary
+	$(UV) export --quiet --frozen --no-dev --no-emit-project --output-file build/binary/requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --target build/binary/site --require-hashes -r build/binary/requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --target build/binary/site --no-deps .
+	@"$(BIN)/python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")' > build/binary/python
+	$(BIN)/shiv --site-packages build/binary/site --entry-point hyperfleet.cli.commands:main \
+	  --preamble packaging/same_python.py --root '~/.cache/hyperfleet-api' --compressed --reproducible \
+	  --python "/usr/bin/env python$$(cat build/binary/python)" --output-file $@

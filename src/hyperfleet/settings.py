@@ -249,7 +249,7 @@ class Logging:
     """Logs."""
 
     level: str = _setting("info", "The lowest level that is written.", _choice("debug", "info", "warning", "error"))
-    format: str = _setting("json", "json for machines, one object a line; text for people.", _choice("json", "text"))
+    format: str = _setting("json", "One JSON object a line, or text for people.", _choice("json", "text"))
     output: str = _setting("stdout", "Where logs go.", _choice("stdout", "stderr"))
     masking: Masking = Masking()
 

@@ -20,7 +20,7 @@ from tests.http.conftest import SETTINGS, client_of, impatient
 from tests.http.test_routes import CLUSTER, MISSING, REPORT, new_cluster
 
 RENAMED = Statement("RENAMED", "ALTER TABLE resources RENAME TO hidden")
-SPOILED = Statement("SPOILED", """UPDATE adapter_statuses SET summary = spoiled""")
+SPOILED = Statement("SPOILED", """UPDATE adapter_statuses SET summary = '"spoiled"'""")
 RESTORED = Statement("RESTORED", "ALTER TABLE hidden RENAME TO resources")
 
 

@@ -234,6 +234,7 @@ def _from_flags(flags: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {close[0]}?" if close else "."
+    """The end of a sentence about an unknown name. What all names of a sort share does not make two of them alike."""
+    by_core = {each.removeprefix(PREFIX).removeprefix("--"): each for each in known}
+    close = get_close_matches(name.removeprefix(PREFIX).removeprefix("--"), list(by_core), n=1)
+    return f"; did you mean {by_core[close[0]]}?" if close else "."

@@ -89,7 +89,9 @@ _STATEMENTS = (
         SELECT changed.kind, counted.tenancy, pg_backend_pid() % 32,
                CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
         FROM changed
-        CROSS JOIN LATERAL (VALUES ('*', true), (changed.tenancy::text, changed.tenancy <> '{}')) AS counted (tenancy, applies)
+        CROSS JOIN LATERAL (
+            VALUES ('*', true), (changed.tenancy::text, changed.tenancy <> '{}')
+        ) AS counted (tenancy, applies)
         WHERE counted.applies
         GROUP BY changed.kind, counted.tenancy
         ORDER BY changed.kind, counted.tenancy

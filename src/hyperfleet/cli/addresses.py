@@ -1,0 +1,67 @@
+"""Addresses to listen on: a name into the number to bind, and ports that are held for as long as the service runs.
+
+The HTTP server lets several processes share a port, so a second service would start beside the first without an error
+and both would answer in turn. `held` is what refuses it.
+"""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from hyperfleet.errors import Unavailable
+
+
+class Address(NamedTuple):
+    """Where to listen: a number, never a name, and a port."""
+
+    host: str
+    port: int
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """What kind of address it is."""
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    @property
+    def url(self) -> str:
+        """How to reach it from this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def resolved(host: str, port: int, setting: str) -> Address:
+    """The address of a name, IPv4 where it has both; raises Unavailable, which names the setting."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as failure:
+        raise Unavailable(f"{setting}: the address {host} is not known: {failure}") from failure
+    numbers = [str(entry[4][0]) for entry in sorted(found, key=lambda entry: entry[0] != socket.AF_INET)]
+    return Address(numbers[0], port)
+
+
+@contextmanager
+def held(address: Address, setting: str) -> Iterator[None]:
+    """Keeps the port from every other program but our own workers; raises Unavailable when it cannot be had."""
+    with socket.socket(address.family, socket.SOCK_STREAM) as holder:
+        # A port whose last connections are still closing may be taken over at once.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind((address.host, address.port))
+        except OSError as failure:
+            raise Unavailable(refusal(failure, address, setting)) from failure
+        # Bound alone, and shared from here on with those that ask to share: our workers do, and nobody else can, since
+        # sharing is for one user only and a service's own first step is to be alone.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        with contextlib.suppress(AttributeError):
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        yield
+
+
+def refusal(failure: OSError, address: Address, setting: str) -> str:
+    """Why a port cannot be listened on, in a sentence."""
+    if failure.errno == errno.EADDRINUSE:
+        return f"Port {address.port} on {address.host} is taken by another program; stop that or set {setting}.port."
+    return f"{setting}: cannot listen on {address.host}, port {address.port}: {failure.strerror or failure}"

@@ -1,0 +1,106 @@
+"""The HTTP server and its worker processes: a process of its own, because it stops listening at the first signal.
+
+The parent passes SIGTERM on when it is time. Settings arrive on standard input, and its end tells that the parent is
+gone, however that happened; the workers watch this process in the same way. So nothing is left behind by a hard kill.
+"""
+
+import math
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from hyperfleet import settings
+from hyperfleet.cli.addresses import Address
+
+BACKLOG: Final = 4096
+_LEEWAY_SECONDS: Final = 1.0
+
+# Its own records go the way of ours; it would write them to standard output as plain text.
+_LOGS: Final[dict[str, Any]] = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the parent wants served."""
+
+    settings: settings.Settings
+    address: Address
+    workers: int
+    version: str
+
+
+def main() -> None:
+    """Serves until SIGTERM, or until the parent is gone; PROMETHEUS_MULTIPROC_DIR must be set."""
+    order: Order = pickle.load(sys.stdin.buffer)
+    # Not through sys.stdin: a thread that waits inside it cannot be left behind when the interpreter ends.
+    _watch_parent(partial(os.read, sys.stdin.fileno(), 1), order)
+    _configure_logs(order)
+    # A new process, not a copy of this one with its threads: the same on every version of Python.
+    multiprocessing.set_start_method("spawn")
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+    from granian.log import LogLevels
+
+    Granian(
+        "hyperfleet.cli.assembly",
+        address=order.address.host,
+        port=order.address.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        workers=order.workers,
+        websockets=False,
+        backlog=BACKLOG,
+        respawn_failed_workers=True,
+        workers_kill_timeout=math.ceil(order.settings.health.shutdown_timeout),
+        log_level=LogLevels.warning,
+        log_dictconfig=_LOGS,
+    ).serve(target_loader=partial(_load, order, multiprocessing.Value("i", 0)), wrap_loader=False)
+
+
+def _load(order: Order, started: Any) -> Any:
+    """The application of a worker that begins; `started` counts the workers of all time."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    _watch_parent(parent.join, order)
+    _configure_logs(order)
+    from hyperfleet.cli.assembly import assembled
+    from hyperfleet.telemetry import logging, metrics
+
+    metrics.set_build_info(".".join(map(str, sys.version_info[:3])))
+    with started.get_lock():
+        started.value += 1
+        is_replacement = started.value > order.workers
+    if is_replacement:
+        metrics.count_worker_replaced()
+        logging.get("workers").warning("a worker died and was replaced", pid=os.getpid())
+    return assembled(order.settings)
+
+
+def _configure_logs(order: Order) -> None:
+    from hyperfleet.telemetry import logging
+
+    logging.configure(order.settings.logging, version=order.version, hostname=order.settings.server.hostname)
+
+
+def _watch_parent(await_end: Callable[[], object], order: Order) -> None:
+    """Ends this process after its parent, gracefully within the time that a stop may take."""
+
+    def follow() -> None:
+        await_end()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(order.settings.health.shutdown_timeout + _LEEWAY_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

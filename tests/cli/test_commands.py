@@ -1,0 +1,147 @@
+"""The commands that need no database: help, config, typos, and what stops a start."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hyperfleet.cli import flags
+from hyperfleet.cli.configuration import load
+from hyperfleet.settings import rows, value
+from tests.cli.programs import run
+
+COMMANDS = ("serve", "migrate", "config", "db")
+
+
+def test_help_lists_the_commands() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert [name for name in COMMANDS if name not in done.stdout] == []
+
+
+def test_without_a_word_the_program_shows_its_help() -> None:
+    assert run().stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize("command", [(name,) for name in COMMANDS[:3]] + [("db", name) for name in ("start", "stop", "status", "shell")])  # fmt: skip
+def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert "--database-embedded-data-dir" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_help_of_serve_has_every_setting_with_its_variable_and_default() -> None:
+    text = "".join(run("serve", "--help", COLUMNS="400").stdout.split())
+    for row in rows():
+        assert not row.is_scalar or (row.flag in text and row.variable in text), row.path
+    assert "[default:8000]" in text
+
+
+def test_the_help_of_migrate_has_the_settings_of_the_database_only() -> None:
+    text = run("migrate", "--help").stdout
+    assert "--database-host" in text
+    assert "--server-port" not in text
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert run("--version").stdout == "hyperfleet-api 0.1.0\n"
+
+
+def test_an_unknown_command_names_the_nearest() -> None:
+    done = run("srve")
+    assert done.returncode == 1
+    assert "serve" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_commands_load_nothing_heavy_before_they_run() -> None:
+    code = "import sys, hyperfleet.cli.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"alembic", "sqlalchemy", "asyncpg", "asyncio", "granian", "starlette", "prometheus_client", "structlog"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_config_prints_what_is_in_force_and_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "config.yaml").write_text("server:\n  port: 8001\n")
+    done = run("config", "--health-port", "8003", folder=tmp_path, HYPERFLEET_METRICS_PORT="8002")
+    assert done.returncode == 0
+    lines = {line.split(":")[0].strip() + line.split("#")[1]: line for line in done.stdout.splitlines() if "#" in line}
+    assert "port: 8001" in lines["port configs/config.yaml line 2"]
+    assert "port: 8002" in lines["port variable HYPERFLEET_METRICS_PORT"]
+    assert "port: 8003" in lines["port flag --health-port"]
+
+
+def test_what_config_prints_is_a_configuration_file_that_means_the_same(tmp_path: Path) -> None:
+    given = ("--server-hostname", "a: 'b' # c", "--server-host", "off", "--database-pool-conn-max-lifetime", "90s")
+    printed = run("config", *given).stdout
+    (tmp_path / "config.yaml").write_text(printed)
+    again = load({}, {}, files=[tmp_path / "config.yaml"]).settings
+    direct = load(dict(zip(given[::2], given[1::2], strict=True)), {}, files=[]).settings
+    assert again == direct
+    assert isinstance(yaml.safe_load(printed), dict)
+
+
+def test_config_masks_secrets(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hush")
+    done = run("config", "--database-host=db", HYPERFLEET_DATABASE_PASSWORD_FILE=str(tmp_path / "secret"))
+    assert "hush" not in done.stdout + done.stderr
+    assert 'password: "********"' in done.stdout
+    assert "variable HYPERFLEET_DATABASE_PASSWORD_FILE" in done.stdout
+
+
+def test_config_lists_every_mistake_and_fails(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("server: {prot: 1, workers: many}")
+    done = run(
+        "config", "--config", str(tmp_path / "config.yaml"), "--metrics-prt=1", "stray", HYPERFLEET_HEALTH_PORT="99999"
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    for words in ("5 mistakes", "server.prot", "server.workers", "--metrics-prt", "stray", "health.port"):
+        assert words in done.stderr
+
+
+def test_a_switch_needs_no_value_and_takes_one() -> None:
+    for words in (["--database-debug"], ["--database-debug=true"], ["--database-debug", "true"]):
+        assert "debug: true                                     # flag --database-debug" in run("config", *words).stdout
+    for words in (["--server-jwt-enabled=false"], ["--server-jwt-enabled", "false", "--database-debug"]):
+        assert "enabled: false                                  # flag" in run("config", *words).stdout
+
+
+def test_a_flag_without_its_value_is_said_in_one_line() -> None:
+    done = run("config", "--server-port")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "--server-port" in done.stderr
+
+
+def test_serve_does_not_start_with_authentication_on_and_says_what_to_set() -> None:
+    done = run("serve")
+    assert done.returncode == 1
+    assert "--server-jwt-enabled=false" in done.stderr
+    assert "HYPERFLEET_SERVER_JWT_ENABLED=false" in done.stderr
+    assert done.stdout == ""
+
+
+def test_serve_reports_wrong_settings_before_anything_else() -> None:
+    done = run("serve", "--server-port=x", HYPERFLEET_NOPE="1")
+    assert done.returncode == 1
+    assert "2 mistakes" in done.stderr
+
+
+def test_a_reader_that_leaves_early_causes_no_stack(tmp_path: Path) -> None:
+    code = f"{sys.executable} -m hyperfleet config | head -n 1"
+    done = subprocess.run(["sh", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_what_the_parser_leaves_over_becomes_flags_and_their_values() -> None:
+    assert flags.unknown(["--a=1", "--b", "2", "c", "--d"]) == {"--a": "1", "--b": "2", "c": "", "--d": ""}
+
+
+def test_the_value_of_a_path_is_the_attribute_of_that_path() -> None:
+    settings = load({"--database-pool-max-connections": "5"}, {}, files=[]).settings
+    assert value(settings, "database.pool.max_connections") == settings.database.pool.max_connections == 5

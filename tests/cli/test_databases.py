@@ -1,0 +1,176 @@
+"""`migrate` and `db` on real servers: what they leave behind, and what they say when it does not work."""
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from hyperfleet.store import embedded
+from tests.cli.programs import run
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A data directory of the test's own; whatever serves it at the end is stopped."""
+    folder = Path(tempfile.mkdtemp(prefix="hyperfleet-tests-"))
+    folder.chmod(0o755)
+    yield folder / "data"
+    server = embedded.status(folder / "data")
+    if server is not None:
+        embedded.stop(server)
+    shutil.rmtree(folder)
+
+
+def on(directory: Path) -> str:
+    return f"--database-embedded-data-dir={directory}"
+
+
+@pytest.fixture
+def empty_database(postgres: embedded.Server) -> dict[str, str]:
+    """The variables that lead to a new database without a schema."""
+    name = f"cli_{uuid4().hex}"
+    subprocess.run(embedded.client_command(postgres, "createdb", name), check=True)
+    return {
+        "HYPERFLEET_DATABASE_HOST": str(postgres.socket_dir),
+        "HYPERFLEET_DATABASE_PORT": str(postgres.port),
+        "HYPERFLEET_DATABASE_NAME": name,
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
+    empty_database: dict[str, str],
+) -> None:
+    behind = run("migrate", "--check", **empty_database)
+    assert (behind.returncode, behind.stdout) == (2, "The schema is behind: run hyperfleet-api migrate.\n")
+    done = run("migrate", **empty_database)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["changed"] is True
+    assert run("migrate", "--check", **empty_database).stdout == "Nothing to do.\n"
+    again = run("migrate", **empty_database)
+    assert again.returncode == 0
+    assert json.loads(again.stdout.splitlines()[-1])["changed"] is False
+
+
+def test_migrate_can_run_many_at_once(empty_database: dict[str, str]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: run("migrate", **empty_database), range(4)))
+    assert [each.returncode for each in done] == [0, 0, 0, 0]
+
+
+def test_migrate_refuses_a_database_from_a_newer_version(
+    empty_database: dict[str, str], postgres: embedded.Server
+) -> None:
+    assert run("migrate", **empty_database).returncode == 0
+    database = empty_database["HYPERFLEET_DATABASE_NAME"]
+    psql = embedded.client_command(
+        postgres, "psql", "-d", database, "-c", "UPDATE alembic_version SET version_num = 'x'"
+    )
+    subprocess.run(psql, check=True, capture_output=True)
+    for words in ((), ("--check",)):
+        done = run("migrate", *words, **empty_database)
+        assert done.returncode == 1
+        assert "newer schema" in done.stderr
+
+
+def test_migrate_is_not_stopped_by_settings_that_it_does_not_need(empty_database: dict[str, str]) -> None:
+    unrelated = {"HYPERFLEET_SERVER_PORT": "x", "HYPERFLEET_METRICS_PROT": "1", "HYPERFLEET_LOGGING_LEVEL": "loud"}
+    assert run("migrate", **empty_database, **unrelated).returncode == 0
+
+
+def test_migrate_is_stopped_by_a_typo_in_the_name_of_the_database() -> None:
+    done = run("migrate", HYPERFLEET_DATABASE_HSOT="db")
+    assert done.returncode == 1
+    assert "HYPERFLEET_DATABASE_HOST" in done.stderr
+
+
+def test_migrate_waits_for_the_database_a_bounded_time_and_says_which_one(tmp_path: Path) -> None:
+    bounds = ("--database-pool-conn-retry-attempts=2", "--database-pool-conn-retry-interval=10ms")
+    port = str(free_port())
+    done = run("migrate", *bounds, "--database-host=127.0.0.1", f"--database-port={port}", "--database-password=hush")
+    assert done.returncode == 1
+    assert f"the database hyperfleet at 127.0.0.1, port {port}" in done.stderr
+    assert done.stdout.count("the database is not there yet") == 1
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_migrate_without_a_database_configured_works_on_the_embedded_one_and_stops_it(directory: Path) -> None:
+    assert run("migrate", on(directory)).returncode == 0
+    assert embedded.status(directory) is None
+    assert run("migrate", "--check", on(directory)).returncode == 0
+
+
+def test_db_start_leaves_a_server_that_the_other_commands_use_and_db_stop_ends(directory: Path) -> None:
+    assert run("db", "status", on(directory)).returncode == 3
+    started = run("db", "start", on(directory))
+    assert started.returncode == 0, started.stderr
+    server = embedded.status(directory)
+    assert server is not None
+    assert str(server.pid) in started.stdout
+    assert "TCP" not in started.stdout
+    assert run("db", "start", on(directory)).returncode == 0
+    assert run("migrate", on(directory)).returncode == 0
+    status = run("db", "status", on(directory))
+    assert status.returncode == 0
+    assert str(server.pid) in status.stdout
+    tables = run("db", "shell", "-At", "-c", "select count(*) from resources", on(directory))
+    assert tables.stdout == "0\n"
+    assert run("db", "stop", on(directory)).returncode == 0
+    assert embedded.status(directory) is None
+    assert run("db", "stop", on(directory)).returncode == 0
+
+
+def test_db_start_listens_on_a_tcp_port_when_asked(directory: Path) -> None:
+    port = free_port()
+    started = run("db", "start", f"--port={port}", on(directory))
+    assert started.returncode == 0, started.stderr
+    assert f"psql -h localhost -p {port} -U hyperfleet hyperfleet" in started.stdout
+    server = embedded.status(directory)
+    assert server is not None
+    binary = embedded.client_command(server, "psql")[0]
+    tcp = [binary, "-h", "localhost", "-p", str(port), "-U", "hyperfleet", "-Atc", "select 1", "hyperfleet"]
+    assert subprocess.run(tcp, capture_output=True, text=True, check=True).stdout == "1\n"
+    assert run("db", "start", f"--port={port}", on(directory)).returncode == 0
+    other = run("db", "start", f"--port={free_port()}", on(directory))
+    assert other.returncode == 1
+    assert "db stop" in other.stderr
+
+
+def test_db_start_refuses_a_port_that_another_program_has(directory: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        done = run("db", "start", f"--port={port}", on(directory))
+    assert done.returncode == 1
+    assert str(port) in done.stderr
+    assert embedded.status(directory) is None
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "x"])
+def test_db_start_refuses_what_is_no_port(port: str, directory: Path) -> None:
+    done = run("db", "start", f"--port={port}", on(directory))
+    assert done.returncode == 1
+    assert "port" in done.stderr
+    assert not directory.exists()
+
+
+def test_db_shell_starts_the_server_for_its_own_time_and_gives_psql_s_exit_status(directory: Path) -> None:
+    foreign = {"PGHOST": "nowhere.invalid", "PGDATABASE": "other", "PGOPTIONS": "-c nonsense=1"}
+    assert run("db", "shell", on(directory), "-Atc", "select current_database()", **foreign).stdout == "hyperfleet\n"
+    assert run("db", "shell", on(directory), "-c", "\\q").returncode == 0
+    assert run("db", "shell", on(directory), "-v", "ON_ERROR_STOP=1", "-c", "nonsense").returncode == 1
+    assert embedded.status(directory) is None

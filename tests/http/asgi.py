@@ -1,0 +1,76 @@
+"""A request as the server hands it to the application, for what no HTTP client sends: raw paths, bodies in pieces,
+callers that go away."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back; `headers` by small name."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The body as an object."""
+        return dict(json.loads(self.body))
+
+
+async def send(
+    app: ASGIApp,
+    method: str,
+    path: str | bytes,
+    *,
+    pieces: Sequence[bytes] = (b"",),
+    pause: float = 0.0,
+    leaves: bool = False,
+    headers: Sequence[tuple[str, str | bytes]] = (),
+) -> Response:
+    """The application's answer to a body in `pieces`, with `pause` seconds before each; who `leaves` does so after
+    them, without an end of the body. Without pieces none ever comes."""
+    raw = path.encode() if isinstance(path, str) else path
+    raw_path, _, query = raw.partition(b"?")
+    left = list(pieces)
+    answered: list[Message] = []
+
+    async def receive() -> Message:
+        if not left:
+            if leaves:
+                return {"type": "http.disconnect"}
+            await asyncio.Event().wait()
+        await asyncio.sleep(pause)
+        piece = left.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(left) or leaves}
+
+    async def answer(message: Message) -> None:
+        answered.append(message)
+
+    sent = [(name.lower().encode(), value.encode() if isinstance(value, str) else value) for name, value in headers]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": raw_path.decode("latin-1"),
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": sent,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+    }
+    await app(scope, receive, answer)
+    start, *bodies = answered
+    names = [name.decode() for name, _ in start["headers"]]
+    assert len(names) == len(set(names)), "a header was sent twice"
+    found = {name.decode(): value.decode() for name, value in start["headers"]}
+    return Response(start["status"], found, b"".join(message.get("body", b"") for message in bodies))

@@ -1,0 +1,148 @@
+"""Errors as callers see them: the golden cases hold, one for each code, and nothing a caller sent can break them.
+
+A case has what is sent, perhaps the state of things meanwhile, and the problem that comes back, whole but for its
+time; a `detail` or `errors` that it leaves out it does not check. `{going}` is a cluster that is being deleted.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperfleet import settings
+from hyperfleet.errors import CODES, FieldError, HyperFleetError, InvalidInput
+from hyperfleet.http import problems
+from hyperfleet.http.app import application
+from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.rendering import API_ROOT
+from hyperfleet.store.database import Database, Statement
+from tests.fleet import create
+from tests.http import asgi
+
+CASES: Final = {
+    path.stem: yaml.safe_load(path.read_text())
+    for path in sorted((Path(__file__).parents[1] / "cases" / "problems").glob("*.yaml"))
+}
+CATALOG: Final = Catalog([*BUILT_IN, Kind("Channel", "channels", "channel")])
+SETTINGS: Final = settings.Settings()
+NOW: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
+MARK_DELETED: Final = Statement("MARK", "UPDATE resources SET deleted_time = now(), deleted_by = 'x' WHERE id = $1")
+
+
+@asynccontextmanager
+async def meanwhile(
+    state: str | None, db: Database, configured: settings.Database
+) -> AsyncIterator[tuple[Any, settings.Settings]]:
+    """The database and the settings of a service in this state."""
+    hidden = Statement("HIDDEN", "ALTER TABLE resources RENAME TO hidden")
+    shown = Statement("SHOWN", "ALTER TABLE hidden RENAME TO resources")
+    match state:
+        case None:
+            yield db, SETTINGS
+        case "the service has a fault":
+            yield cast(Database, object()), SETTINGS
+        case "the database is away":
+            yield Database(replace(configured, host=configured.host + "/nobody")), SETTINGS
+        case "a table is missing":
+            await db.fetch(hidden)
+            try:
+                yield db, SETTINGS
+            finally:
+                await db.fetch(shown)
+        case "the database hangs":
+            async with db._held() as connection:
+                await connection.driver.execute("BEGIN; LOCK TABLE resources")
+                brief = replace(SETTINGS.server, timeouts=settings.Timeouts(write=0.2))
+                yield db, replace(SETTINGS, server=brief)
+                await connection.driver.execute("ROLLBACK")
+        case _:
+            raise AssertionError(f"cannot read {state!r}")
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_golden_case_holds(name: str, db: Database, database_settings: settings.Database) -> None:
+    case = CASES[name]
+    await create(db, "taken")
+    going = (await create(db, "going"))["id"]
+    await db.fetch(MARK_DELETED, going)
+    method, path = case["send"].replace("{going}", going).split()
+    async with meanwhile(case.get("while"), db, database_settings) as (database, configured):
+        app = application(database, CATALOG, configured)
+        answer = await asgi.send(app, method, API_ROOT + path, pieces=[case.get("body", "").encode()])
+    problem = answer.problem
+    wanted = json.loads(json.dumps(case["problem"]).replace("{going}", going))
+    assert {key: value for key, value in problem.items() if key in wanted} == wanted
+    assert set(problem) - set(wanted) <= {"timestamp", "detail", "errors"}
+    assert datetime.fromisoformat(problem["timestamp"]).tzinfo is not None
+    assert answer.status == problem["status"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers.items() >= case.get("headers", {}).items()
+
+
+def test_every_code_has_a_golden_case() -> None:
+    shown = {case["problem"]["code"] for case in CASES.values()}
+    assert shown == {code.full_name for code in CODES.values()}
+
+
+def test_a_golden_case_shows_the_status_and_title_of_its_code() -> None:
+    by_name = {code.full_name: code for code in CODES.values()}
+    for case in CASES.values():
+        problem = case["problem"]
+        assert problem["status"] in by_name[problem["code"]].statuses
+        assert problem["title"] == by_name[problem["code"]].title
+
+
+def rendered(error: HyperFleetError, instance: bytes = b"/x") -> dict[str, Any]:
+    return dict(json.loads(problems.answer(error, instance=instance, now=NOW).body))
+
+
+@given(st.text())
+def test_whatever_a_caller_sent_is_told_on_one_printable_line(text: str) -> None:
+    error = InvalidInput(FieldError("VAL-002", text, f"`{text}` is not known", text, text))
+    problem = rendered(error)
+    (wrong,) = problem["errors"]
+    assert all(value.isprintable() for value in (problem["detail"], *wrong.values()))
+
+
+def test_a_lone_surrogate_is_spelled_out() -> None:
+    assert rendered(HyperFleetError("a\ud800b"))["detail"] == "a\\ud800b"
+
+
+@pytest.mark.parametrize("text", ["%s %d %", "{} {0} {x.__class__}", "{{", "$x ${y}", "<b>&amp;", "'; DROP TABLE x"])
+def test_a_callers_text_is_never_a_format(text: str) -> None:
+    problem = rendered(InvalidInput(FieldError("VAL-003", "name", text, value=text)))
+    assert (problem["detail"], problem["errors"][0]["value"]) == (f"name: {text}", text)
+
+
+def test_long_texts_are_cut() -> None:
+    problem = rendered(InvalidInput(FieldError("VAL-003", "x" * 9000, "y" * 9000, "z" * 9000, "v" * 9000)))
+    assert len(json.dumps(problem)) < 6000
+    assert problem["errors"][0]["value"] == "v" * 200 + "…"
+
+
+def test_of_very_many_mistakes_the_first_hundred_are_told() -> None:
+    mistakes = [FieldError("VAL-002", f"f{number}", "is not known") for number in range(5000)]
+    problem = rendered(InvalidInput(*mistakes))
+    assert problem["detail"] == "5000 fields are wrong; see errors."
+    assert len(problem["errors"]) == 100
+
+
+@given(st.binary())
+def test_the_instance_is_a_uri_whatever_the_path(path: bytes) -> None:
+    instance = rendered(HyperFleetError("x"), path)["instance"]
+    assert instance.isascii()
+    assert instance.isprintable()
+    assert not set(instance) & set(' "<>\\^`{|}')
+
+
+def test_a_path_without_anything_special_is_the_instance_as_it_stands() -> None:
+    path = b"/api/hyperfleet/v1/clusters/%41%2F;a=b,c:d@e~(f)!*'"
+    assert rendered(HyperFleetError("x"), path)["instance"].encode() == path

@@ -1,0 +1,72 @@
+"""What each use case costs in statements without contention: the product's price, counted where every statement passes."""
+
+from collections.abc import Awaitable
+from uuid import UUID
+
+import pytest
+
+from hyperfleet.model.fields import parse_selection
+from hyperfleet.model.search import parse
+from hyperfleet.services import reading
+from hyperfleet.store import pages
+from hyperfleet.store.database import Database
+from hyperfleet.store.pages import Listing
+from hyperfleet.telemetry import metrics
+from tests.fleet import CLUSTERS, below, create, read, report, send
+
+
+def so_far() -> float:
+    """Statements that this process has sent."""
+    return sum(
+        sample.value
+        for family in metrics.REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == "hyperfleet_db_query_duration_seconds_count"
+    )
+
+
+async def statements(work: Awaitable[object]) -> float:
+    before = so_far()
+    await work
+    return so_far() - before
+
+
+async def test_a_create_is_one_statement_also_under_an_owner(db: Database) -> None:
+    assert await statements(create(db, "alpha")) == 1
+    owner = UUID((await create(db, "beta"))["id"])
+    assert await statements(create(db, "pool", below(owner))) == 1
+
+
+async def test_a_read_is_one_statement_whatever_is_selected(db: Database) -> None:
+    id = (await create(db, "alpha"))["id"]
+    await send(db, id, report())
+    assert await statements(read(db, id)) == 1
+    selected = parse_selection("name,spec.region,status.adapters")
+    assert await statements(reading.resource(db, CLUSTERS, UUID(id), selected)) == 1
+    assert await statements(reading.reports_on(db, CLUSTERS, UUID(id), page=1, size=10)) == 1
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        Listing(),
+        Listing(page=3, size=1),
+        Listing(count=False),
+        Listing(search=parse("labels.a = 'b' and not status.phase = 'Ready'"), search_text="x"),
+        Listing(selection=parse_selection("*,status.adapters")),
+    ],
+    ids=["plain", "past the end", "without a total", "search", "with adapters"],
+)
+async def test_a_list_is_one_statement(db: Database, listing: Listing) -> None:
+    owner = UUID((await create(db, "alpha"))["id"])
+    await create(db, "pool", below(owner))
+    assert await statements(pages.page(db, CLUSTERS, listing)) == 1
+    assert await statements(pages.page(db, below(owner), listing)) == 1
+
+
+async def test_a_report_is_two_statements_and_one_when_nothing_is_stored(db: Database) -> None:
+    id = (await create(db, "alpha"))["id"]
+    assert await statements(send(db, id, report(at=2))) == 2
+    assert await statements(send(db, id, report(at=3, Available="False"))) == 2
+    assert await statements(send(db, id, report(at=3, Available="False"))) == 1
+    assert await statements(send(db, id, report(at=1))) == 1
