@@ -45,7 +45,7 @@ bench: .venv/.dev ## Measure the service on this machine; writes docs/performanc
 	$(BIN)/python -m bench $(ARGS)
 
 docs: .venv/.dev ## Write the pages that follow from the code
-	$(BIN)/python -c 'from hyperfleet.cli.reference import settings_page; print(settings_page(), end="")' > docs/settings.md
+	$(BIN)/python -m tests.house.pages
 
 binary: hyperfleet-api ## Build ./hyperfleet-api, one file for machines with the same Python
 

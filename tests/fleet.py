@@ -1,4 +1,4 @@
-"""What the tests create and report: small makers of drafts, reports and times, so that a test shows only what it is about."""
+"""What the tests create and report: makers of drafts, reports and times, so that a test shows only what it is about."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""docs/errors.md has every code of the table, as the code has it; `python -m tests.house.test_errors_docs` writes it."""
+"""docs/errors.md has every code of the table, as the code has it."""
 
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,8 @@ def _row(code: Code) -> str:
     return f"| `{code.full_name}` | {statuses} | {code.title} | {code.advice} |\n"
 
 
-def _with_table(page: str) -> str:
+def written(page: str) -> str:
+    """The page with the table as it is now."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + rendered() + END + after
@@ -30,7 +31,7 @@ def _with_table(page: str) -> str:
 def test_the_page_of_errors_has_every_code_as_the_table_has_it() -> None:
     page = PAGE.read_text()
     assert page.count(BEGIN) == page.count(END) == 1
-    assert page == _with_table(page)
+    assert page == written(page)
 
 
 def test_every_code_says_in_one_line_what_to_do() -> None:
@@ -42,7 +43,3 @@ def test_every_code_says_in_one_line_what_to_do() -> None:
 
 def test_every_status_of_a_code_is_an_error() -> None:
     assert all(400 <= status <= 599 for code in CODES.values() for status in code.statuses)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(_with_table(PAGE.read_text()))

@@ -111,4 +111,5 @@ async def test_a_create_that_races_with_its_owners_end_waits_and_then_stores_not
     expected = WrongState if removal is MARK_DELETED else NotFound
     assert [type(result) for result in results] == [expected] * 5
     row = await db.fetch_row(COUNT, owner)
-    assert row is not None and row[0] == 0
+    assert row is not None
+    assert row[0] == 0

@@ -15,7 +15,7 @@ from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
-from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, create, read, report, send
+from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 STORED = Statement(
     "STORED",
@@ -34,7 +34,8 @@ async def reports_on(db: Database, id: str, **page: int) -> dict[str, Any]:
 async def test_a_report_is_stored_and_shows_in_the_resource(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     outcome = await send(db, id, report("dns-adapter", at=5, Ready="True", reason="Done"), now=6)
-    assert outcome.result == "stored" and outcome.body is not None
+    assert outcome.result == "stored"
+    assert outcome.body is not None
     stored = json.loads(outcome.body)
     assert stored == {
         "adapter": "dns-adapter",
@@ -204,4 +205,3 @@ async def test_a_report_is_stored_whole_or_not_at_all(db: Database) -> None:
     finally:
         await db.fetch(Statement("ALLOW", "ALTER TABLE adapter_statuses DROP CONSTRAINT refuse"))
     assert await read(db, id) == before
-    assert after(0) is not None

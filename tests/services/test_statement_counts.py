@@ -1,4 +1,4 @@
-"""What each use case costs in statements without contention: the product's price, counted where every statement passes."""
+"""What each use case costs in statements without contention, counted where every statement passes."""
 
 from collections.abc import Awaitable
 from uuid import UUID

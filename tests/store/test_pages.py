@@ -38,7 +38,8 @@ async def walk(db: Database, scope: Scope = CLUSTERS, **parameters: Any) -> list
     found = names(listed)
     while "next_page_token" in listed:
         listed = await page(db, scope, **(parameters | {"page": None, "page_token": listed["next_page_token"]}))
-        assert "page" not in listed and "total" not in listed
+        assert "page" not in listed
+        assert "total" not in listed
         found += names(listed)
     return found
 

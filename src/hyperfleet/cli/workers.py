@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from hyperfleet import settings
 from hyperfleet.cli.addresses import Address
+from hyperfleet.telemetry import logging
 
 BACKLOG: Final = 4096
 _LEEWAY_SECONDS: Final = 1.0
@@ -76,7 +77,7 @@ def _load(order: Order, started: Any) -> Any:
     _watch_parent(parent.join, order)
     _configure_logs(order)
     from hyperfleet.cli.assembly import assembled
-    from hyperfleet.telemetry import logging, metrics
+    from hyperfleet.telemetry import metrics
 
     metrics.set_build_info(".".join(map(str, sys.version_info[:3])))
     with started.get_lock():
@@ -89,8 +90,6 @@ def _load(order: Order, started: Any) -> Any:
 
 
 def _configure_logs(order: Order) -> None:
-    from hyperfleet.telemetry import logging
-
     logging.configure(order.settings.logging, version=order.version, hostname=order.settings.server.hostname)
 
 
@@ -101,6 +100,7 @@ def _watch_parent(await_end: Callable[[], object], order: Order) -> None:
         await_end()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(order.settings.health.shutdown_timeout + _LEEWAY_SECONDS)
+        logging.drain()
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

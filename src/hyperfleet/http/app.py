@@ -15,6 +15,7 @@ from hyperfleet.errors import BadRequest, NotFound
 from hyperfleet.http import callers, endpoints
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
 from hyperfleet.http.limits import InFlight
+from hyperfleet.http.media_types import accepts_json
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model.kind import Catalog, Kind
 from hyperfleet.model.rendering import API_ROOT
@@ -112,6 +113,9 @@ class _Bound:
             exchange.answer = _other_method(method, route.allow)
             return
         exchange.caller = callers.caller()
+        accept = exchange.header(b"accept")
+        if accept is not None and not accepts_json(accept):
+            raise BadRequest("Answers are application/json, which the header Accept leaves out.", status=406)
         with self._in_flight:
             exchange.answer = await endpoint(exchange)
 

@@ -4,12 +4,12 @@ The server in front has no limit on a body and no time-out while it trickles in,
 """
 
 import asyncio
-from functools import lru_cache
 from types import TracebackType
 from typing import Final
 
 from hyperfleet.errors import BadRequest, Unavailable
 from hyperfleet.http.exchange import Exchange
+from hyperfleet.http.media_types import is_json
 from hyperfleet.settings import Settings
 
 IN_FLIGHT_PER_CONNECTION: Final = 20
@@ -88,13 +88,5 @@ def _check_type(exchange: Exchange) -> None:
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
         raise BadRequest("The body must not be encoded; leave Content-Encoding out.", status=415)
     media_type = exchange.header(b"content-type")
-    if media_type is not None and not _is_json(media_type):
+    if media_type is not None and not is_json(media_type):
         raise BadRequest("The body must be application/json, in UTF-8.", status=415)
-
-
-@lru_cache(maxsize=256)
-def _is_json(media_type: bytes) -> bool:
-    """Whether a value of Content-Type is JSON in UTF-8, or empty; parameters besides the charset say nothing."""
-    name, *parameters = (part.strip() for part in media_type.decode("latin-1").lower().split(";"))
-    charsets = [value.strip('"') for key, _, value in (part.partition("=") for part in parameters) if key == "charset"]
-    return name in ("", "application/json") and all(charset in ("utf-8", "utf8") for charset in charsets)

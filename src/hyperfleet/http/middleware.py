@@ -42,9 +42,12 @@ class Middleware:
         self._limits = limits
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Serves one request, or the application's lifespan."""
-        if scope["type"] != "http":
+        """Serves one request, or the application's lifespan; there are no WebSockets here."""
+        if scope["type"] == "lifespan":
             await self._router(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
             return
         started = perf_counter()
         metrics.request_started()

@@ -284,7 +284,7 @@ class Database:
         metrics.set_connections(self._open, self._open - len(self._idle))
 
     async def _retire_idle_connections(self) -> None:
-        """Keeps idle connections within `max_idle_connections` and `conn_max_idle_time`; the oldest are at the front."""
+        """Keeps idle connections within their number and age; the one idle longest is at the front."""
         pool = self._settings.pool
         while True:
             await asyncio.sleep(min(pool.conn_max_idle_time / 2, 5.0))

@@ -169,7 +169,8 @@ def _spellable(value: Any) -> Any:
 
 
 def _text(_logger: Any, _level: str, event: Event) -> bytes:
-    head = f"{event.pop('timestamp'):%H:%M:%S.%f} {event.pop('level').upper():7} {event.pop('component')}: {event.pop('message')}"
+    time, level = event.pop("timestamp"), event.pop("level").upper()
+    head = f"{time:%H:%M:%S.%f} {level:7} {event.pop('component')}: {_spellable_deeply(event.pop('message'))}"
     event.pop("version", None)
     event.pop("hostname", None)
     traceback = event.pop("traceback", None)

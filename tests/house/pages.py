@@ -1,0 +1,52 @@
+"""The pages in docs/ that list what is in tables of the code; `make docs` writes them all."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hyperfleet.cli.reference import settings_page
+from hyperfleet.telemetry.metrics import INSTRUMENTS
+from tests.house import search_tables, test_errors_docs
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    rows = [
+        f"| `{row.name}` | {row.type} | {', '.join(f'`{label}`' for label in row.labels) or '–'} | {row.help} |"
+        for row in INSTRUMENTS
+    ]
+    head = [
+        "# Metrics",
+        "",
+        "Served at `:8080/metrics`, summed over the workers. All carry `component` and `version` as well. In `path`, ids",
+        "are `-`, and an unknown path is `-` as a whole; adapters beyond a hundred are `other`.",
+        "",
+        "| metric | type | labels | what it tells |",
+        "|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
+def _written_anew(name: str, written: Callable[[str], str]) -> Callable[[], str]:
+    return lambda: written((DOCS / name).read_text(encoding="utf-8"))
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "errors.md": _written_anew("errors.md", test_errors_docs.written),
+    "metrics.md": metrics_page,
+    "search.md": _written_anew("search.md", search_tables.written),
+    "settings.md": settings_page,
+}
+
+
+def main() -> None:
+    """Writes every page."""
+    for name, made in PAGES.items():
+        text = made()
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
