@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-site_packages: Path
+site_packages = Path(__file__).parents[1]
 made_for = {path.suffixes[0].split("-")[1] for path in site_packages.rglob("*.cpython-*.so")}
 here = f"{sys.version_info[0]}{sys.version_info[1]}"
 if made_for and here not in made_for:

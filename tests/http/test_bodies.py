@@ -480,7 +480,8 @@ def test_every_mistake_of_a_report_is_told_at_once() -> None:
 
 def test_messages_speak_of_the_callers_types_only() -> None:
     foreign = ("str", "dict", "int64", "float", "NoneType", "struct", "msgspec", "object of")
-    for members in ({"name": 1}, {"spec": []}, {"labels": 1}, {"labels": {"a": 1}}):
+    wrong: list[dict[str, Any]] = [{"name": 1}, {"spec": []}, {"labels": 1}, {"labels": {"a": 1}}]
+    for members in wrong:
         with pytest.raises(HyperFleetError) as refused:
             draft(**members)
         words = refused.value.errors[0].message.replace("`", " ").split()

@@ -201,7 +201,8 @@ def run(tokens: Sequence[str]) -> int:
         command, bound, left_over, _ = app.parse_known_args(flags.spelled_out(tokens))
         unknown = flags.unknown(left_over)
         if command in _commands:
-            return command(*bound.args, **bound.kwargs, unknown=unknown)
+            status: int = command(*bound.args, **bound.kwargs, unknown=unknown)
+            return status
         if unknown:
             return _fail(f"{next(iter(unknown))} is no command; {PROGRAM} --help lists them.")
         command(*bound.args, **bound.kwargs)

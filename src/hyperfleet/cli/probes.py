@@ -1,13 +1,14 @@
 """The listeners for health and metrics: threads of the parent process, so that they answer while workers start or stop.
 
-Readiness asks the database over a connection of its own: a full pool or a busy worker does not make an instance unready,
-and a probe never waits behind requests.
+Readiness asks the database over a connection of its own: a full pool or a busy worker does not make an instance
+unready, and a probe never waits behind requests.
 """
 
 import asyncio
 import json
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ async def _failure_of(database: settings.Database, timeout: float) -> str | None
             try:
                 await connection.fetchval("SELECT 1")
             finally:
-                connection.terminate()
+                await connection.close()
     except TimeoutError:
         return f"The database did not answer within {timeout:g} s."
     except Exception as failure:  # noqa: BLE001 - whatever it is, the database cannot be used
@@ -148,6 +149,14 @@ class _Listener(ThreadingHTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
+        """A record instead of a stack on standard error; a prober that hangs up is no event."""
+        failure = sys.exception()
+        if isinstance(failure, ConnectionError | TimeoutError):
+            _log.debug("a prober went away", client=client_address)
+        else:
+            _log.error("a probe failed", client=client_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.util import Finalize
 from typing import Any, Final
 
 from hyperfleet import settings
@@ -75,6 +76,8 @@ def _load(order: Order, started: Any) -> Any:
     parent = multiprocessing.parent_process()
     assert parent is not None
     _watch_parent(parent.join, order)
+    # Such a process ends without Python's own exit, which would write the lines that still wait.
+    Finalize(None, logging.drain, exitpriority=0)
     _configure_logs(order)
     from hyperfleet.cli.assembly import assembled
     from hyperfleet.telemetry import metrics

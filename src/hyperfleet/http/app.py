@@ -5,13 +5,13 @@ matched as they were sent, never decoded, so that an encoded slash separates not
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from starlette.routing import Route as Pattern
 from starlette.routing import Router
 
-from hyperfleet.errors import BadRequest, NotFound
+from hyperfleet.errors import BadRequest, NotFound, Unavailable
 from hyperfleet.http import callers, endpoints
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
 from hyperfleet.http.limits import InFlight
@@ -55,7 +55,10 @@ def application(db: Database, catalog: Catalog, settings: Settings) -> Middlewar
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
-        await db.open()
+        # The parent has waited for the database. A worker that takes the place of another while it is away answers 503
+        # until it is back, instead of dying in turn.
+        with suppress(Unavailable):
+            await db.open()
         try:
             yield
         finally:

@@ -10,6 +10,8 @@ from typing import Final
 
 from isal import igzip
 
+from hyperfleet.http.media_types import LONGEST
+
 SMALLEST: Final = 1024
 
 _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
@@ -17,7 +19,9 @@ _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 def compressed(body: bytes, accept_encoding: bytes | None) -> bytes | None:
     """The body in gzip; None when it goes as it is: it is small, or the caller did not ask."""
-    if accept_encoding is None or len(body) < SMALLEST or not accepts_gzip(accept_encoding):
+    if accept_encoding is None or len(body) < SMALLEST or len(accept_encoding) > LONGEST:
+        return None
+    if not accepts_gzip(accept_encoding):
         return None
     packed: bytes = igzip.compress(body, compresslevel=0, mtime=0)
     return packed

@@ -89,9 +89,9 @@ class Database:
         self._reaper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connects once, so that a wrong setting shows at the start; raises Unavailable."""
-        self._release(await self._acquire())
+        """Connects once, so that a wrong setting shows at the start; raises Unavailable, and can be used all the same."""
         self._reaper = asyncio.create_task(self._retire_idle_connections())
+        self._release(await self._acquire())
 
     async def close(self) -> None:
         """Closes the idle connections now and those in use on their return."""

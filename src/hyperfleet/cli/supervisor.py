@@ -1,0 +1,246 @@
+"""The parent process of the service: it holds the ports, the probes, the signals and the embedded PostgreSQL.
+
+The HTTP server runs in a child (workers.py) and gets SIGTERM from here only, after readiness has gone: it stops
+accepting as soon as it is told. Whatever is opened here is a context, so every way out closes what was opened.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from hyperfleet import settings
+from hyperfleet.cli import addresses, assembly, databases, probes
+from hyperfleet.cli.processes import Child, reap_strangers
+from hyperfleet.cli.workers import Order
+from hyperfleet.errors import HyperFleetError, Unavailable
+from hyperfleet.http.endpoints import ROOT
+from hyperfleet.store import embedded, migrations
+from hyperfleet.telemetry import logging
+
+PROGRAM: Final = "hyperfleet-api"
+GRACE_SECONDS: Final = 1.0
+"""How long requests are still accepted once readiness has gone, for load balancers to see it."""
+
+START_SECONDS: Final = 60.0
+"""How long the workers may take until the API answers."""
+
+_TICK_SECONDS: Final = 0.1
+_LEEWAY_SECONDS: Final = 3.0
+
+_log = logging.get("supervisor")
+
+
+class Interrupted(Exception):
+    """A signal asks for the end while the service still starts."""
+
+
+class Signals:
+    """Counts SIGTERM, SIGINT and SIGHUP; while `interrupts` is set the first of them raises Interrupted where it comes.
+
+    A start may wait long for a database, and nothing is lost when it is given up; a running service finishes instead.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.interrupts = True
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """Handles a signal."""
+        self.count += 1
+        if self.interrupts:
+            self.interrupts = False
+            raise Interrupted(signal.Signals(number).name)
+
+
+@contextmanager
+def handled() -> Iterator[Signals]:
+    """Our handlers of the signals that end a service, until the context ends."""
+    signals = Signals()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    previous = [signal.signal(number, signals.receive) for number in numbers]
+    try:
+        yield signals
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def run(configured: settings.Settings) -> int:
+    """Serves until a signal; the exit status: 0 after an orderly stop, 1 when the service could not start or go on.
+
+    Raises HyperFleetError with a sentence for the operator when it could not start.
+    """
+    logging.configure(configured.logging, version=version(PROGRAM), hostname=configured.server.hostname)
+    with handled() as signals:
+        try:
+            with ExitStack() as stack:
+                service = _started(configured, stack)
+                signals.interrupts = False
+                return service.watch(signals)
+        except Interrupted as interrupted:
+            _log.info("stopped before it was ready", signal=str(interrupted))
+            return 0
+        finally:
+            signals.interrupts = False
+
+
+def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
+    """The service, ready; what it opened is on the stack."""
+    server, health, metrics = configured.server, configured.health, configured.metrics
+    api = addresses.resolved(server.host, server.port, "server")
+    stack.enter_context(addresses.held(api, "server"))
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hyperfleet-metrics-")))
+    readiness = probes.Readiness(health.db_ping_timeout)
+    health_at = addresses.resolved(health.host, health.port, "health")
+    metrics_at = addresses.resolved(metrics.host, metrics.port, "metrics")
+    stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness)))
+    stack.enter_context(probes.listening(metrics_at, "metrics", probes.metrics_pages(directory)))
+    postgres, database = stack.enter_context(_database(configured.database))
+    readiness.database = database
+    count = server.workers or len(os.sched_getaffinity(0))
+    order = Order(replace(configured, database=database), api, count, version(PROGRAM))
+    service = Service(order, readiness, directory, postgres)
+    stack.callback(service.kill)
+    service.start_workers()
+    readiness.stage = None
+    _log.info(
+        "ready",
+        api=api.url,
+        health=health_at.url,
+        metrics=metrics_at.url,
+        workers=count,
+        kinds=len(assembly.catalog().kinds),
+        database="embedded" if postgres else "configured",
+    )
+    return service
+
+
+@contextmanager
+def _database(configured: settings.Database) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
+    """The database with this version's schema: the embedded server when it is that, and how to connect."""
+    if configured.is_configured:
+        _require_schema(asyncio.run(databases.schema(configured)), configured)
+        yield None, configured
+        return
+    directory = databases.data_dir(configured)
+    with databases.running(directory) as server:
+        here = server.settings()
+        connection = replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
+        _log.info("embedded PostgreSQL", data=str(directory), pid=server.pid, joined=server.process is None)
+        if asyncio.run(databases.schema(connection)) == "newer":
+            _require_schema("newer", connection)
+        asyncio.run(migrations.upgrade(connection))
+        yield server, connection
+
+
+def _require_schema(state: migrations.State, configured: settings.Database) -> None:
+    where = databases.described(configured)
+    if state == "newer":
+        raise Unavailable(f"The schema of {where} is newer than this version; run the version that made it, or later.")
+    if state != "current":
+        said = "has no schema yet" if state == "empty" else "has an older schema than this version needs"
+        raise Unavailable(f"{where[0].upper()}{where[1:]} {said}; run {PROGRAM} migrate.")
+
+
+class Service:
+    """The running service: its workers, its readiness, its database when that is the embedded one."""
+
+    def __init__(
+        self, order: Order, readiness: probes.Readiness, directory: Path, postgres: embedded.Server | None
+    ) -> None:
+        self._order = order
+        self._readiness = readiness
+        self._directory = directory
+        self._postgres = postgres
+        self._workers: Child | None = None
+
+    def start_workers(self) -> None:
+        """Starts the HTTP server and waits until the API answers; raises Unavailable when it does not."""
+        environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
+        self._workers = Child("from hyperfleet.cli.workers import main; main()", self._order, environment)
+        until = time.monotonic() + START_SECONDS
+        while not _answers(self._order.address.url + ROOT):
+            if self._workers.poll() is not None:
+                raise Unavailable("The HTTP server ended while it started; the log above says why.")
+            if time.monotonic() > until:
+                raise Unavailable(f"The HTTP server did not answer within {START_SECONDS:.0f} s.")
+            time.sleep(0.02)
+
+    def watch(self, signals: Signals) -> int:
+        """Stays until a signal asks for the end or a part has ended by itself, then stops; the exit status."""
+        assert self._workers is not None
+        status = 0
+        while signals.count == 0:
+            if self._workers.poll() is not None:
+                _log.error("the HTTP server ended by itself", status=self._workers.poll())
+                if not self._restarted():
+                    status = 1
+                    break
+            if self._postgres and self._postgres.process and self._postgres.process.poll() is not None:
+                _log.error("the embedded PostgreSQL ended by itself", status=self._postgres.process.poll())
+                status = 1
+                break
+            self._rest()
+        self._stop(signals)
+        return status
+
+    def _restarted(self) -> bool:
+        """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
+        self.kill()
+        try:
+            self.start_workers()
+        except HyperFleetError as failure:
+            _log.error("the HTTP server did not start again", reason=failure.detail)
+            return False
+        return True
+
+    def _stop(self, signals: Signals) -> None:
+        """Lets requests in flight finish, within the time for that; a second signal ends them at once."""
+        assert self._workers is not None
+        self._readiness.stage = "stopping"
+        _log.info("stopping")
+        if self._workers.poll() is None and self._waited(signals, GRACE_SECONDS, lambda: False):
+            self._workers.terminate()
+            limit = self._order.settings.health.shutdown_timeout + _LEEWAY_SECONDS
+            self._waited(signals, limit, lambda: self._workers is None or self._workers.poll() is not None)
+        self.kill()
+        _log.info("stopped", at_once=signals.count > 1)
+
+    def _waited(self, signals: Signals, seconds: float, is_over: Callable[[], bool]) -> bool:
+        """Waits for this long, or until it is over; False when a second signal came first."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not is_over():
+            if signals.count > 1:
+                return False
+            self._rest()
+        return True
+
+    def _rest(self) -> None:
+        known = {self._workers.pid} if self._workers else set()
+        if self._postgres and self._postgres.process:
+            known.add(self._postgres.pid)
+        reap_strangers(known)
+        time.sleep(_TICK_SECONDS)
+
+    def kill(self) -> None:
+        """Ends the HTTP server and its workers now, when they still run."""
+        if self._workers is not None:
+            self._workers.kill()
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
+        return True
+    return False

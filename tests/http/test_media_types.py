@@ -1,0 +1,82 @@
+"""What is JSON, and who takes it: only an Accept that clearly leaves JSON out is refused, before anything is done."""
+
+import pytest
+
+from hyperfleet.http.app import application
+from hyperfleet.http.media_types import LONGEST, accepts_json, is_json
+from hyperfleet.model.rendering import API_ROOT
+from hyperfleet.settings import Settings
+from hyperfleet.store.database import Database
+from tests.fleet import CATALOG
+from tests.http import asgi
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/json;q=0.1",
+        "application/problem+json",
+        "application/vnd.example.v1+json",
+        "application/*",
+        "*/*",
+        "*",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+        "text/plain, application/json",
+        "application/json;q=0, application/problem+json",
+        "",
+        " , ",
+        "x" * (LONGEST + 1),
+    ],
+)
+def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
+    assert accepts_json(accept.encode())
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html",
+        "text/html, application/xml",
+        "text/*",
+        "application/jsonx",
+        "json",
+        "application/json;q=0",
+        "application/json; q=0.000, */*",
+        "application/*;q=0, */*",
+        "*/*;q=0",
+        "application/yaml",
+    ],
+)
+def test_json_does_not_go_to_who_leaves_it_out(accept: str) -> None:
+    assert not accepts_json(accept.encode())
+
+
+def test_a_content_type_longer_than_any_is_not_json() -> None:
+    assert is_json(b"application/json;" + b" " * (LONGEST - 17))
+    assert not is_json(b"application/json;" + b" " * (LONGEST - 16))
+
+
+async def test_an_answer_that_the_caller_cannot_take_is_406_and_nothing_is_done() -> None:
+    app = application(Database(Settings().database), CATALOG, Settings())
+    accept = [("Accept", "text/html")]
+    for method, path in (("GET", "/clusters"), ("POST", "/clusters"), ("HEAD", "/compatibility")):
+        answer = await asgi.send(app, method, API_ROOT + path, headers=accept)
+        assert answer.status == 406
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_path_and_method_are_decided_before_what_the_caller_takes() -> None:
+    app = application(Database(Settings().database), CATALOG, Settings())
+    accept = [("Accept", "text/html")]
+    assert (await asgi.send(app, "GET", "/nope", headers=accept)).status == 404
+    assert (await asgi.send(app, "DELETE", API_ROOT + "/clusters", headers=accept)).status == 405
+    assert (await asgi.send(app, "OPTIONS", API_ROOT + "/clusters", headers=accept)).status == 204
+
+
+async def test_several_lines_of_accept_are_one() -> None:
+    app = application(Database(Settings().database), CATALOG, Settings())
+    lines = [("Accept", "text/html"), ("Accept", "application/json")]
+    assert (await asgi.send(app, "GET", API_ROOT + "/compatibility", headers=lines)).status == 200
