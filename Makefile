@@ -97,7 +97,7 @@ $(UV_READY):
 
 .venv/.dev: $(UV_READY) pyproject.toml uv.lock
 	$(UV) sync --quiet --frozen --group binary --python .tools/bin/python
-	@touch $@ .venv/.run
+	@touch $@ .venv/.run .venv/.binary
 
 .venv/.binary: $(UV_READY) pyproject.toml uv.lock
 	$(UV) sync --quiet --frozen --no-dev --group binary --inexact --python .tools/bin/python

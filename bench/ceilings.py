@@ -66,7 +66,8 @@ def _filled(text: str, values: tuple[str, ...]) -> str:
 
 def _quoted(text: str) -> str:
     # pgbench takes a colon before a letter or digit for a variable of its own.
-    return "'" + text.replace("'", "''").replace(":", ": ") + "'"
+    escaped = text.replace("\\", "\\\\").replace("'", "''").replace(":", "\\003A")
+    return f"U&'{escaped}'"
 
 
 def _new(samples: Mapping[str, str]) -> tuple[str, ...]:

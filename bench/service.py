@@ -102,16 +102,16 @@ async def fill(clusters: int) -> list[str]:
     ids: list[str] = []
     slots = asyncio.Semaphore(64)
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx2.AsyncClient(base_url=f"{API}/api/hyperfleet/v1/clusters", limits=limits, timeout=60) as client:
+    async with httpx2.AsyncClient(base_url=f"{API}/api/hyperfleet/v1", limits=limits, timeout=60) as client:
 
         async def one(number: int) -> None:
             async with slots:
                 labels = {"env": "production", "team": "platform", "shard": f"s{number % 50}", "region": "eu"}
                 body = {"kind": "Cluster", "name": f"cluster-{number}", "labels": labels, "spec": spec(chance)}
-                created = await client.post("", json=body)
+                created = await client.post("/clusters", json=body)
                 id = created.raise_for_status().json()["id"]
                 for adapter in range(ADAPTERS):
-                    sent = await client.post(f"/{id}/statuses", json=_report(adapter, fails=number % 50 == 7))
+                    sent = await client.post(f"/clusters/{id}/statuses", json=_report(adapter, fails=number % 50 == 7))
                     sent.raise_for_status()
                 ids.append(id)
 

@@ -205,3 +205,29 @@ async def test_a_report_is_stored_whole_or_not_at_all(db: Database) -> None:
     finally:
         await db.fetch(Statement("ALLOW", "ALTER TABLE adapter_statuses DROP CONSTRAINT refuse"))
     assert await read(db, id) == before
+
+
+async def test_reports_that_flip_no_condition_touch_no_index(db: Database) -> None:
+    updates = Statement(
+        "UPDATES",
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'resources'"
+        " AND pg_stat_force_next_flush() IS NOT NULL",
+    )
+
+    async def counted() -> tuple[int, int]:
+        # Every backend tells its counts on its own, when it is next idle.
+        for _ in range(16):
+            await db.fetch(Statement("FLUSH", "SELECT pg_stat_force_next_flush()"))
+        await asyncio.sleep(0.1)
+        row = await db.fetch_row(updates)
+        assert row is not None
+        return row[0], row[1]
+
+    id = (await create(db, "alpha"))["id"]
+    await send(db, id, report(at=0))
+    before = await counted()
+    for number in range(1, 41):
+        await send(db, id, report(at=number))
+    after_all = await counted()
+    assert after_all[0] - before[0] == 40
+    assert after_all[1] - before[1] >= 36

@@ -7,11 +7,15 @@ and both would answer in turn. `held` is what refuses it.
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hyperfleet.errors import Unavailable
+
+LEAVING_SECONDS: Final = 2.0
+"""How long a port may still be taken: the workers of a service that was killed hard need a moment to leave it."""
 
 
 class Address(NamedTuple):
@@ -48,16 +52,26 @@ def held(address: Address, setting: str) -> Iterator[None]:
     with socket.socket(address.family, socket.SOCK_STREAM) as holder:
         # A port whose last connections are still closing may be taken over at once.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            holder.bind((address.host, address.port))
-        except OSError as failure:
-            raise Unavailable(refusal(failure, address, setting)) from failure
+        _bind(holder, address, setting)
         # Bound alone, and shared from here on with those that ask to share: our workers do, and nobody else can, since
         # sharing is for one user only and a service's own first step is to be alone.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         with contextlib.suppress(AttributeError):
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         yield
+
+
+def _bind(holder: socket.socket, address: Address, setting: str) -> None:
+    until = time.monotonic() + LEAVING_SECONDS
+    while True:
+        try:
+            holder.bind((address.host, address.port))
+        except OSError as failure:
+            if failure.errno != errno.EADDRINUSE or time.monotonic() > until:
+                raise Unavailable(refusal(failure, address, setting)) from failure
+            time.sleep(0.05)
+        else:
+            return
 
 
 def refusal(failure: OSError, address: Address, setting: str) -> str:

@@ -26,6 +26,7 @@ MOST_CONDITIONS: Final = 64
 LONGEST_REASON: Final = 1024
 LONGEST_MESSAGE: Final = 32768
 MOST_REPORT_DATA: Final = 256 << 10
+MOST_MISTAKES: Final = 100
 FUTURE: Final = timedelta(minutes=5)
 
 _DRAFT: Final = ("kind", "name", "spec", "labels", "references")
@@ -97,6 +98,8 @@ def adapter_named(members: Members) -> str | None:
 
 def _check_known(members: Members, known: tuple[str, ...], ignored: Container[str], path: str, wrong: Wrong) -> None:
     for name in members:
+        if len(wrong) >= MOST_MISTAKES:
+            break
         if name not in known and name not in ignored:
             message = f"`{path}{_cut(name)}` is not known; known are {', '.join(known)}"
             wrong.append(FieldError("VAL-002", path + name, message))

@@ -5,7 +5,7 @@ bytes tells in microseconds that there is nothing to find; only then are the val
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ DEEPEST: Final = 100
 DIGITS: Final = 1000
 MOST_MISTAKES: Final = 20
 _LONGEST_PATH: Final = 200
+_TOO_MANY_DIGITS: Final = 10**DIGITS
 
 _decode: Final = msgspec.json.Decoder().decode
 _LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (DIGITS + 1))
@@ -75,26 +76,37 @@ def _depth(body: bytes) -> int:
     return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
+_Place = tuple["_Place | None", str | int]
+"""Where a value stands: the place of what holds it, and its name or position there."""
+
+
 def _mistakes(document: Any) -> Iterator[FieldError]:
-    """What cannot be stored, and where it stands."""
-    open: list[tuple[Any, str, int]] = [(document, "", 0)]
+    """What cannot be stored, and where it stands; paths are put together for what is wrong only."""
+    open: list[tuple[dict[str, Any] | list[Any], _Place | None, int]] = [([document], None, 0)]
     while open:
-        value, path, depth = open.pop()
-        if isinstance(value, str):
-            if "\0" in value:
-                yield FieldError("VAL-003", path or "body", f"`{path or 'body'}` must not hold NUL")
-        elif isinstance(value, dict | list):
-            if depth == DEEPEST:
-                yield FieldError("VAL-004", path, _TOO_DEEP, f"at most {DEEPEST}")
-            elif isinstance(value, list):
-                open += [
-                    (item, f"{path}[{position}]"[:_LONGEST_PATH], depth + 1) for position, item in enumerate(value)
-                ]
-            else:
-                for name, item in value.items():
-                    below = (f"{path}.{name}" if path else name)[:_LONGEST_PATH]
-                    if "\0" in name:
-                        yield FieldError("VAL-003", below, "names of members must not hold NUL")
-                    open.append((item, below, depth + 1))
-        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**DIGITS:
-            yield FieldError("VAL-004", path or "body", _TOO_LARGE, f"at most {DIGITS} digits")
+        holder, place, depth = open.pop()
+        items: Iterable[tuple[str | int, Any]] = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        for step, value in items:
+            if isinstance(step, str) and "\0" in step:
+                yield FieldError("VAL-003", _path((place, step)), "names of members must not hold NUL")
+            if isinstance(value, str):
+                if "\0" in value:
+                    path = _path((place, step))
+                    yield FieldError("VAL-003", path, f"`{path}` must not hold NUL")
+            elif isinstance(value, dict | list):
+                if depth == DEEPEST:
+                    yield FieldError("VAL-004", _path((place, step)), _TOO_DEEP, f"at most {DEEPEST}")
+                else:
+                    open.append((value, (place, step), depth + 1))
+            elif isinstance(value, int) and not -_TOO_MANY_DIGITS < value < _TOO_MANY_DIGITS:
+                yield FieldError("VAL-004", _path((place, step)), _TOO_LARGE, f"at most {DIGITS} digits")
+
+
+def _path(place: _Place | None) -> str:
+    """A place as callers write it, `spec.pools[0].name`; the document as a whole is `body`."""
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    # The last one is the document itself.
+    return "".join(reversed(steps[:-1])).removeprefix(".")[:_LONGEST_PATH] or "body"

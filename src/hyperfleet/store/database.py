@@ -89,7 +89,7 @@ class Database:
         self._reaper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connects once, so that a wrong setting shows at the start; raises Unavailable, and can be used all the same."""
+        """Connects once, so that a wrong setting shows at the start; or raises Unavailable and is usable later."""
         self._reaper = asyncio.create_task(self._retire_idle_connections())
         self._release(await self._acquire())
 

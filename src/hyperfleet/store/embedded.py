@@ -98,7 +98,7 @@ def start(data_dir: Path, *, port: int | None = None, background: bool = False, 
     It ends with this process unless `background`. Raises AlreadyRunning, and Unavailable with the server's own words
     when it does not come up.
     """
-    running = status(data_dir)
+    running = _settled(data_dir)
     if running is not None:
         raise AlreadyRunning(running)
     data_dir = data_dir.absolute()
@@ -155,6 +155,18 @@ def stop(server: Server) -> None:
         time.sleep(0.02)
 
 
+def _settled(data_dir: Path) -> Server | None:
+    """The server on this directory, after it has come up or gone; one whose parent was killed takes a moment."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        server = status(data_dir)
+        lines = _postmaster_file(data_dir)
+        if server is not None or not lines or not lines[0].strip().isdigit() or not _is_alive(int(lines[0])):
+            return server
+        time.sleep(0.02)
+    return None
+
+
 def client_command(server: Server, program: str, *arguments: str) -> list[str]:
     """The command line of a client program of PostgreSQL (`psql`, `pgbench` …) for this server."""
     binary = _binaries(_account()) / program
@@ -169,10 +181,14 @@ def _postmaster_file(data_dir: Path) -> list[str]:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether the process lives and is a postgres: a number that was given to another program since does not count."""
+    """Whether the process runs and is a postgres.
+
+    A number that was given to another program since does not count, nor does a process that ended and that its parent
+    has not taken note of yet.
+    """
     try:
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
+        name, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+    except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self").exists():
             return False
         try:
@@ -182,7 +198,7 @@ def _is_alive(pid: int) -> bool:
         except PermissionError:
             return True
         return True
-    return name.startswith("postgres")
+    return name.startswith("postgres") and fields.split()[0] not in {"Z", "X"}
 
 
 def _account() -> pwd.struct_passwd | None:

@@ -32,12 +32,14 @@ LOCKED_RESOURCE: Final = Statement(
     "LOCKED_RESOURCE", "SELECT FROM resources WHERE id = $1 AND kind = $2 FOR NO KEY UPDATE"
 )
 
+# An equal condition_status is kept as it is stored: a new value, bit for bit the same or not, would cost an index entry.
 WRITTEN_REPORT: Final = Statement(
     "WRITTEN_REPORT",
     """
     WITH resource AS (
         UPDATE resources
-        SET resource_version = nextval('resource_versions'), status = $3, phase = $4, condition_status = $5,
+        SET resource_version = nextval('resource_versions'), status = $3, phase = $4,
+            condition_status = CASE WHEN condition_status = $5 THEN condition_status ELSE $5 END,
             conditions = $6, observed_generation = $7, last_updated_time = $8, last_transition_time = $9, rules = $10
         WHERE id = $1 AND resource_version = $2
         RETURNING id, resource_version

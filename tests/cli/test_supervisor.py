@@ -1,0 +1,269 @@
+"""Start, stop and hard ends of the service, with real processes."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hyperfleet.store import embedded
+from hyperfleet.store.connections import connect
+from tests.cli import serving
+from tests.cli.serving import CLUSTERS, Service, create, descendants, eventually, fetched, kill, lives, names
+
+HANDS = 8
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with serving.folder() as path:
+        yield path
+
+
+@pytest.fixture
+def service(place: Path) -> Iterator[Service]:
+    running = Service(place).start()
+    try:
+        yield running.ready()
+    finally:
+        running.stop()
+
+
+class Creators:
+    """Threads that create clusters until they are told to stop, and note what became of each."""
+
+    def __init__(self, port: int) -> None:
+        self.acknowledged: set[str] = set()
+        self.failed: set[str] = set()
+        self.refused: set[str] = set()
+        self.unanswered: set[str] = set()
+        self._enough = threading.Event()
+        self._pool = ThreadPoolExecutor(HANDS)
+        self._work = [self._pool.submit(self._create, port, hand) for hand in range(HANDS)]
+
+    def _create(self, port: int, hand: int) -> None:
+        number = 0
+        while not self._enough.is_set():
+            number += 1
+            name = f"cluster-{hand}-{number}"
+            try:
+                status = create(port, name)
+            except ConnectionRefusedError:
+                self.refused.add(name)
+                time.sleep(0.01)
+            except (OSError, http.client.HTTPException):
+                self.unanswered.add(name)
+            else:
+                (self.acknowledged if status == 201 else self.failed).add(name)
+
+    def stop(self) -> None:
+        self._enough.set()
+        for work in self._work:
+            work.result()
+        self._pool.shutdown()
+
+
+@contextlib.contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """No request that needs the table is answered while the context lasts."""
+    loop = asyncio.new_event_loop()
+    server = embedded.status(data)
+    assert server is not None
+    try:
+        connection = loop.run_until_complete(connect(server.settings(), application_name="tests"))
+        loop.run_until_complete(connection.execute("BEGIN; LOCK TABLE resources IN ACCESS EXCLUSIVE MODE"))
+        yield
+        with contextlib.suppress(Exception):
+            loop.run_until_complete(connection.execute("COMMIT"))
+        connection.terminate()
+    finally:
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def test_a_running_service_answers_on_its_three_ports_and_says_once_that_it_is_ready(service: Service) -> None:
+    assert service.status(service.api, CLUSTERS) == 200
+    assert [service.status(service.health, path) for path in ("/healthz", "/healthcheck", "/readyz")] == [200] * 3
+    assert fetched(service.health, "/elsewhere")[0] == 404
+    assert service.metric("hyperfleet_api_build_info") == 1
+    eventually(lambda: len(service.lines("ready")) == 1, "one line")
+    [line] = service.lines("ready")
+    assert line["workers"] == 2
+    assert line["kinds"] == 2
+    assert line["api"] == f"http://127.0.0.1:{service.api}"
+    assert line["health"] == f"http://127.0.0.1:{service.health}"
+    assert line["metrics"] == f"http://127.0.0.1:{service.metrics}"
+
+
+def test_what_was_acknowledged_survives_a_hard_kill_of_every_process(place: Path, service: Service) -> None:
+    creators = Creators(service.api)
+    eventually(lambda: len(creators.acknowledged) > 200, "some creates")
+    for pid in [service.pid, *descendants(service.pid)]:
+        kill(pid)
+    service.wait()
+    creators.stop()
+    again = Service(place).start()
+    try:
+        again.ready()
+        assert names(again.api) >= creators.acknowledged
+    finally:
+        again.stop()
+
+
+def test_a_service_whose_parent_is_killed_leaves_no_process_and_its_port_is_free(service: Service) -> None:
+    family = descendants(service.pid)
+    assert len(family) > 5
+    kill(service.pid)
+    service.wait()
+    eventually(lambda: not any(map(lives, family)), "all gone", 15)
+    again = service.start().ready()
+    assert again.status(again.api, CLUSTERS) == 200
+
+
+def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve(service: Service) -> None:
+    workers = service.worker_pids()
+    server = next(pid for pid in descendants(service.pid) if "hyperfleet.cli.workers" in serving.command(pid))
+    kill(server)
+    eventually(lambda: not any(map(lives, workers)), "workers gone", 15)
+    eventually(lambda: len(service.worker_pids()) == 2 and service.status(service.api, CLUSTERS) == 200, "new ones")
+    eventually(lambda: len(service.lines("the HTTP server ended by itself")) == 1, "a line")
+
+
+def test_a_service_whose_postgresql_is_killed_stops_and_says_so(service: Service) -> None:
+    family = descendants(service.pid)
+    server = embedded.status(service.data)
+    assert server is not None
+    kill(server.pid)
+    assert service.wait() == 1
+    assert service.lines("the embedded PostgreSQL ended by itself")
+    eventually(lambda: not any(map(lives, family)), "all gone", 15)
+
+
+def test_a_stop_under_load_cuts_no_request(place: Path, service: Service) -> None:
+    creators = Creators(service.api)
+    eventually(lambda: len(creators.acknowledged) > 100, "some creates")
+    service.signal()
+    eventually(lambda: service.status(service.health, "/readyz") == 503, "not ready")
+    before = len(creators.acknowledged)
+    eventually(lambda: len(creators.acknowledged) > before, "requests are answered until the grace is over", 1)
+    assert service.wait() == 0
+    creators.stop()
+    assert creators.refused
+    assert not creators.failed
+    again = Service(place).start()
+    try:
+        # Whoever got no answer had not been accepted: a connection that still stood in the queue.
+        assert names(again.ready().api) == creators.acknowledged
+    finally:
+        again.stop()
+
+
+def test_a_stop_waits_for_the_request_that_is_under_way_and_takes_no_new_ones(service: Service) -> None:
+    with ThreadPoolExecutor(1) as hand:
+        with locked(service.data):
+            pending = hand.submit(create, service.api, "slow")
+            eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
+            service.signal()
+            eventually(lambda: fetched(service.api, "/api/hyperfleet")[0] == 0, "closed to others")
+            assert json.loads(fetched(service.health, "/readyz")[1])["reasons"] == ["The service is stopping."]
+            assert service.status(service.health, "/healthz") == 200
+            assert not pending.done()
+        assert pending.result() == 201
+    assert service.wait() == 0
+
+
+def test_a_second_signal_stops_at_once(service: Service) -> None:
+    family = descendants(service.pid)
+    with ThreadPoolExecutor(1) as hand, locked(service.data):
+        pending = hand.submit(create, service.api, "slow")
+        eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
+        service.signal(signal.SIGINT)
+        eventually(lambda: service.status(service.health, "/readyz") == 503, "stopping")
+        started = time.monotonic()
+        service.signal(signal.SIGINT)
+        assert service.wait() == 0
+        assert time.monotonic() - started < 10
+        assert isinstance(pending.exception(), OSError | http.client.HTTPException)
+    assert not any(map(lives, family))
+
+
+def test_a_stop_takes_no_longer_than_the_setting_allows(place: Path) -> None:
+    service = Service(place, HYPERFLEET_HEALTH_SHUTDOWN_TIMEOUT="1s").start()
+    try:
+        service.ready()
+        with ThreadPoolExecutor(1) as hand, locked(service.data):
+            pending = hand.submit(create, service.api, "slow")
+            eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
+            started = time.monotonic()
+            service.signal()
+            assert service.wait() == 0
+            assert time.monotonic() - started < 15
+            assert pending.exception() is not None
+    finally:
+        service.stop()
+
+
+def test_a_killed_worker_is_replaced_and_what_it_counted_stays(service: Service) -> None:
+    total = "hyperfleet_api_requests_total"
+    asked = 0
+    for _ in range(40):
+        assert service.status(service.api, CLUSTERS) == 200
+        asked += 1
+    path = CLUSTERS
+    assert service.metric(total, path=path) == asked
+    first = service.worker_pids()
+    kill(first[0])
+    eventually(lambda: len(service.worker_pids()) == 2 and first[0] not in service.worker_pids(), "replaced")
+    for _ in range(40):
+        status, _ = fetched(service.api, CLUSTERS)
+        asked += status == 200
+    assert service.metric(total, path=path) == asked
+    eventually(lambda: service.metric("hyperfleet_api_workers_replaced_total") == 1, "counted")
+    assert service.metric("hyperfleet_api_requests_in_flight") == 0
+    assert service.metric("hyperfleet_api_build_info") == 1
+    eventually(lambda: len(service.lines("a worker died and was replaced")) == 1, "a line")
+
+
+@pytest.mark.parametrize("taken", ["API", "HEALTH", "METRICS"])
+def test_a_taken_port_is_refused_by_name(place: Path, taken: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        group = {"API": "SERVER"}.get(taken, taken)
+        service = Service(place, **{f"HYPERFLEET_{group}_PORT": str(port)}).start()
+        assert service.wait() == 1
+    assert f"Port {port} on 127.0.0.1 is taken by another program" in service.text()
+    assert f"{group.lower()}.port" in service.text()
+    assert not service.data.exists()
+
+
+def test_a_second_service_on_the_port_of_the_first_is_refused_and_the_first_goes_on(
+    place: Path, service: Service
+) -> None:
+    second = Service(place, data=place / "other", HYPERFLEET_SERVER_PORT=str(service.api)).start()
+    assert second.wait() == 1
+    assert f"Port {service.api}" in second.text()
+    assert service.status(service.api, CLUSTERS) == 200
+
+
+def test_a_second_service_joins_the_postgresql_of_the_first_and_leaves_it_running(
+    place: Path, service: Service
+) -> None:
+    second = Service(place).start()
+    try:
+        second.ready()
+        assert create(second.api, "shared") == 201
+        assert names(service.api) == {"shared"}
+    finally:
+        second.stop()
+    assert service.status(service.health, "/readyz") == 200
+    assert names(service.api) == {"shared"}
