@@ -22,7 +22,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A row of the error table: `name` without its prefix, the HTTP statuses it may come with, its title, what to do."""
+    """A row of the error table: `name` without its prefix, the HTTP statuses it comes with, its title, what to do."""
 
     name: str
     statuses: tuple[int, ...]
@@ -71,7 +71,7 @@ class FieldError:
 
 
 class HyperFleetError(Exception):
-    """What every error of this project is: a row of the table, a detail for the caller, perhaps headers and field errors."""
+    """What every error of this project is: a row of the table and a detail, perhaps headers and field errors."""
 
     code: str = "INT-001"
 
@@ -150,7 +150,7 @@ class DatabaseFailure(HyperFleetError):
 
 
 class Unavailable(HyperFleetError):
-    """The database is away, starting, read-only after a failover or has no connection free, or the load limit is reached."""
+    """The database is away, starting, read-only or has no connection free, or the load limit is reached."""
 
     code = "SVC-001"
 

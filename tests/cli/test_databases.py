@@ -64,6 +64,20 @@ def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
     assert json.loads(again.stdout.splitlines()[-1])["changed"] is False
 
 
+def test_a_url_names_server_role_and_database_alone(
+    empty_database: dict[str, str], postgres: embedded.Server, tmp_path: Path
+) -> None:
+    role, name = f"role_{uuid4().hex}", empty_database["HYPERFLEET_DATABASE_NAME"]
+    grant = f"CREATE ROLE {role} LOGIN; ALTER DATABASE {name} OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}"
+    subprocess.run(embedded.client_command(postgres, "psql", "-d", name, "-c", grant), check=True, capture_output=True)
+    (tmp_path / "url").write_text(f"postgresql://{role}@/{name}?host={postgres.socket_dir}&port={postgres.port}\n")
+    done = run("migrate", variables={"HYPERFLEET_DATABASE_URL_FILE": str(tmp_path / "url")})
+    assert done.returncode == 0, done.stderr
+    owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'resources'"
+    psql = embedded.client_command(postgres, "psql", "-d", name, "-Atc", owner)
+    assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == role
+
+
 def test_migrate_can_run_many_at_once(empty_database: dict[str, str]) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: run("migrate", variables=empty_database), range(4)))

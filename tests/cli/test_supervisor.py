@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.store import embedded
+from hyperfleet.store import embedded, migrations
 from hyperfleet.store.connections import connect
 from tests.cli import serving
 from tests.cli.serving import CLUSTERS, Service, create, descendants, eventually, fetched, kill, lives, names
@@ -22,9 +23,20 @@ from tests.cli.serving import CLUSTERS, Service, create, descendants, eventually
 HANDS = 8
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def migrated() -> Iterator[Path]:
+    """A data directory with the schema in it, to copy: setting one up takes longer than most of these tests."""
     with serving.folder() as path:
+        server = embedded.start(path / "data")
+        asyncio.run(migrations.upgrade(server.settings()))
+        embedded.stop(server)
+        yield path / "data"
+
+
+@pytest.fixture
+def place(migrated: Path) -> Iterator[Path]:
+    with serving.folder() as path:
+        subprocess.run(["cp", "-a", str(migrated), str(path / "data")], check=True)
         yield path
 
 
@@ -239,7 +251,7 @@ def test_a_taken_port_is_refused_by_name(place: Path, taken: str) -> None:
         other.listen()
         port = other.getsockname()[1]
         group = {"API": "SERVER"}.get(taken, taken)
-        service = Service(place, **{f"HYPERFLEET_{group}_PORT": str(port)}).start()
+        service = Service(place, data=place / "untouched", **{f"HYPERFLEET_{group}_PORT": str(port)}).start()
         assert service.wait() == 1
     assert f"Port {port} on 127.0.0.1 is taken by another program" in service.text()
     assert f"{group.lower()}.port" in service.text()

@@ -70,10 +70,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def service(copy: Path, environment: dict[str, str]) -> Iterator[None]:
     """`make run-no-auth` in the copy, as the README begins."""
-    for port in PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+    # Another run of the tests on this machine may have the README's ports; it gives them back.
+    until = time.monotonic() + 180
+    while not all(map(is_free, PORTS)):
+        assert time.monotonic() < until, f"one of the ports {PORTS} is taken"
+        time.sleep(0.5)
     log = copy / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -92,6 +93,16 @@ def service(copy: Path, environment: dict[str, str]) -> Iterator[None]:
         process.wait(60)
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def answers(address: str) -> bool:
     try:
         urllib.request.urlopen(address, timeout=2).close()
@@ -106,10 +117,10 @@ def test_a_shell_block_of_the_documentation_runs_as_written(
     block: str, copy: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     script = ELSEWHERE.sub(":", block)
-    # Blocks that manage a database of their own do it beside the service's.
-    own = {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(Path(environment["HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR"]).parent / "own")}
     if not re.search(r"localhost:80", block):
-        environment = environment | own
+        # Blocks that manage a database of their own do it beside the service's.
+        own = Path(environment["HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR"]).parent / "own"
+        environment = environment | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(own)}
     done = subprocess.run(
         ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
         cwd=copy,

@@ -71,7 +71,10 @@ REPORTS: Final[list[tuple[Any, str, tuple[str, ...]]]] = [
             *("2026-01-01T00:00:00Z\n", "2026-01-01T00:00:00.Z", "10000-01-01T00:00:00Z", "2026-01-01T00:00:00+0100"),
         )
     ),
-    *((report(observed_time=wrong), "VAL-004", ("observed_time",)) for wrong in (ahead(360), "9999-12-31T23:59:59Z")),
+    *(
+        (report(observed_time=wrong), "VAL-004", ("observed_time",))
+        for wrong in (ahead(86_400), "9999-12-31T23:59:59Z")
+    ),
     *((report(conditions=wrong), "VAL-003", ("conditions",)) for wrong in [None, {"a": 1}, "x", 1]),
     *((report(conditions=wrong), "VAL-004", ("conditions",)) for wrong in ([], [CONDITION] * 65)),
     *((report(conditions=[wrong]), "VAL-003", ("conditions[0]",)) for wrong in [None, *NO_OBJECTS]),

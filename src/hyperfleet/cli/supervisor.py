@@ -4,7 +4,6 @@ The HTTP server runs in a child (workers.py) and gets SIGTERM from here only, af
 accepting as soon as it is told. Whatever is opened here is a context, so every way out closes what was opened.
 """
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -131,7 +130,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
 def _database(configured: settings.Database) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
     """The database with this version's schema: the embedded server when it is that, and how to connect."""
     if configured.is_configured:
-        _require_schema(asyncio.run(databases.schema(configured)), configured)
+        _require_schema(databases.schema_now(configured), configured)
         yield None, configured
         return
     directory = databases.data_dir(configured)
@@ -139,9 +138,8 @@ def _database(configured: settings.Database) -> Iterator[tuple[embedded.Server |
         here = server.settings()
         connection = replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
         _log.info("embedded PostgreSQL", data=str(directory), pid=server.pid, joined=server.process is None)
-        if asyncio.run(databases.schema(connection)) == "newer":
+        if databases.migrate(connection)[0] == "newer":
             _require_schema("newer", connection)
-        asyncio.run(migrations.upgrade(connection))
         yield server, connection
 
 

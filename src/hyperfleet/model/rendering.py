@@ -219,7 +219,7 @@ def rules(kind: Kind) -> str:
 
 
 def same(one: bytes, other: bytes) -> bool:
-    """Whether two JSON texts have the same value, key order aside: types count, so `true` is not `1`, but `1` is `1.0`."""
+    """Whether two JSON texts have the same value, key order aside: `true` is not `1`, but `1` is `1.0`."""
     return one == other or _same_value(msgspec.json.decode(one), msgspec.json.decode(other))
 
 

@@ -45,12 +45,13 @@ async def connect(
     """
     hosts = [host.strip() for host in configured.host.split(",")] if configured.host else None
     connection: asyncpg.Connection = await asyncpg.connect(
+        # What stands beside a URL would win over what the URL says.
         dsn=str(configured.url) if configured.url else None,
         host=hosts,
         port=configured.port if hosts else None,
-        user=configured.username,
+        user=None if configured.url else configured.username,
         password=str(configured.password) if configured.password else None,
-        database=configured.name,
+        database=None if configured.url else configured.name,
         ssl=_ssl(configured.ssl),
         timeout=min(timeout, CONNECT_SECONDS),
         statement_cache_size=STATEMENTS_PER_CONNECTION if configured.statement_cache else 0,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import asyncpg
 
 from hyperfleet import settings
-from hyperfleet.errors import Unavailable
+from hyperfleet.errors import DatabaseFailure, Unavailable
 from hyperfleet.store.connections import (
     ConnectionBroken,
     RolledBack,
@@ -225,7 +225,7 @@ class Database:
             translation = translated(failure, "CONNECT")
             if translation is None:
                 raise
-            if isinstance(translation, ConnectionBroken | RolledBack):
+            if isinstance(translation, ConnectionBroken | RolledBack | DatabaseFailure):
                 translation = Unavailable("The database is not available now.")
             raise translation from failure
         # Spread, so that a fleet of connections opened together is not renewed together.

@@ -156,12 +156,15 @@ def stop(server: Server) -> None:
 
 
 def _settled(data_dir: Path) -> Server | None:
-    """The server on this directory, after it has come up or gone; one whose parent was killed takes a moment."""
+    """The server on this directory once it is ready or gone; one whose parent was killed takes a moment for that.
+
+    Gone means its number too: PostgreSQL does not start while a process has it, even one that only waits to be reaped.
+    """
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         server = status(data_dir)
         lines = _postmaster_file(data_dir)
-        if server is not None or not lines or not lines[0].strip().isdigit() or not _is_alive(int(lines[0])):
+        if server is not None or not lines or not lines[0].strip().isdigit() or not _state(int(lines[0])):
             return server
         time.sleep(0.02)
     return None
@@ -181,24 +184,25 @@ def _postmaster_file(data_dir: Path) -> list[str]:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether the process runs and is a postgres.
+    """Whether a postgres with this number runs; one that has ended does not, though its number may still be taken."""
+    return _state(pid) not in {"", "Z", "X"}
 
-    A number that was given to another program since does not count, nor does a process that ended and that its parent
-    has not taken note of yet.
-    """
+
+def _state(pid: int) -> str:
+    """The state of a postgres as the kernel has it, empty without one: the number may be another program's by now."""
     try:
         name, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self").exists():
-            return False
+            return ""
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            return False
+            return ""
         except PermissionError:
-            return True
-        return True
-    return name.startswith("postgres") and fields.split()[0] not in {"Z", "X"}
+            pass
+        return "R"
+    return fields.split()[0] if name.startswith("postgres") else ""
 
 
 def _account() -> pwd.struct_passwd | None:

@@ -51,6 +51,11 @@ class Listing:
     count: bool | None = None
     ids: tuple[UUID, ...] | None = None
 
+    def __post_init__(self) -> None:
+        # Trees that differ in `1` and `true` are equal to Python; only their texts tell them apart.
+        if self.search is not None and not self.search_text:
+            raise ValueError("a search comes with its text")
+
 
 async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""

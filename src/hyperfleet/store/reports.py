@@ -32,7 +32,7 @@ LOCKED_RESOURCE: Final = Statement(
     "LOCKED_RESOURCE", "SELECT FROM resources WHERE id = $1 AND kind = $2 FOR NO KEY UPDATE"
 )
 
-# An equal condition_status is kept as it is stored: a new value, bit for bit the same or not, would cost an index entry.
+# An equal condition_status is kept as it is stored: a new value costs an index entry, even when it is the same.
 WRITTEN_REPORT: Final = Statement(
     "WRITTEN_REPORT",
     """

@@ -16,7 +16,7 @@ _FULL: Final = 256
 
 
 class Lines:
-    """A stream as loggers use it; `flush` is theirs after every line and does nothing, `drain` writes what waits."""
+    """What structlog calls a logger: it takes a rendered line by the name of its level, all of them alike."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -26,16 +26,15 @@ class Lines:
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.drain)
 
-    def write(self, line: bytes) -> None:
-        """Takes one line, or several; never waits for the stream unless many lines wait."""
-        self._waiting.append(line)
+    def take(self, line: bytes) -> None:
+        """Takes a line, without its end; waits for the stream only when many lines do."""
+        self._waiting.append(line + b"\n")
         if self._thread is None:
             self._start()
         if len(self._waiting) >= _FULL:
             self.drain()
 
-    def flush(self) -> None:
-        """Does nothing: the lines leave by themselves."""
+    debug = info = warning = error = critical = exception = take
 
     def drain(self) -> None:
         """Writes every line that waits."""

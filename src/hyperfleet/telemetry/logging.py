@@ -46,7 +46,7 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(lines),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     global _lines
@@ -80,7 +80,7 @@ class _Bridge(standard.Handler):
             event["exc_info"] = record.exc_info
         for processor in self._processors:
             event = processor(None, record.levelname.lower(), event)
-        self._lines.write(event + b"\n")
+        self._lines.take(event)
 
 
 def _standard_members(fixed: Mapping[str, str]) -> Callable[[Any, str, Event], Event]:
