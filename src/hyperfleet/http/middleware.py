@@ -52,7 +52,7 @@ class Middleware:
         started = perf_counter()
         metrics.request_started()
         raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
-        exchange = Exchange(scope, receive, scope["method"], self._db, self._limits)
+        exchange = scope["exchange"] = Exchange(scope, receive, scope["method"], self._db, self._limits)
         request_id = _request_id(exchange)
         id_token = REQUEST_ID.set(request_id)
         deadline_token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.timeouts.write)
@@ -61,6 +61,8 @@ class Middleware:
             size = await _send(answer, exchange, request_id, send)
             _tell(exchange, answer.status, size, perf_counter() - started)
         finally:
+            # Scope and exchange hold each other: left so, every answer would stay until the collector comes.
+            del scope["exchange"]
             metrics.request_finished()
             DEADLINE.reset(deadline_token)
             REQUEST_ID.reset(id_token)
@@ -69,7 +71,6 @@ class Middleware:
         """The router's answer, or the problem document of what it raised."""
         scope = exchange.scope
         scope["path"] = normal_path(raw_path)
-        scope["exchange"] = exchange
         try:
             await self._router(scope, exchange.receive, _sent_by_nobody)
             assert exchange.answer is not None
