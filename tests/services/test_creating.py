@@ -1,13 +1,15 @@
 """Create: what is stored, what is refused, and what happens when several want the same at once."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
 from hyperfleet.errors import AlreadyExists, NotFound, WrongState
+from hyperfleet.model.resource import Scope
 from hyperfleet.store.database import Database, Statement
-from tests.fleet import below, create, read
+from tests.fleet import CLUSTER, below, create, read
 
 MARK_DELETED = Statement("MARK", "UPDATE resources SET deleted_time = now() WHERE id = $1")
 LOCK = Statement("LOCK", "SELECT FROM resources WHERE id = $1 FOR UPDATE")
@@ -113,3 +115,22 @@ async def test_a_create_that_races_with_its_owners_end_waits_and_then_stores_not
     row = await db.fetch_row(COUNT, owner)
     assert row is not None
     assert row[0] == 0
+
+
+async def test_a_kind_that_requires_adapters_has_its_conditions_from_creation(db: Database) -> None:
+    demanding = Scope(replace(CLUSTER, required_adapters=("dns-adapter", "validator")))
+    status = (await create(db, "alpha", demanding))["status"]
+    assert [(condition["type"], condition["status"]) for condition in status["conditions"]] == [
+        ("Reconciled", "False"),
+        ("LastKnownReconciled", "False"),
+    ]
+    assert "[dns-adapter, validator]" in status["conditions"][0]["message"]
+
+
+async def test_only_the_service_says_whose_a_resource_is(db: Database) -> None:
+    created = await create(db, "alpha")
+    row = await db.fetch_row(
+        Statement("ROW", "SELECT tenancy, created_by FROM resources WHERE id = $1"), UUID(created["id"])
+    )
+    assert row is not None
+    assert (row["tenancy"], row["created_by"]) == (b"{}", "system@hyperfleet.local")

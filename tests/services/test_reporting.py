@@ -15,6 +15,7 @@ from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.telemetry import metrics
 from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 STORED = Statement(
@@ -196,7 +197,7 @@ async def test_in_a_random_life_of_reports_stored_and_recomputed_status_always_a
 
 async def test_a_report_is_stored_whole_or_not_at_all(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
-    before = await read(db, id)
+    before, counted = await read(db, id), stored_reports()
     refuse = Statement("REFUSE", "ALTER TABLE adapter_statuses ADD CONSTRAINT refuse CHECK (adapter <> 'bad')")
     await db.fetch(refuse)
     try:
@@ -205,6 +206,19 @@ async def test_a_report_is_stored_whole_or_not_at_all(db: Database) -> None:
     finally:
         await db.fetch(Statement("ALLOW", "ALTER TABLE adapter_statuses DROP CONSTRAINT refuse"))
     assert await read(db, id) == before
+    assert stored_reports() == counted
+    await send(db, id, report("good"))
+    assert stored_reports() == counted + 1
+
+
+def stored_reports() -> float:
+    """How many reports the metrics say were stored."""
+    return sum(
+        sample.value
+        for family in metrics.REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == "hyperfleet_api_reports_total" and sample.labels["result"] == "stored"
+    )
 
 
 async def test_reports_that_flip_no_condition_touch_no_index(db: Database) -> None:

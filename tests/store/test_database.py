@@ -172,3 +172,61 @@ async def test_without_the_statement_cache_everything_works_as_well(database_set
     await db.open()
     assert [await number(db, ONE) for _ in range(3)] == [1, 1, 1]
     await db.close()
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "expected"),
+    [
+        ("40P01", Unavailable),
+        ("40001", Unavailable),
+        ("57P01", Unavailable),
+        ("57P03", Unavailable),
+        ("53300", Unavailable),
+        ("25006", Unavailable),
+        ("57014", DeadlineExceeded),
+        ("22012", DatabaseFailure),
+        ("XX000", DatabaseFailure),
+        ("42P01", DatabaseFailure),
+    ],
+)
+async def test_an_error_of_the_database_is_told_by_its_code(
+    db: Database, sqlstate: str, expected: type[Exception]
+) -> None:
+    raising = Statement("RAISING", f"DO $$ BEGIN RAISE EXCEPTION 'secret words' USING ERRCODE = '{sqlstate}'; END $$")
+    with pytest.raises(expected) as failure:
+        await db.fetch(raising)
+    assert "secret" not in str(failure.value)
+    assert await number(db, ONE) == 1
+
+
+async def test_what_the_database_rolled_back_for_others_is_sent_once_more(db: Database) -> None:
+    await db.fetch(Statement("SEQUENCE", "CREATE SEQUENCE IF NOT EXISTS tries"))
+    before = await number(db, Statement("TRIES", "SELECT nextval('tries')"))
+    failing = Statement(
+        "FAILING",
+        "DO $$ BEGIN PERFORM nextval('tries'); RAISE EXCEPTION 'x' USING ERRCODE = '40001'; END $$",
+    )
+    with pytest.raises(Unavailable):
+        await db.fetch(failing)
+    assert await number(db, Statement("TRIES", "SELECT nextval('tries')")) == before + 3
+    await db.fetch(Statement("SEQUENCE", "DROP SEQUENCE tries"))
+
+
+async def test_a_statement_runs_outside_any_transaction_block(db: Database) -> None:
+    # VACUUM refuses to run inside one.
+    await db.fetch(Statement("VACUUM", "VACUUM resource_counts"))
+    assert await number(db, ONE) == 1
+
+
+async def test_a_cancelled_caller_leaves_its_place_in_the_pool(database_settings: settings.Database) -> None:
+    db = Database(replace(database_settings, pool=settings.Pool(max_connections=1)))
+    await db.open()
+    for _ in range(5):
+        busy = asyncio.create_task(db.fetch(SLEEP))
+        waiting = asyncio.create_task(db.fetch(ONE))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        busy.cancel()
+        await asyncio.gather(busy, waiting, return_exceptions=True)
+    assert await number(db, ONE) == 1
+    await db.close()
