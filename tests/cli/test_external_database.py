@@ -43,6 +43,7 @@ class External:
             HYPERFLEET_DATABASE_HOST=str(self.server.socket_dir),
             HYPERFLEET_DATABASE_PORT=str(self.server.port),
             HYPERFLEET_DATABASE_NAME=self.name,
+            data=None,
             **settings,
         )
 
