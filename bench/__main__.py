@@ -66,7 +66,7 @@ def main() -> None:
             lines = _measure(running, given)
     print("\n".join(lines))
     if given.write:
-        report.write(lines)
+        report.write(lines, "bench")
 
 
 def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:

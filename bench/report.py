@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Final
 
 DOCUMENT: Final = Path("docs/performance.md")
-_BEGIN: Final = "<!-- begin: make bench -->"
-_END: Final = "<!-- end: make bench -->"
 _HEAD: Final = (
     "",
     "requests/s",
@@ -28,9 +26,9 @@ def _line(cells: list[str] | tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def write(lines: list[str]) -> None:
-    """Replaces what stands between the markers."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    head, _, rest = text.partition(_BEGIN)
-    _, _, tail = rest.partition(_END)
-    DOCUMENT.write_text("\n".join([head + _BEGIN, "", *lines, "", _END + tail]), encoding="utf-8")
+def write(lines: list[str], name: str) -> None:
+    """Replaces what stands between the markers of that name."""
+    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    head, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
+    _, _, tail = rest.partition(end)
+    DOCUMENT.write_text("\n".join([head + begin, "", *lines, "", end + tail]), encoding="utf-8")
