@@ -30,10 +30,10 @@ run-no-auth: .venv/.run ## Serve API, health and metrics on ports 8000, 8083, 80
 
 test: .venv/.dev ## Run every test that this machine can run
 	@.ci/missing
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(INTEGRATION) $(ARGS)
+	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
 
 lint: .venv/.dev ## Check style, format, types and the floors of the house
 	$(BIN)/ruff check

@@ -72,11 +72,11 @@ class Service:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Service":
-        """Starts it, without waiting."""
+    def start(self, *below: str) -> "Service":
+        """Starts it, without waiting; `below` is a program that runs it."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hyperfleet", "serve"],
+                [*below, sys.executable, "-m", "hyperfleet", "serve"],
                 env=self.environment,
                 stdout=output,
                 stderr=output,

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -279,3 +281,27 @@ def test_a_second_service_joins_the_postgresql_of_the_first_and_leaves_it_runnin
         second.stop()
     assert service.status(service.health, "/readyz") == 200
     assert names(service.api) == {"shared"}
+
+
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode != 0,
+    reason="no process namespace can be made here",
+)
+def test_as_process_1_it_leaves_no_zombie_of_what_was_left_to_it(place: Path) -> None:
+    service = Service(place).start(*NAMESPACE)
+    try:
+        service.ready()
+        [parent, *family] = descendants(service.pid)
+        server = next(pid for pid in family if "hyperfleet.cli.workers" in serving.command(pid))
+        orphans = [pid for pid in descendants(server) if pid != server]
+        assert orphans
+        kill(server)
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), "reaped")
+        eventually(lambda: service.status(service.api, CLUSTERS) == 200, "serving again")
+        os.kill(parent, signal.SIGTERM)
+        assert service.wait() == 0
+    finally:
+        service.stop()

@@ -19,21 +19,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(?:bash|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-BLOCKS = [
-    pytest.param(block, id=f"{document.relative_to(ROOT)}:{number}")
+BLOCKS = {
+    f"{document.relative_to(ROOT)}:{number}": block
     for document in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     for number, block in enumerate(BLOCK.findall(document.read_text(encoding="utf-8")), 1)
-]
+}
 PORTS = (8000, 8080, 8083, 5432)
 # These are run as they are elsewhere: the service by the fixture, the rest would run this very test again.
 ELSEWHERE = re.compile(r"^(make run-no-auth|make test|make lint|\.venv/bin/python -m pytest)\b.*$", re.MULTILINE)
 PROGRAMS = ("bash", "curl", "jq", "make", "git")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
-    pytest.mark.xdist_group("readme"),
-]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +109,22 @@ def answers(address: str) -> bool:
 
 
 @pytest.mark.usefixtures("service")
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_shell_block_of_the_documentation_runs_as_written(
-    block: str, copy: Path, environment: dict[str, str], tmp_path: Path
+def test_the_shell_blocks_of_the_documentation_run_as_written(
+    copy: Path, environment: dict[str, str], subtests: pytest.Subtests
 ) -> None:
-    script = ELSEWHERE.sub(":", block)
+    # One test, because they share one service on ports that are given.
+    for name, block in BLOCKS.items():
+        with subtests.test(name):
+            run(block, copy, environment)
+
+
+def run(block: str, copy: Path, environment: dict[str, str]) -> None:
     if not re.search(r"localhost:80", block):
         # Blocks that manage a database of their own do it beside the service's.
         own = Path(environment["HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR"]).parent / "own"
         environment = environment | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(own)}
     done = subprocess.run(
-        ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
+        ["bash", "-e", "-u", "-o", "pipefail", "-c", ELSEWHERE.sub(":", block)],
         cwd=copy,
         env=environment,
         capture_output=True,

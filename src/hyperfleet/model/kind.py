@@ -133,5 +133,5 @@ def _ownership_mistakes(by_name: dict[str, Kind]) -> list[str]:
 
 
 def success_type(adapter: str) -> str:
-    """The condition type of one adapter's success: `dns-adapter` gives `DnsAdapterSuccessful` (contract: Aggregation)."""
+    """The condition type of an adapter's success: `dns-adapter` is `DnsAdapterSuccessful` (contract: Aggregation)"""
     return "".join(part[:1].upper() + part[1:] for part in adapter.split("-")) + "Successful"
