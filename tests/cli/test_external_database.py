@@ -112,7 +112,7 @@ def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_d
         eventually(lambda: len(set(service.worker_pids()) - {first[0]}) == 2, "replaced")
         external.execute(f"ALTER DATABASE {external.name} ALLOW_CONNECTIONS true", on="postgres")
         eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
-        assert [service.status(service.api, CLUSTERS) for _ in range(10)] == [200] * 10
+        assert [service.status(service.api, CLUSTERS) for _ in range(10)] == [200] * 10, service.text()
     finally:
         service.stop()
 

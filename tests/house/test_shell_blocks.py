@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import serving
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(?:bash|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = {
@@ -52,16 +54,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment() -> Iterator[dict[str, str]]:
     """A login without any setting of the service, and with data of its own."""
-    data = tmp_path_factory.mktemp("data")
-    for folder in (data, *data.parents):
-        with contextlib.suppress(PermissionError):
-            folder.chmod(folder.stat().st_mode | 0o011)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HYPERFLEET_", "PYTEST_"))}
     for name in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROMETHEUS_MULTIPROC_DIR"):
         kept.pop(name, None)
-    return kept | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(data / "postgresql")}
+    with serving.folder() as data:
+        yield kept | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(data / "postgresql")}
 
 
 @pytest.fixture(scope="module")

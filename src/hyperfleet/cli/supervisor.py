@@ -196,12 +196,14 @@ class Service:
 
     def _restarted(self) -> bool:
         """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
+        self._readiness.stage = "starting again"
         self.kill()
         try:
             self.start_workers()
         except HyperFleetError as failure:
             _log.error("the HTTP server did not start again", reason=failure.detail)
             return False
+        self._readiness.stage = None
         return True
 
     def _stop(self, signals: Signals) -> None:
