@@ -98,10 +98,12 @@ async def test_of_two_transactions_in_a_deadlock_both_succeed(db: Database) -> N
     both = asyncio.Barrier(2)
     attempts = 0
 
-    async def crossing(first: str, second: str) -> None:
+    async def crossing(first: str, second: str, patience: str) -> None:
         async def work(tx: Transaction) -> None:
             nonlocal attempts
             attempts += 1
+            # The database ends whoever loses patience first: always the same one here.
+            await tx.fetch(Statement("PATIENCE", f"SET LOCAL deadlock_timeout = '{patience}'"))
             await tx.fetch(lock, first)
             if attempts <= 2:
                 await both.wait()
@@ -109,7 +111,7 @@ async def test_of_two_transactions_in_a_deadlock_both_succeed(db: Database) -> N
 
         await db.in_transaction(work)
 
-    await asyncio.gather(crossing("a", "b"), crossing("b", "a"))
+    await asyncio.gather(crossing("a", "b", "20s"), crossing("b", "a", "100ms"))
     assert attempts == 3
     rows = await db.fetch(Statement("ROWS", "SELECT resources FROM resource_counts"))
     assert [row[0] for row in rows] == [3, 3]

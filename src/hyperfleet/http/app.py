@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from starlette.routing import Route as Pattern
 from starlette.routing import Router
 
-from hyperfleet.errors import BadRequest, NotFound, Unavailable
+from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
 from hyperfleet.http import callers, endpoints
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
 from hyperfleet.http.limits import InFlight
@@ -57,7 +57,7 @@ def application(db: Database, catalog: Catalog, settings: Settings) -> Middlewar
     async def lifespan(_: object) -> AsyncIterator[None]:
         # The parent has waited for the database. A worker that takes the place of another while it is away answers 503
         # until it is back, instead of dying in turn.
-        with suppress(Unavailable):
+        with suppress(HyperFleetError):
             await db.open()
         try:
             yield
