@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    "help", "run-no-auth", "test", "test-integration", "lint", "bench", "docs", "binary", "clean",
+    "help", "run-no-auth", "test", "test-integration", "lint", "generate", "examples", "bench", "docs", "binary", "clean",
     "db/setup", "db/login", "db/teardown",
 }  # fmt: skip
 
