@@ -156,6 +156,8 @@ def main() -> None:
         generate(wanted.resolve())
     except NoNode as missing:
         raise SystemExit(str(missing)) from None
+    except subprocess.CalledProcessError as failure:
+        raise SystemExit(f"{failure.cmd[0]} ended with {failure.returncode}.") from None
     print("\n".join(os.path.relpath(wanted / output) for output in OUTPUTS))
 
 
