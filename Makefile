@@ -11,6 +11,8 @@ BIN := .venv/bin
 
 # Further words for the program behind a target: make test ARGS="-k search".
 ARGS ?=
+# Requests of `make fuzz` for each operation of the document.
+FUZZ_EXAMPLES ?= 1000
 # Where db/* run PostgreSQL: `embedded`, which comes with the package, or `podman`, in a container.
 DB ?= embedded
 DB_PORT ?= 5432
@@ -23,7 +25,7 @@ NODE := node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'
 INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
 
 .DEFAULT_GOAL := help
-.PHONY: help run-no-auth test test-integration lint generate examples bench docs binary db/setup db/login db/teardown clean
+.PHONY: help run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +39,9 @@ test: .venv/.dev ## Run every test that this machine can run
 
 test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
 	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
+
+fuzz: .venv/.dev ## Send the service many requests made from its document; FUZZ_EXAMPLES for each operation
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n auto tests/contract/test_fuzz.py $(ARGS)
 
 lint: .venv/.dev ## Check style, format, types and the floors of the house
 	$(BIN)/ruff check

@@ -105,7 +105,8 @@ def _compile(into: Path) -> Any:
 def resolved(document: Any) -> Any:
     """The document as it is served: parameters stand where they are used, only models are referred to.
 
-    What may not be there at all is `false`, which validators tell better than a schema that nothing fits.
+    What may not be there at all is `false`, which validators tell better than a schema that nothing fits. A choice that
+    may be null has null among its values, as OpenAPI wants it and the compiler leaves it out.
     """
     parameters = document["components"].pop("parameters")
 
@@ -119,6 +120,8 @@ def resolved(document: Any) -> Any:
             return walk(parameters[reference.rpartition("/")[2]])
         if name == "additionalProperties" and value == {"not": {}}:
             return False
+        if value.get("nullable") and "enum" in value:
+            value = value | {"enum": [*value["enum"], None]}
         return {key: walk(item, key) for key, item in value.items()}
 
     return walk(document)

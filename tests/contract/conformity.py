@@ -54,11 +54,8 @@ def translated(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     words = {word: translated(value) for word, value in schema.items() if word not in ("nullable", "example")}
-    if schema.get("nullable"):
-        if "type" in words:
-            words["type"] = [words["type"], "null"]
-        if "enum" in words:
-            words["enum"] = [*words["enum"], None]
+    if schema.get("nullable") and "type" in words:
+        words["type"] = [words["type"], "null"]
     return words
 
 
