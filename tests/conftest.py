@@ -32,7 +32,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays until the end: frozen, no collection of garbage walks through it while time is measured."""
+    """What was imported stays until the end: frozen, no collection of garbage walks through it."""
     gc.collect()
     gc.freeze()
 

@@ -87,9 +87,9 @@ def compiler(engine: Node) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not receipt.exists() or receipt.read_bytes() != lock.read_bytes():
             try:
-                _run(engine.program, engine.npm, "ci", folder=HERE)
+                _run(engine.program, engine.npm, "ci", "--fetch-retries=1", "--fetch-timeout=30000", folder=HERE)
             except subprocess.CalledProcessError as failure:
-                raise NoNode(f"npm could not install the TypeSpec compiler: {str(failure.output)[-500:]}") from failure
+                raise NoNode(f"npm could not install the TypeSpec compiler: {str(failure.output)[:300]}") from failure
             shutil.copy(lock, receipt)
     return installed / "@typespec" / "compiler" / "cmd" / "tsp.js"
 
