@@ -11,16 +11,21 @@ BIN := .venv/bin
 
 # Further words for the program behind a target: make test ARGS="-k search".
 ARGS ?=
+# Requests of `make fuzz` for each operation of the document.
+FUZZ_EXAMPLES ?= 1000
 # Where db/* run PostgreSQL: `embedded`, which comes with the package, or `podman`, in a container.
 DB ?= embedded
 DB_PORT ?= 5432
 DB_IMAGE ?= postgres:18
 DB_CONTAINER ?= hyperfleet-postgresql
 
+# Whether this machine has the Node.js that compiling typespec/ takes; without it PyPI's is installed.
+NODE := node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' >/dev/null 2>&1
+
 INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
 
 .DEFAULT_GOAL := help
-.PHONY: help run-no-auth test test-integration lint bench docs binary db/setup db/login db/teardown clean
+.PHONY: help run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,11 +40,21 @@ test: .venv/.dev ## Run every test that this machine can run
 test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
 	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
 
+fuzz: .venv/.dev ## Send the service many requests made from its document; FUZZ_EXAMPLES for each operation
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n auto tests/contract/test_fuzz.py $(ARGS)
+
 lint: .venv/.dev ## Check style, format, types and the floors of the house
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+generate: .venv/.dev ## Compile typespec/ to the OpenAPI document and the models that follow from it
+	@$(NODE) || $(UV) sync --quiet --frozen --inexact --group node --python .tools/bin/python
+	$(BIN)/python -m typespec.generate $(ARGS)
+
+examples: .venv/.dev ## Write typespec/examples.tsp anew, from answers of the service itself
+	$(BIN)/python -m tests.contract.examples
 
 bench: .venv/.dev ## Measure the service on this machine; writes docs/performance.md
 	$(BIN)/python -m bench $(ARGS)
@@ -72,7 +87,7 @@ else
 endif
 
 clean: ## Remove what make made here; data of the embedded PostgreSQL stay
-	rm -rf .tools .venv build hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .tools .venv build typespec/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
 define find-python

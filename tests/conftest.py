@@ -4,6 +4,7 @@ The controller, or the only process, starts the server; it ends with that proces
 """
 
 import asyncio
+import gc
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -28,6 +29,12 @@ def pytest_configure_node(node: Any) -> None:
     """Runs in the controller for each worker: tells it where the server is."""
     server = _started(node.config)
     node.workerinput["postgres"] = (str(server.data_dir), str(server.socket_dir), server.port, server.pid)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays until the end: frozen, no collection of garbage walks through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

