@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -157,6 +158,35 @@ async def test_missing_values_come_last_in_both_directions(db: Database) -> None
 async def test_what_is_no_token_is_refused(db: Database, token: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         await page(db, page=None, page_token=token)
+    assert refused.value.errors[0].field == "page_token"
+
+
+@pytest.mark.parametrize(
+    ("order", "changed"),
+    [
+        ("generation", [None, None]),
+        ("generation", ["99999999999", None]),
+        ("generation", ["-99999999999", None]),
+        ("generation", ["1e5", None]),
+        ("name", [None, None]),
+        ("name", ["a\0b", None]),
+        ("created_time", ["yesterday", None]),
+        ("created_time desc,name", ["2026-01-01T00:00:00.000000Z", None, None]),
+        ("id", ["no id"]),
+        ("deleted_time", ["x", None]),
+    ],
+)
+async def test_a_token_with_other_keys_than_its_order_has_is_refused(
+    db: Database, order: str, changed: list[str | None]
+) -> None:
+    for name in ("alpha", "beta"):
+        await create(db, name)
+    keys = parse_order(order, None)
+    token = (await page(db, size=1, order=keys))["next_page_token"]
+    digest, *_, last = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    forged = [digest, *(changed if order == "id" else [*changed[:-1], last])]
+    with pytest.raises(InvalidInput) as refused:
+        await page(db, page=None, page_token=urlsafe_b64encode(json.dumps(forged).encode()).decode(), order=keys)
     assert refused.value.errors[0].field == "page_token"
 
 

@@ -47,6 +47,11 @@ def test_adapters_beyond_a_hundred_are_counted_as_one() -> None:
     assert metrics.OTHER in adapters
 
 
+def test_refused_reports_use_up_no_name() -> None:
+    metrics.count_report("Cluster", "never-stored", "invalid")
+    assert "never-stored" not in exposed()
+
+
 def test_requests_in_flight_come_back_to_nothing() -> None:
     def now() -> float:
         [value] = re.findall(r"^hyperfleet_api_requests_in_flight\{.*\} ([\d.e+-]+)$", exposed(), re.MULTILINE)

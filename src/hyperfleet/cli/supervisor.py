@@ -164,12 +164,14 @@ class Service:
         self._postgres = postgres
         self._workers: Child | None = None
 
-    def start_workers(self) -> None:
-        """Starts the HTTP server and waits until the API answers; raises Unavailable when it does not."""
+    def start_workers(self, signals: Signals | None = None) -> None:
+        """Starts the HTTP server and waits until the API answers, or a signal asks for the end; raises Unavailable."""
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
         self._workers = Child("from hyperfleet.cli.workers import main; main()", self._order, environment)
         until = time.monotonic() + START_SECONDS
         while not _answers(self._order.address.url + ROOT):
+            if signals is not None and signals.count:
+                return
             if self._workers.poll() is not None:
                 raise Unavailable("The HTTP server ended while it started; the log above says why.")
             if time.monotonic() > until:
@@ -183,7 +185,7 @@ class Service:
         while signals.count == 0:
             if self._workers.poll() is not None:
                 _log.error("the HTTP server ended by itself", status=self._workers.poll())
-                if not self._restarted():
+                if not self._restarted(signals):
                     status = 1
                     break
             if self._postgres and self._postgres.process and self._postgres.process.poll() is not None:
@@ -194,12 +196,12 @@ class Service:
         self._stop(signals)
         return status
 
-    def _restarted(self) -> bool:
+    def _restarted(self, signals: Signals) -> bool:
         """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
         self._readiness.stage = "starting again"
         self.kill()
         try:
-            self.start_workers()
+            self.start_workers(signals)
         except HyperFleetError as failure:
             _log.error("the HTTP server did not start again", reason=failure.detail)
             return False
@@ -240,7 +242,11 @@ class Service:
             self._workers.kill()
 
 
+# A proxy that the environment names is for the world outside, not for asking ourselves.
+_directly: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def _answers(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
+    with contextlib.suppress(OSError), _directly.open(url, timeout=2):
         return True
     return False

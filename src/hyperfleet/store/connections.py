@@ -13,7 +13,8 @@ from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, Unavailable
 from hyperfleet.telemetry import logging, metrics
 
-STATEMENTS_PER_CONNECTION: Final = 256
+STATEMENTS_PER_CONNECTION: Final = 64
+LONGEST_KEPT_STATEMENT: Final = 4096
 CONNECT_SECONDS: Final = 10.0
 _JSONB_VERSION: Final = b"\x01"
 
@@ -56,6 +57,8 @@ async def connect(
         timeout=min(timeout, CONNECT_SECONDS),
         statement_cache_size=STATEMENTS_PER_CONNECTION if configured.statement_cache else 0,
         max_cached_statement_lifetime=0,
+        # A plan of a long search takes much of the server's memory, and hardly anybody asks for it twice.
+        max_cacheable_statement_size=LONGEST_KEPT_STATEMENT,
         target_session_attrs="read-write" if hosts and len(hosts) > 1 else None,
         server_settings={"application_name": application_name},
     )

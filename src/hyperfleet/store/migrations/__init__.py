@@ -90,6 +90,7 @@ async def _lock(guard: asyncpg.Connection) -> None:
 
 
 async def _apply(configured: settings.Database) -> None:
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
@@ -97,10 +98,16 @@ async def _apply(configured: settings.Database) -> None:
         return await connect(configured, application_name=_APPLICATION_NAME)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connection, poolclass=NullPool)
-    async with engine.connect() as connected:
-        await connected.run_sync(_run_scripts)
-        await connected.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connected:
+            await connected.run_sync(_run_scripts)
+            await connected.commit()
+    except DBAPIError as wrapped:
+        # The driver's own error is what the rest of the service knows how to tell apart.
+        driver = wrapped.orig.__cause__ if wrapped.orig is not None else None
+        raise (driver or wrapped) from wrapped
+    finally:
+        await engine.dispose()
 
 
 def _run_scripts(connection: "Connection") -> None:
