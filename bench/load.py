@@ -43,7 +43,18 @@ def run(address: str, request: str, *, ids: Path, spec: Path, round: int, starte
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT.format(ids=ids, spec=spec, round=round, started=started, request=request))
         script.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--latency", "-s", script.name, address]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds:.0f}s",
+            "--timeout",
+            "30s",
+            "--latency",
+            "-s",
+            script.name,
+            address,
+        ]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     answers = re.search(r"(\d+) requests in", said)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)

@@ -261,9 +261,16 @@ async def test_metrics_know_templates_and_known_methods_only(client: httpx2.Asyn
 
 
 async def test_a_refused_report_is_counted_as_invalid(unconnected: httpx2.AsyncClient) -> None:
+    def refused() -> float:
+        told = metrics.exposition().decode().splitlines()
+        return sum(
+            float(line.rpartition(" ")[2]) for line in told if 'adapter="other",' in line and '"invalid"' in line
+        )
+
+    before = refused()
     await unconnected.post(f"/clusters/{MISSING}/statuses", json={"adapter": "refused-adapter"})
-    told = [line for line in metrics.exposition().decode().splitlines() if 'adapter="refused-adapter"' in line]
-    assert any('result="invalid"' in line for line in told)
+    assert refused() == before + 1
+    assert "refused-adapter" not in metrics.exposition().decode()
 
 
 async def test_what_a_caller_sends_is_no_format_string_and_control_characters_are_spelled_out(
