@@ -22,9 +22,9 @@ import httpx2
 from hyperfleet.store import embedded
 from hyperfleet.store.connections import connect
 
-API_PORT: Final = 18000
-METRICS_PORT: Final = 18080
-HEALTH_PORT: Final = 18083
+API_PORT: Final = 28000
+METRICS_PORT: Final = 28080
+HEALTH_PORT: Final = 28083
 API: Final = f"http://127.0.0.1:{API_PORT}"
 ADAPTERS: Final = 5
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
