@@ -29,6 +29,7 @@ class Figures:
     service_cpu: list[float] = field(default_factory=list)
     database_cpu: list[float] = field(default_factory=list)
     ceiling: list[float] = field(default_factory=list)
+    hot: list[float] = field(default_factory=list)
     failures: int = 0
 
     def row(self) -> list[str]:
@@ -43,6 +44,7 @@ class Figures:
             f"{median(self.statements):.2f}",
             f"{median(self.service_cpu):.0f}",
             f"{median(self.database_cpu):.0f}",
+            f"{median(self.hot):.0%}" if self.hot else "–",
             f"{ceiling:,.0f}" if ceiling else "–",
             f"{rate / ceiling:.0%}" if ceiling else "–",
         ]
@@ -81,6 +83,7 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
     for round in range(given.rounds):
         for figures in all_figures:
             before = service.usage(running)
+            updated = asyncio.run(service.updates(running))
             seen = load.run(
                 service.API,
                 figures.scenario.lua,
@@ -98,6 +101,10 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
             figures.statements.append((after.statements - before.statements) / seen.answers)
             figures.service_cpu.append((after.service - before.service) / seen.answers * 1e6)
             figures.database_cpu.append((after.database - before.database) / seen.answers * 1e6)
+            now = asyncio.run(service.updates(running))
+            rows, hot = now[0] - updated[0], now[1] - updated[1]
+            if rows > seen.answers / 2:
+                figures.hot.append(hot / rows)
             ceiling = ceilings.run(
                 running.server, figures.scenario, samples, clusters=given.clusters, seconds=given.seconds
             )
@@ -112,9 +119,8 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
     return [
         *report.table([figures.row() for figures in all_figures]),
         "",
-        f"A worker's memory: {service.worker_memory(running):.0f} MB. Updates of resources that touched no index (HOT):"
-        f" {asyncio.run(service.hot_share(running)):.1%}. {given.clusters:,} clusters, {given.rounds} rounds of"
-        f" {given.seconds:.0f} s, {load.CONNECTIONS} connections.",
+        f"A worker's memory: {service.worker_memory(running):.0f} MB. {given.clusters:,} clusters, {given.rounds} rounds"
+        f" of {given.seconds:.0f} s, {load.CONNECTIONS} connections.",
     ]
 
 

@@ -12,6 +12,7 @@ _HEAD: Final = (
     "statements",
     "service CPU µs",
     "database CPU µs",
+    "HOT updates",
     "ceiling/s",
     "of it",
 )

@@ -161,15 +161,15 @@ def worker_memory(service: Service) -> float:
     return max(_resident(pid) for pid in workers)
 
 
-async def hot_share(service: Service) -> float:
-    """The share of updates of `resources` that touched no index."""
+async def updates(service: Service) -> tuple[int, int]:
+    """How many rows of `resources` were updated so far, and how many of these touched no index."""
     connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
     await connection.execute("SELECT pg_stat_force_next_flush()")
     row = await connection.fetchrow(
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'resources'"
     )
     await connection.close()
-    return float(row["n_tup_hot_upd"]) / max(float(row["n_tup_upd"]), 1.0)
+    return row["n_tup_upd"], row["n_tup_hot_upd"]
 
 
 async def execute(service: Service, statements: str) -> None:
@@ -208,6 +208,12 @@ def _cpu(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
     return 0.0
+
+
+def _cpu_of_the_gone(pid: int) -> float:
+    """What the children used that have ended: connections come and go."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / _TICKS
 
 
 def _command(pid: int) -> str:
