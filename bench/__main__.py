@@ -119,8 +119,8 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
     return [
         *report.table([figures.row() for figures in all_figures]),
         "",
-        f"A worker's memory: {service.worker_memory(running):.0f} MB. {given.clusters:,} clusters, {given.rounds} rounds"
-        f" of {given.seconds:.0f} s, {load.CONNECTIONS} connections.",
+        f"A worker's memory: {service.worker_memory(running):.0f} MB. {given.clusters:,} clusters, {given.rounds}"
+        f" rounds of {given.seconds:.0f} s, {load.CONNECTIONS} connections.",
     ]
 
 
