@@ -283,6 +283,30 @@ def test_a_second_service_joins_the_postgresql_of_the_first_and_leaves_it_runnin
     assert names(service.api) == {"shared"}
 
 
+def test_a_second_service_ends_when_the_postgresql_that_it_joined_does(place: Path, service: Service) -> None:
+    second = Service(place).start()
+    try:
+        second.ready()
+        service.signal()
+        assert service.wait() == 0
+        assert second.wait() == 1
+        assert second.lines("the embedded PostgreSQL ended by itself")[0]["joined"] is True
+    finally:
+        second.stop()
+
+
+def test_under_nohup_it_outlives_the_terminal(place: Path) -> None:
+    service = Service(place).start("nohup")
+    try:
+        service.ready()
+        service.signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert service.status(service.health, "/readyz") == 200
+        assert not service.lines("stopping")
+    finally:
+        service.stop()
+
+
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 

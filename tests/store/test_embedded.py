@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -105,11 +107,92 @@ def test_a_set_up_that_was_complete_but_not_yet_in_its_place_is_gone_on_with(dat
 
 
 def test_a_directory_with_something_else_in_it_is_left_alone(data: Path) -> None:
-    data.mkdir()
+    data.mkdir(mode=0o755)
     (data / "letter.txt").write_text("dear")
     with pytest.raises(Unavailable, match="holds something else"):
         embedded.start(data)
     assert (data / "letter.txt").read_text() == "dear"
+    assert (data.stat().st_mode & 0o777, data.stat().st_uid) == (0o755, os.geteuid())
+
+
+def test_of_several_first_starts_at_once_one_makes_the_database_and_the_others_find_it(data: Path) -> None:
+    code = (
+        "from pathlib import Path; from hyperfleet.store import embedded\n"
+        f"try: print('started', embedded.start(Path({str(data)!r}), background=True).pid)\n"
+        "except embedded.AlreadyRunning as other: print('found', other.server.pid)"
+    )
+    starters = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [starter.communicate()[0].split() for starter in starters]
+    server = embedded.status(data)
+    assert server is not None
+    embedded.stop(server)
+    assert sorted(word for word, _ in said) == ["found", "found", "found", "started"]
+    assert {int(pid) for _, pid in said} == {server.pid}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another account")
+def test_data_stay_with_their_account_when_the_machine_gets_another(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = pwd.getpwnam("nobody")
+    with monkeypatch.context() as patched:
+        patched.setattr(pwd, "getpwnam", lambda _: nobody)
+        embedded.stop(embedded.start(data))
+    other = next(entry for entry in pwd.getpwall() if entry.pw_uid not in (0, nobody.pw_uid))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: other)
+    server = embedded.start(data)
+    try:
+        assert asyncio.run(value(server, "SELECT 1")) == 1
+    finally:
+        embedded.stop(server)
+
+
+def test_it_starts_whatever_the_file_mode_mask_is(data: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        server = embedded.start(data / "below" / "another")
+    finally:
+        os.umask(previous)
+    embedded.stop(server)
+
+
+def test_a_start_that_takes_long_is_waited_for_by_whoever_else_starts(data: Path) -> None:
+    embedded.stop(embedded.start(data))
+    (data / "recovery.signal").touch()
+    with (data / "postgresql.conf").open("a") as file:
+        file.write("restore_command = 'sleep 1; false'\nhot_standby = off\n")
+    with ThreadPoolExecutor(1) as hand:
+        begun = time.monotonic()
+        first = hand.submit(embedded.start, data, background=True)
+        serving.eventually((data / "postmaster.pid").exists, "it begins")
+        assert embedded.status(data) is None
+        with pytest.raises(embedded.AlreadyRunning) as running:
+            embedded.start(data)
+        assert time.monotonic() - begun > 1
+        server = first.result()
+    assert running.value.server.pid == server.pid
+    embedded.stop(server)
+
+
+def test_the_number_of_another_directorys_server_is_not_taken_for_this_ones(data: Path) -> None:
+    data.mkdir()
+    server = embedded.start(data / "one")
+    try:
+        embedded.stop(embedded.start(data / "two"))
+        (data / "two" / "postmaster.pid").write_text((data / "one" / "postmaster.pid").read_text())
+        assert embedded.status(data / "two") is None
+        assert not server.has_ended()
+    finally:
+        embedded.stop(server)
+    assert server.has_ended()
+
+
+def test_it_takes_as_many_connections_as_the_pools_need(data: Path) -> None:
+    server = embedded.start(data, connections=340)
+    try:
+        assert asyncio.run(value(server, "SHOW max_connections")) == "340"
+    finally:
+        embedded.stop(server)
 
 
 def test_a_server_that_does_not_come_up_is_not_left_behind(data: Path) -> None:

@@ -121,3 +121,41 @@ def test_text_for_people_has_one_line_a_record_whatever_is_in_it(out: io.BytesIO
     assert out.getvalue().count(b"\n") == 1
     assert b"\x1b" not in out.getvalue()
     assert b"s3cret" not in out.getvalue()
+
+
+def test_a_library_whose_arguments_do_not_fit_its_text_is_not_failed_by_the_log(out: io.BytesIO) -> None:
+    # Not through a logger: pytest's own handler beside ours fails the caller.
+    record_of_library = standard.LogRecord("library", standard.WARNING, "", 0, "%d things", ("no number",), None)
+    standard.getLogger().handlers[0].handle(record_of_library)
+    [record] = lines(out)
+    assert "%d things" in record["message"]
+    assert "no number" in record["message"]
+
+
+def test_an_object_that_cannot_describe_itself_fails_no_event(out: io.BytesIO) -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise LookupError
+
+    logging.get("part").info("broken", thing=Broken())
+    [record] = lines(out)
+    assert "Broken" in record["thing"]
+
+
+def test_a_secret_of_the_settings_is_masked_under_any_name(out: io.BytesIO) -> None:
+    secret = settings.Secret("s3cret")
+    logging.get("part").info("named innocently", word=secret, words=[secret], more={"word": secret})
+    assert len(lines(out)) == 1
+    assert b"s3cret" not in out.getvalue()
+
+
+def test_a_traceback_for_people_cannot_command_their_terminal(out: io.BytesIO) -> None:
+    again(out, settings.Logging(format="text"))
+    try:
+        raise LookupError("what\x1b[2Jever\rhidden")
+    except LookupError:
+        logging.get("part").exception("failed")
+    logging.drain()
+    assert b"\x1b" not in out.getvalue()
+    assert b"\r" not in out.getvalue()
+    assert b"LookupError: what\\x1b[2Jever\\rhidden" in out.getvalue()

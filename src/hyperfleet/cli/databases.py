@@ -48,10 +48,13 @@ def available(configured: settings.Database) -> Iterator[settings.Database]:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[embedded.Server]:
-    """The embedded PostgreSQL: the one that serves this directory already, else one for the length of the context."""
+def running(directory: Path, connections: int = embedded.CONNECTIONS) -> Iterator[embedded.Server]:
+    """The embedded PostgreSQL: the one that serves this directory already, else one for the length of the context.
+
+    One that is started here takes at least `connections` at a time.
+    """
     try:
-        server = embedded.start(directory)
+        server = embedded.start(directory, connections=connections)
     except embedded.AlreadyRunning as other:
         yield other.server
         return

