@@ -194,13 +194,17 @@ def _statements() -> float:
 
 
 def _children(pid: int) -> set[int]:
-    """Every descendant."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+    """Every descendant, by the parents that the kernel names: its own lists of children may leave some out."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found |= {child} | _children(child)
-    return found
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        if not more:
+            return found - {pid}
+        found |= more
 
 
 def _cpu(pid: int) -> float:
