@@ -8,6 +8,7 @@ import asyncio
 import random
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,8 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
     all_figures = [Figures(scenario) for scenario in SCENARIOS if given.only in scenario.name]
     for round in range(given.rounds):
         for figures in all_figures:
+            # Connections of the ceiling before are counted once they are gone, not while they go.
+            time.sleep(0.5)
             before = service.usage(running)
             updated = asyncio.run(service.updates(running))
             seen = load.run(
