@@ -180,9 +180,12 @@ async def execute(service: Service, statements: str) -> None:
 
 
 async def samples(service: Service) -> dict[str, str]:
-    """A stored row and a stored report, as texts."""
+    """A stored row and the report that its ceiling writes again, as texts; a reconciled one, so that nothing flips."""
     connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
-    row = await connection.fetchrow("SELECT * FROM resources JOIN adapter_statuses ON resource_id = id LIMIT 1")
+    row = await connection.fetchrow(
+        "SELECT * FROM resources JOIN adapter_statuses ON resource_id = id"
+        " WHERE adapter = 'adapter-1' AND condition_status ->> 'Reconciled' = 'True' LIMIT 1"
+    )
     await connection.close()
     return {name: value.decode() for name, value in row.items() if isinstance(value, bytes)}
 
