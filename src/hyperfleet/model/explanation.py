@@ -1,0 +1,264 @@
+"""Why a value does not fit its schema: every fault with its path, found one by one and only as many as are wanted.
+
+The library that validates makes all its errors before it gives the first, each with a copy of what it is about, so a
+body of a megabyte becomes gigabytes. So it is asked yes or no, of one part after the other, and this module walks. It
+never decides whether a part fits.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from hyperfleet.errors import FieldError
+from hyperfleet.model import wording
+from hyperfleet.model.json_schema import Schema, Validator, compiled
+from hyperfleet.model.openapi import Component
+
+MOST_STEPS: Final = 20_000
+MOST_FAULTS: Final = 100
+MOST_FORMS: Final = 5
+_LONGEST_FORM: Final = 200
+
+
+class Fault(NamedTuple):
+    """Something wrong: `keyword` found it, `depth` levels below the value; `allowed` says in words what would fit."""
+
+    error: FieldError
+    keyword: str
+    depth: int
+    allowed: tuple[str, ...] = ()
+
+
+class Place(NamedTuple):
+    """Where a value stands, how deep that is, and whether it is a secret that no error repeats."""
+
+    path: str
+    depth: int = 0
+    is_secret: bool = False
+
+    def member(self, name: str) -> "Place":
+        """The place of a member of the value."""
+        return Place(wording.member(self.path, name), self.depth + 1)
+
+    def item(self, position: int) -> "Place":
+        """The place of an item of the value."""
+        return Place(wording.item(self.path, position), self.depth + 1)
+
+    def shown(self, value: object) -> str | None:
+        """The value as an error repeats it."""
+        return None if self.is_secret else wording.shown(value)
+
+
+class Explanation:
+    """Explains what is wrong with values against one component; compiled once, used by any number of calls."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._keys: dict[int, str] = {}
+        self._parts = self._compiled_parts()
+        self._leaves: dict[tuple[int, str], Validator] = {}
+
+    def faults(self, value: object, path: str, most: int) -> list[FieldError]:
+        """What is wrong with a value that does not fit, at most so many; never nothing."""
+        found: dict[tuple[str, str], FieldError] = {}
+        for fault in _Walk(self).faults(self._component.schema, value, Place(path)):
+            found.setdefault((fault.error.field, fault.error.message), fault.error)
+            if len(found) == most:
+                break
+        if not found:
+            found["", ""] = wording.other(
+                path, "does not have the form that it must have, and is too large to say where"
+            )
+        return list(found.values())
+
+    def resolved(self, schema: Schema) -> Schema:
+        """The schema that a reference, or a row of them, leads to."""
+        while "$ref" in schema:
+            schema = self._component.definition(schema)
+        return schema
+
+    def fits(self, schema: Schema, value: object) -> bool:
+        """Whether a part of the component takes the value."""
+        return self._parts.is_valid({self._keys[id(schema)]: value})
+
+    def fits_keyword(self, schema: Schema, keyword: str, value: object) -> bool:
+        """Whether one keyword of a schema takes the value."""
+        leaf = self._leaves.get((id(schema), keyword))
+        if leaf is None:
+            leaf = self._leaves[id(schema), keyword] = compiled({keyword: schema[keyword]})
+        return leaf.is_valid(value)
+
+    def _compiled_parts(self) -> Validator:
+        """One validator for all parts: of an object it looks at the member whose name is the key of the part.
+
+        One for each part would compile, and hold, all that the part refers to.
+        """
+        definitions: dict[str, Schema] = self._component.schema["definitions"]
+        members: dict[str, Schema] = {}
+        waiting = [(schema, f"#/definitions/{number}") for number, schema in definitions.items()]
+        while waiting:
+            schema, pointer = waiting.pop()
+            self._keys[id(schema)] = key = str(len(members))
+            members[key] = {"$ref": pointer}
+            waiting += ((part, f"{pointer}/{step}") for step, part in _parts(schema))
+        return compiled({"definitions": definitions, "properties": members})
+
+
+def _parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """The schemas in it, with the steps that lead there."""
+    for name, part in schema.get("properties", {}).items():
+        yield "properties/" + quote(name.replace("~", "~0").replace("/", "~1"), safe=""), part
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        for position, part in enumerate(schema.get(keyword, ())):
+            yield f"{keyword}/{position}", part
+    for keyword in ("items", "additionalProperties", "not", "if", "then", "else"):
+        if isinstance(schema.get(keyword), dict):
+            yield keyword, schema[keyword]
+
+
+class _Exhausted(Exception):
+    """The search has taken as many steps as it may."""
+
+
+class _Walk:
+    """One search for faults, with a bound on its steps."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        self._of = explanation
+        self._steps = 0
+
+    def faults(self, schema: Schema, value: object, at: Place) -> Iterator[Fault]:
+        """Every fault, until the steps are used up."""
+        try:
+            yield from self._faults(schema, value, at)
+        except (_Exhausted, RecursionError):
+            return
+
+    def _faults(self, schema: Schema, value: object, at: Place) -> Iterator[Fault]:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise _Exhausted
+        schema = self._of.resolved(schema)
+        at = at._replace(is_secret=at.is_secret or "writeOnly" in schema)
+        if "if" in schema:
+            taken = "then" if self._of.fits(schema["if"], value) else "else"
+            if taken in schema:
+                yield from self._faults(schema[taken], value, at)
+            return
+        mismatch = self._mismatch(schema, value, at)
+        if mismatch is not None:
+            yield mismatch
+            return
+        for keyword, words in wording.LEAVES.items():
+            if keyword in schema and not self._of.fits_keyword(schema, keyword, value):
+                yield Fault(wording.must(at.path, words(schema[keyword]), at.shown(value)), keyword, at.depth)
+        if isinstance(value, dict):
+            yield from self._in_members(schema, value, at)
+        elif isinstance(value, list) and "items" in schema:
+            for position, item in enumerate(value):
+                if not self._of.fits(schema["items"], item):
+                    yield from self._faults(schema["items"], item, at.item(position))
+        for part in schema.get("allOf", ()):
+            yield from self._faults(part, value, at)
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                yield from self._in_forms(schema[keyword], keyword, value, at)
+        if "not" in schema and self._of.fits(schema["not"], value):
+            yield self._excluded(schema["not"], at)
+
+    def _mismatch(self, schema: Schema, value: object, at: Place) -> Fault | None:
+        """A value that is none of the choices, or of another type: then nothing else about it matters."""
+        if "enum" in schema and not self._of.fits_keyword(schema, "enum", value):
+            choices = tuple(wording.text(choice) for choice in schema["enum"])
+            listed = wording.one_of(choices)
+            words = wording.Words(f"be one of {listed}" if len(choices) > 1 else f"be {listed}", listed)
+            return Fault(wording.must(at.path, words, at.shown(value)), "enum", at.depth, choices)
+        if "type" in schema and not self._of.fits_keyword(schema, "type", value):
+            names = tuple(wording.types(schema["type"]))
+            words = wording.Words(f"be {' or '.join(names)}", " or ".join(names))
+            return Fault(wording.must(at.path, words, at.shown(value)), "type", at.depth, names)
+        return None
+
+    def _in_members(self, schema: Schema, value: dict[str, Any], at: Place) -> Iterator[Fault]:
+        for name in schema.get("required", ()):
+            if name not in value:
+                below = at.member(name)
+                yield Fault(wording.missing(below.path), "required", below.depth)
+        members: dict[str, Schema] = schema.get("properties", {})
+        others: Schema | bool | None = schema.get("additionalProperties")
+        for name, content in value.items():
+            part: Schema | bool | None = members.get(name, others)
+            if part is False:
+                below = at.member(name)
+                yield Fault(wording.unknown(below.path, members), "additionalProperties", below.depth)
+            elif isinstance(part, dict) and not self._of.fits(part, content):
+                yield from self._faults(part, content, at.member(name))
+
+    def _in_forms(self, forms: list[Schema], keyword: str, value: object, at: Place) -> Iterator[Fault]:
+        """What is wrong when a value should have one of several forms: the faults of the form that was meant, if that
+        is clear, else what all the nearest forms have to say, else one sentence about them.
+        """
+        fitting = sum(self._of.fits(form, value) for form in forms)
+        if fitting > 1 and keyword == "oneOf":
+            sentence = f"has {fitting} of the {len(forms)} forms that are allowed, and must have exactly one"
+            yield Fault(wording.other(at.path, sentence), keyword, at.depth)
+        if fitting:
+            return
+        tries = [list(islice(self._faults(form, value, at), MOST_FAULTS)) for form in forms]
+        distances = [max((_distance(fault, at.depth) for fault in each), default=3) for each in tries]
+        nearest = [each for each, distance in zip(tries, distances, strict=True) if distance == min(distances)]
+        common = [fault for fault in nearest[0] if all(_is_among(fault, each) for each in nearest[1:])]
+        if common:
+            yield from common
+        else:
+            yield _together(nearest, at) or _none_of(nearest, len(forms), keyword, at)
+
+    def _excluded(self, schema: Schema, at: Place) -> Fault:
+        """A value has the form that it must not have."""
+        excluded = self._of.resolved(schema)
+        sentence = "has a form that is not allowed"
+        if set(excluded) == {"enum"}:
+            sentence = f"must not be any of {wording.one_of(map(wording.text, excluded['enum']))}"
+        elif set(excluded) <= {"type", "required"} and "required" in excluded:
+            sentence = f"must not have {' and '.join(excluded['required'])}" + (
+                " together" if len(excluded["required"]) > 1 else ""
+            )
+        return Fault(wording.other(at.path, sentence), "not", at.depth)
+
+
+def _distance(fault: Fault, depth: int) -> int:
+    """How surely a fault says that the form was not meant: 2 by the value's own type or choices, 1 by those of a member
+    that tells forms apart, else 0."""
+    below = fault.depth - depth
+    if fault.keyword in ("type", "enum") and below == 0:
+        return 2
+    return 1 if fault.keyword == "enum" and below == 1 else 0
+
+
+def _is_among(fault: Fault, faults: list[Fault]) -> bool:
+    return any(fault.error == each.error for each in faults)
+
+
+def _together(tries: list[list[Fault]], at: Place) -> Fault | None:
+    """One fault for all forms, when each of them names what the same field may be."""
+    told = [next((fault for fault in each if _distance(fault, at.depth)), None) for each in tries]
+    first = told[0] if told else None
+    if first is None or any(each is None or each.error.field != first.error.field for each in told):
+        return None
+    by_keyword: dict[str, dict[str, None]] = {"enum": {}, "type": {}}
+    for fault in told:
+        assert fault is not None
+        by_keyword[fault.keyword].update(dict.fromkeys(fault.allowed))
+    listed = wording.one_of(by_keyword["enum"])
+    choices = f"one of {listed}" if len(by_keyword["enum"]) > 1 else listed
+    allowed = " or ".join(filter(None, (choices, *by_keyword["type"])))
+    error = wording.must(first.error.field, wording.Words(f"be {allowed}", allowed), first.error.value)
+    return Fault(error, "enum" if by_keyword["enum"] else "type", first.depth, tuple(by_keyword["enum"]))
+
+
+def _none_of(tries: list[list[Fault]], count: int, keyword: str, at: Place) -> Fault:
+    """The value has none of the forms, and what the nearest of them miss."""
+    reasons = dict.fromkeys(each[0].error.message[:_LONGEST_FORM] for each in tries[:MOST_FORMS] if each)
+    sentence = f"has none of the {count} forms that are allowed" + (f": {', or '.join(reasons)}" if reasons else "")
+    return Fault(wording.other(at.path, sentence), keyword, at.depth)

@@ -1,0 +1,56 @@
+"""The schema of a kind's `spec`, from a component of an OpenAPI 3.0 document (contract: Kinds).
+
+Checking a good spec is one call into compiled code; a bad one is explained at leisure. Whatever document and spec hold,
+both end soon: the document is bounded while it is converted (openapi.py, breadth.py), the spec when it is decoded.
+"""
+
+from typing import Any, Final
+
+from hyperfleet.errors import FieldError
+from hyperfleet.model import breadth, openapi, wording
+from hyperfleet.model.explanation import MOST_FAULTS, Explanation
+from hyperfleet.model.json_schema import Uncompilable, compiled
+from hyperfleet.model.openapi import DEEPEST, BadSchema
+
+__all__ = ["BadSchema", "SpecSchema"]
+
+FIELD: Final = "spec"
+
+
+class SpecSchema:
+    """What a spec must be; made once, used by any number of calls at once."""
+
+    def __init__(self, document: dict[str, Any], name: str) -> None:
+        """Reads the component `name`; raises BadSchema with every mistake, each with its place."""
+        component = openapi.converted(document, name)
+        self._deepest = breadth.deepest(component)
+        try:
+            self._validator = compiled(component.schema)
+            self._explanation = Explanation(component)
+        except Uncompilable:
+            raise BadSchema([f"{openapi.COMPONENTS}{name} cannot be compiled."]) from None
+
+    def faults(self, spec: dict[str, Any]) -> list[FieldError]:
+        """What is wrong with a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""
+        if self._deepest < DEEPEST and _depth(spec) > self._deepest:
+            sentence = f"must not be nested deeper than {self._deepest}"
+            return [wording.other(FIELD, sentence, f"at most {self._deepest}")]
+        if self._validator.is_valid(spec):
+            return []
+        return self._explanation.faults(spec, FIELD, MOST_FAULTS)
+
+
+def _depth(value: object) -> int:
+    """How deep objects and lists are nested in a value; 0 for one without any below it."""
+    depth = -1
+    level: list[object] = [value]
+    while level:
+        depth += 1
+        below: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+        level = below
+    return depth
