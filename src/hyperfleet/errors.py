@@ -59,9 +59,16 @@ _ROWS = (
 CODES: Final[dict[str, Code]] = {row.name: row for row in _ROWS}
 
 
+MOST_FIELDS: Final = 100
+"""Field errors that an answer lists at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field: `code` is VAL-001 … VAL-004, `field` a path such as `spec.nodes`."""
+    """One thing wrong with one field: `field` is a path such as `spec.nodes`.
+
+    `code` is VAL-001 … VAL-004, or VAL-000 for a fault in a `spec` against its schema.
+    """
 
     code: str
     field: str
@@ -98,6 +105,8 @@ class InvalidInput(HyperFleetError):
     def __init__(self, *errors: FieldError) -> None:
         first = errors[0]
         detail = f"{len(errors)} fields are wrong; see errors."
+        if len(errors) >= MOST_FIELDS:
+            detail = f"{MOST_FIELDS} fields or more are wrong; see errors."
         if len(errors) == 1:
             detail = first.message if first.message.startswith("`") else f"{first.field}: {first.message}"
         super().__init__(detail, code=first.code if len(errors) == 1 else "VAL-000", errors=errors)

@@ -164,6 +164,12 @@ class Server:
         "Requests that a worker has under way at most; more get 503. 0 is 20 for each database connection.",
         _whole(0, 1_000_000),
     )
+    openapi_schema_path: str = _setting(
+        "",
+        "An OpenAPI 3.0 document, in YAML or JSON, whose component `ClusterSpec` says what a cluster's `spec` must be, "
+        "`NodePoolSpec` a node pool's, and so on. Unset: any object.",
+        alias="OPENAPI_SCHEMA_PATH",
+    )
     jwt: Jwt = Jwt()
 
 

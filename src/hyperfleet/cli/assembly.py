@@ -1,20 +1,63 @@
-"""From settings to the application that a worker serves: the only place that puts the parts together.
+"""From settings to the application that a worker serves: the only place that puts the parts together and reads files.
 
-It runs in every worker process, so what is built here exists once a process.
+The parent reads what files say and checks it; workers get that from the parent, so that one which is replaced later
+serves by the same. What is built here from it exists once a process.
 """
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 from hyperfleet import settings
+from hyperfleet.cli import yaml_documents
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.model.kind import BUILT_IN, Catalog
+from hyperfleet.model import openapi
+from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.spec_schema import BadSchema, SpecSchema
 from hyperfleet.store.database import Database
 
-
-def catalog() -> Catalog:
-    """The kinds that are served."""
-    return Catalog(BUILT_IN)
+Document = dict[str, Any]
 
 
-def assembled(configured: settings.Settings) -> Middleware:
+def document(server: settings.Server) -> Document | None:
+    """The OpenAPI document whose components say what a `spec` must be; None when any will do.
+
+    Raises BadSettings, naming the file, when it is none.
+    """
+    path = server.openapi_schema_path
+    if not path:
+        return None
+    try:
+        return openapi.require_document(yaml_documents.read(Path(path)))
+    except yaml_documents.BadFile as failure:
+        raise settings.BadSettings([f"{_file(path)} cannot be read: {failure}."]) from None
+    except BadSchema as failure:
+        raise settings.BadSettings([f"{_file(path)}: {mistake}" for mistake in failure.mistakes]) from None
+
+
+def catalog(server: settings.Server, document: Document | None) -> Catalog:
+    """The kinds that are served; raises BadSettings with everything that is wrong with the schemas of their specs."""
+    kinds: list[Kind] = []
+    mistakes: list[str] = []
+    for kind in BUILT_IN:
+        schema = None
+        if document is not None and openapi.has_component(document, kind.spec_schema_name):
+            try:
+                schema = SpecSchema(document, kind.spec_schema_name)
+            except BadSchema as failure:
+                mistakes += failure.mistakes
+        kinds.append(replace(kind, spec_schema=schema))
+    if mistakes:
+        file = _file(server.openapi_schema_path)
+        raise settings.BadSettings([f"{file}: {mistake}" for mistake in dict.fromkeys(mistakes)])
+    return Catalog(kinds)
+
+
+def assembled(configured: settings.Settings, document: Document | None) -> Middleware:
     """The ASGI application on a pool of its own; its lifespan opens and closes the pool."""
-    return application(Database(configured.database), catalog(), configured)
+    return application(Database(configured.database), catalog(configured.server, document), configured)
+
+
+def _file(path: str) -> str:
+    return f"The OpenAPI document {path} (server.openapi_schema_path)"

@@ -126,6 +126,9 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
             "database.ssl.root_cert_file",
             f"database.ssl.root_cert_file: there is no file {database.ssl.root_cert_file}.",
         )
+    schema = effective.server.openapi_schema_path
+    if schema and not Path(schema).is_file():
+        mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: there is no file {schema}.")
     taken: dict[tuple[str, int], str] = {}
     for group in ("server", "metrics", "health"):
         address = (value(effective, group + ".host"), value(effective, group + ".port"))
@@ -192,7 +195,10 @@ def _from_environment(environ: Mapping[str, str], mistakes: _Mistakes) -> list[_
     found: dict[str, _Found] = {}
     # In the order of the names, so that what is said does not depend on the order of the environment.
     for name, text in sorted(environ.items()):
-        if not name.startswith(PREFIX) or _is_service_link(name, text) or name == CONFIG_VARIABLE:
+        if name in _BY_VARIABLE or (name.startswith(PREFIX) and name != CONFIG_VARIABLE):
+            if _is_service_link(name, text):
+                continue
+        else:
             continue
         row = _BY_VARIABLE.get(name) or _BY_FILE_VARIABLE.get(name)
         if row is None:

@@ -25,6 +25,7 @@ from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.endpoints import ROOT
+from hyperfleet.model.kind import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
 
@@ -87,7 +88,7 @@ def handled() -> Iterator[Signals]:
 def run(configured: settings.Settings) -> int:
     """Serves until a signal; the exit status: 0 after an orderly stop, 1 when the service could not start or go on.
 
-    Raises HyperFleetError with a sentence for the operator when it could not start.
+    Raises HyperFleetError or BadSettings with sentences for the operator when it could not start.
     """
     logging.configure(configured.logging, version=version(PROGRAM), hostname=configured.server.hostname)
     with handled() as signals:
@@ -106,6 +107,10 @@ def run(configured: settings.Settings) -> int:
 def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     """The service, ready; what it opened is on the stack."""
     server, health, metrics = configured.server, configured.health, configured.metrics
+    document = assembly.document(server)
+    catalog = assembly.catalog(server, document)
+    if document is not None:
+        _warn_of_kinds_without_schema(catalog, server.openapi_schema_path)
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hyperfleet-metrics-")))
@@ -118,7 +123,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections))
     readiness.database = database
-    order = Order(replace(configured, database=database), api, count, version(PROGRAM))
+    order = Order(replace(configured, database=database), api, count, version(PROGRAM), document)
     service = Service(order, readiness, directory, postgres)
     stack.callback(service.kill)
     service.start_workers()
@@ -129,7 +134,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
         health=health_at.url,
         metrics=metrics_at.url,
         workers=count,
-        kinds=len(assembly.catalog().kinds),
+        kinds=len(catalog.kinds),
         database="embedded" if postgres else "configured",
     )
     return service
@@ -138,6 +143,14 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
 def _cores() -> int:
     """The cores that this process may use; all of them where the system does not tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _warn_of_kinds_without_schema(catalog: Catalog, path: str) -> None:
+    for kind in catalog.kinds:
+        if kind.spec_schema is None:
+            _log.warning(
+                "specs of a kind are not validated", kind=kind.name, missing=kind.spec_schema_name, document=path
+            )
 
 
 @contextmanager

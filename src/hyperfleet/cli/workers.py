@@ -37,12 +37,13 @@ _LOGS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Order:
-    """What the parent wants served."""
+    """What the parent wants served; `document` is the OpenAPI document that specs are validated by."""
 
     settings: settings.Settings
     address: Address
     workers: int
     version: str
+    document: dict[str, Any] | None = None
 
 
 def main() -> None:
@@ -91,7 +92,7 @@ def _load(order: Order, started: Any) -> Any:
     if is_replacement:
         metrics.count_worker_replaced()
         logging.get("workers").warning("a worker died and was replaced", pid=os.getpid())
-    application = assembled(order.settings)
+    application = assembled(order.settings, order.document)
     # What is there by now stays, and a request leaves few cycles: the collector need not look so often.
     gc.collect()
     gc.freeze()

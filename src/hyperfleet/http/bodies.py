@@ -63,6 +63,8 @@ def draft(members: Members, kind: Kind) -> Draft:
     spec = _required(members, "spec", "", wrong)
     if spec is not None and not isinstance(spec, dict):
         wrong.append(_mistyped("spec", "an object", spec))
+    elif spec is not None and kind.spec_schema is not None:
+        wrong += kind.spec_schema.faults(spec)
     labels = _labels(members, wrong)
     for type in _object(members, "references", wrong) or ():
         message = f"`references.{_cut(type)}` is no reference of a {kind.title}"

@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from hyperfleet.errors import FieldError, HyperFleetError
+from hyperfleet.errors import MOST_FIELDS, FieldError, HyperFleetError
 from hyperfleet.http.exchange import Answer
 from hyperfleet.model import rendering
 
@@ -18,7 +18,6 @@ TYPE_ROOT: Final = "urn:hyperfleet:problem:"
 LONGEST_DETAIL: Final = 2000
 LONGEST_VALUE: Final = 200
 LONGEST_PATH: Final = 1000
-MOST_ERRORS: Final = 100
 
 _encode: Final = msgspec.json.Encoder().encode
 # Printable ASCII but for what a URI must not hold as it stands; `%` stays, because the path is encoded already.
@@ -38,7 +37,7 @@ def answer(error: HyperFleetError, *, instance: bytes, now: datetime) -> Answer:
         "timestamp": rendering.timestamp(now),
     }
     if error.errors:
-        document["errors"] = [_field_error(wrong) for wrong in error.errors[:MOST_ERRORS]]
+        document["errors"] = [_field_error(wrong) for wrong in error.errors[:MOST_FIELDS]]
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers)
     return Answer(error.status, _encode(document), MEDIA_TYPE, headers)
 

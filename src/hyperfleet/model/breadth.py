@@ -8,8 +8,7 @@ it gets too large are refused, unless that level is so low that the schema is.
 from dataclasses import dataclass
 from typing import Final
 
-from hyperfleet.model.json_schema import Schema
-from hyperfleet.model.openapi import DEEPEST, BadSchema, Component
+from hyperfleet.model.json_schema import DEEPEST, BadSchema, Component, Schema
 
 BROADEST: Final = 2000
 """Schemas that may apply to one value."""

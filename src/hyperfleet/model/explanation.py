@@ -10,13 +10,12 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from hyperfleet.errors import FieldError
+from hyperfleet.errors import MOST_FIELDS, FieldError
 from hyperfleet.model import wording
-from hyperfleet.model.json_schema import Schema, Validator, compiled
-from hyperfleet.model.openapi import Component
+from hyperfleet.model.json_schema import Component, Schema, Validator, compiled
 
 MOST_STEPS: Final = 20_000
-MOST_FAULTS: Final = 100
+MOST_FAULTS: Final = MOST_FIELDS
 MOST_FORMS: Final = 5
 _LONGEST_FORM: Final = 200
 
@@ -208,7 +207,8 @@ class _Walk:
         tries = [list(islice(self._faults(form, value, at), MOST_FAULTS)) for form in forms]
         distances = [max((_distance(fault, at.depth) for fault in each), default=3) for each in tries]
         nearest = [each for each, distance in zip(tries, distances, strict=True) if distance == min(distances)]
-        common = [fault for fault in nearest[0] if all(_is_among(fault, each) for each in nearest[1:])]
+        shared = set.intersection(*({fault.error for fault in each} for each in nearest))
+        common = [fault for fault in nearest[0] if fault.error in shared]
         if common:
             yield from common
         else:
@@ -236,10 +236,6 @@ def _distance(fault: Fault, depth: int) -> int:
     return 1 if fault.keyword == "enum" and below == 1 else 0
 
 
-def _is_among(fault: Fault, faults: list[Fault]) -> bool:
-    return any(fault.error == each.error for each in faults)
-
-
 def _together(tries: list[list[Fault]], at: Place) -> Fault | None:
     """One fault for all forms, when each of them names what the same field may be."""
     told = [next((fault for fault in each if _distance(fault, at.depth)), None) for each in tries]
@@ -253,7 +249,8 @@ def _together(tries: list[list[Fault]], at: Place) -> Fault | None:
     listed = wording.one_of(by_keyword["enum"])
     choices = f"one of {listed}" if len(by_keyword["enum"]) > 1 else listed
     allowed = " or ".join(filter(None, (choices, *by_keyword["type"])))
-    error = wording.must(first.error.field, wording.Words(f"be {allowed}", allowed), first.error.value)
+    constraint = allowed if by_keyword["type"] else listed
+    error = wording.must(first.error.field, wording.Words(f"be {allowed}", constraint), first.error.value)
     return Fault(error, "enum" if by_keyword["enum"] else "type", first.depth, tuple(by_keyword["enum"]))
 
 

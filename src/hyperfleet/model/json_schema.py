@@ -5,12 +5,15 @@ a value can hold a worker for long: expressions that only backtracking could mat
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 
 Schema = dict[str, Any]
 Validator = jsonschema_rs.Validator
+
+DEEPEST: Final = 100
+"""Levels that a schema may have, and that a value may have: what is stored is nested no deeper."""
 
 LARGEST_PATTERN: Final = 10 << 20
 """Bytes that a compiled pattern may take: `^.{0,4096}$` takes seven million."""
@@ -31,6 +34,38 @@ FORMATS: Final = frozenset(_OWN_FORMATS) | {
     *("uri", "uri-reference", "iri", "iri-reference", "uri-template", "json-pointer", "relative-json-pointer", "regex"),
 }
 """The formats that are checked; any other says something to people only."""
+
+
+class BadSchema(ValueError):
+    """The document, or a component of it, cannot be used; `mistakes` lists what is wrong, a sentence each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class Component(NamedTuple):
+    """A component as a draft-7 schema that refers to nothing outside itself.
+
+    Its `definitions` are named by numbers and hold what is referred to; `places` says for each where it stands in the
+    document. It takes exactly the values that OpenAPI 3.0 allows in a request. `writeOnly` stays, for what is secret.
+    """
+
+    schema: Schema
+    places: tuple[str, ...]
+
+    def definition(self, reference: Schema) -> Schema:
+        """What a `$ref` of the schema refers to."""
+        found: Schema = self.schema["definitions"][_number(reference)]
+        return found
+
+    def place(self, reference: Schema) -> str:
+        """Where that stands in the document."""
+        return self.places[int(_number(reference))]
+
+
+def _number(reference: Schema) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
 
 
 class Uncompilable(ValueError):

@@ -4,9 +4,11 @@ A kind is a row of configuration, never a folder of code: whatever differs betwe
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
+
+from hyperfleet.model.spec_schema import SpecSchema
 
 ParentPolicy = Literal["restrict", "cascade"]
 
@@ -21,6 +23,7 @@ class Kind:
 
     `name` is the word in `kind` members, `plural` the one in paths, `title` the one in sentences for people.
     `parent` names the owner's kind, None for a kind at the top. Name lengths are inclusive.
+    `spec_schema` is what a `spec` must be, None while anything is taken; where it comes from is not part of the kind.
     `not_found_code` is the code of its 404, so that callers can tell a missing owner from a missing child.
     """
 
@@ -34,6 +37,12 @@ class Kind:
     name_min_length: int = 1
     name_max_length: int = 100
     not_found_code: str = "NTF-001"
+    spec_schema: SpecSchema | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def spec_schema_name(self) -> str:
+        """The component of a provider's document that describes its `spec`."""
+        return f"{self.name}Spec"
 
 
 BUILT_IN = (

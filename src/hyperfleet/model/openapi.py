@@ -7,13 +7,12 @@ believes that it holds.
 
 import re
 from difflib import get_close_matches
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote
 
-from hyperfleet.model.json_schema import FORMATS, SMALL_PATTERN, Schema, is_pattern
+from hyperfleet.model.json_schema import DEEPEST, FORMATS, SMALL_PATTERN, BadSchema, Component, Schema, is_pattern
 
 COMPONENTS: Final = "#/components/schemas/"
-DEEPEST: Final = 100
 LARGEST: Final = 20_000
 """Schemas and choices of enums together, that a component and what it refers to may have."""
 
@@ -39,14 +38,6 @@ _HINTS: Final = {
 }
 
 
-class BadSchema(ValueError):
-    """The document, or a component of it, cannot be used; `mistakes` lists what is wrong, a sentence each."""
-
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = tuple(mistakes)
-
-
 def require_document(document: object) -> dict[str, Any]:
     """The document, when it is OpenAPI 3.0; raises BadSchema."""
     if not isinstance(document, dict):
@@ -67,26 +58,6 @@ def require_document(document: object) -> dict[str, Any]:
 def has_component(document: dict[str, Any], name: str) -> bool:
     """Whether the document has a schema of that name."""
     return name in ((document.get("components") or {}).get("schemas") or {})
-
-
-class Component(NamedTuple):
-    """A component as a draft-7 schema that refers to nothing outside itself.
-
-    Its `definitions` are named by numbers and hold what is referred to; `places` says for each where it stands in the
-    document. It takes exactly the values that OpenAPI 3.0 allows in a request. `writeOnly` stays, for what is secret.
-    """
-
-    schema: Schema
-    places: tuple[str, ...]
-
-    def definition(self, reference: Schema) -> Schema:
-        """What a `$ref` of the schema refers to."""
-        found: Schema = self.schema["definitions"][_number(reference)]
-        return found
-
-    def place(self, reference: Schema) -> str:
-        """Where that stands in the document."""
-        return self.places[int(_number(reference))]
 
 
 def converted(document: dict[str, Any], name: str) -> Component:
@@ -314,10 +285,6 @@ _READERS: Final = {
     "properties": _Conversion._read_members,
 }
 _KNOWN: Final = [*_READERS, *_ANNOTATIONS, "$ref"]
-
-
-def _number(reference: Schema) -> str:
-    return str(reference["$ref"]).rpartition("/")[2]
 
 
 def _member(holder: object, name: str) -> object:

@@ -9,8 +9,7 @@ from typing import Any, Final
 from hyperfleet.errors import FieldError
 from hyperfleet.model import breadth, openapi, wording
 from hyperfleet.model.explanation import MOST_FAULTS, Explanation
-from hyperfleet.model.json_schema import Uncompilable, compiled
-from hyperfleet.model.openapi import DEEPEST, BadSchema
+from hyperfleet.model.json_schema import DEEPEST, BadSchema, Uncompilable, compiled
 
 __all__ = ["BadSchema", "SpecSchema"]
 
