@@ -106,7 +106,7 @@ class InvalidInput(HyperFleetError):
         first = errors[0]
         detail = f"{len(errors)} fields are wrong; see errors."
         if len(errors) >= MOST_FIELDS:
-            detail = f"{MOST_FIELDS} fields or more are wrong; see errors."
+            detail = f"At least {MOST_FIELDS} fields are wrong; see errors."
         if len(errors) == 1:
             detail = first.message if first.message.startswith("`") else f"{first.field}: {first.message}"
         super().__init__(detail, code=first.code if len(errors) == 1 else "VAL-000", errors=errors)

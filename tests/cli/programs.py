@@ -14,7 +14,8 @@ PROGRAM: Final = (sys.executable, "-m", "hyperfleet")
 
 def environment(variables: Mapping[str, str] = NOTHING) -> dict[str, str]:
     """This environment without settings of its own, with these variables."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("HYPERFLEET_")}
+    ours = ("HYPERFLEET_", "OPENAPI_SCHEMA_PATH")
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     return {**inherited, **variables}
 
 

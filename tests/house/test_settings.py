@@ -35,7 +35,7 @@ def sample(row: Row) -> str:
         return "false" if row.default else "true"
     if row.form is DATABASE_URL:
         return "postgresql://user:s3cret@db:5432/fleet"
-    if row.path == "database.ssl.root_cert_file":
+    if row.path in ("database.ssl.root_cert_file", "server.openapi_schema_path"):
         return __file__
     if row.form in SAMPLES:
         return SAMPLES[row.form]

@@ -25,6 +25,7 @@ from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.endpoints import ROOT
+from hyperfleet.model.json_schema import DEEPEST
 from hyperfleet.model.kind import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
@@ -110,7 +111,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     document = assembly.document(server)
     catalog = assembly.catalog(server, document)
     if document is not None:
-        _warn_of_kinds_without_schema(catalog, server.openapi_schema_path)
+        _warn_of_schemas(catalog, server.openapi_schema_path)
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hyperfleet-metrics-")))
@@ -145,12 +146,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _warn_of_kinds_without_schema(catalog: Catalog, path: str) -> None:
+def _warn_of_schemas(catalog: Catalog, path: str) -> None:
     for kind in catalog.kinds:
+        name = kind.spec_schema_name
         if kind.spec_schema is None:
-            _log.warning(
-                "specs of a kind are not validated", kind=kind.name, missing=kind.spec_schema_name, document=path
-            )
+            _log.warning("specs of a kind are not validated", kind=kind.name, missing=name, document=path)
+        elif kind.spec_schema.deepest < DEEPEST:
+            deepest = kind.spec_schema.deepest
+            _log.warning("specs of a kind must be shallow", kind=kind.name, schema=name, deepest=deepest, document=path)
 
 
 @contextmanager

@@ -5,65 +5,75 @@ number is bounded from above by the schema alone, level by level; values that ar
 it gets too large are refused, unless that level is so low that the schema is.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hyperfleet.model.json_schema import DEEPEST, BadSchema, Component, Schema
 
 BROADEST: Final = 2000
 """Schemas that may apply to one value."""
 
-SHALLOWEST: Final = 16
-"""The level that every schema must allow values to reach."""
+SHALLOWEST: Final = 6
+"""The level that every schema must let values reach."""
+
+_MOST_ONCE: Final = 100
 
 
-@dataclass(slots=True)
-class _Reach:
+class _Count(NamedTuple):
+    """How many schemas apply; those named by `once` are components that apply as well, each a single time."""
+
+    number: int = 0
+    once: frozenset[str] = frozenset()
+
+    def with_other(self, other: "_Count") -> "_Count":
+        """Both."""
+        return _Count(self.number + other.number, self.once | other.once)
+
+    def or_other(self, other: "_Count") -> "_Count":
+        """At most as many as the larger."""
+        return _Count(max(self.number, other.number), self.once | other.once)
+
+
+_NONE: Final = _Count()
+
+
+class _Reach(NamedTuple):
     """The schemas that apply to a value (`here`), and at most to one value below it: by member, to others, to items."""
 
-    here: int
-    members: dict[str, int]
-    others: int = 0
-    items: int = 0
+    here: _Count
+    members: dict[str, _Count]
+    others: _Count = _NONE
+    items: _Count = _NONE
 
-    @property
-    def most(self) -> int:
-        return max(self.here, self.others, self.items, *self.members.values())
-
-    def add(self, other: "_Reach") -> None:
-        """Both apply."""
-        names = {*self.members, *other.members}
-        self.members = {
-            name: self.members.get(name, self.others) + other.members.get(name, other.others) for name in names
+    def joined(self, other: "_Reach", *, both: bool) -> "_Reach":
+        """Both apply, or one of both."""
+        join = _Count.with_other if both else _Count.or_other
+        members = {
+            name: join(self.members.get(name, self.others), other.members.get(name, other.others))
+            for name in {**self.members, **other.members}
         }
-        self.here += other.here
-        self.others += other.others
-        self.items += other.items
+        return _Reach(
+            join(self.here, other.here), members, join(self.others, other.others), join(self.items, other.items)
+        )
 
-    def cover(self, other: "_Reach") -> None:
-        """One of both applies."""
-        names = {*self.members, *other.members}
-        self.members = {
-            name: max(self.members.get(name, self.others), other.members.get(name, other.others)) for name in names
-        }
-        self.here = max(self.here, other.here)
-        self.others = max(self.others, other.others)
-        self.items = max(self.items, other.items)
+    def most(self) -> _Count:
+        """What applies at this level or the next."""
+        most = self.here
+        for count in (self.others, self.items, *self.members.values()):
+            most = most.or_other(count)
+        return most
 
 
 def deepest(component: Component) -> int:
     """How deep a value may be nested, at most DEEPEST, for the work to stay bounded; raises BadSchema."""
     rounds = _Rounds(component)
-    before: dict[int, int] = {}
     for depth in range(DEEPEST):
-        now = rounds.next(before)
-        if max(now.values()) > BROADEST:
+        before = rounds.before
+        if rounds.next() > BROADEST:
             if depth < SHALLOWEST:
                 raise BadSchema([f"More than {BROADEST} of its schemas apply to one value, {depth} levels deep."])
             return depth - 1
-        if now == before:
+        if rounds.before == before:
             return DEEPEST
-        before = now
     return DEEPEST
 
 
@@ -71,14 +81,15 @@ class _Rounds:
     """One level after the other: what applies that deep follows from what applies one level less deep."""
 
     def __init__(self, component: Component) -> None:
+        self.before: dict[int, _Count] = {}
         self._component = component
-        self._before: dict[int, int] = {}
+        self._definitions: dict[str, Schema] = component.schema["definitions"]
+        self._once = _references_to_themselves(self._definitions)
         self._known: dict[int, _Reach] = {}
         self._open: list[Schema] = []
 
-    def next(self, before: dict[int, int]) -> dict[int, int]:
-        """For each schema, by identity, how many apply to one value at most, one level deeper than `before`."""
-        self._before = before
+    def next(self) -> int:
+        """Goes one level deeper; how many schemas apply to one value there at most."""
         self._known = {}
         waiting: list[Schema] = [self._component.schema]
         seen: set[int] = set()
@@ -89,17 +100,27 @@ class _Rounds:
                 self._reach(schema)
                 waiting += _below(schema)
                 waiting += self._in_place(schema)
-        return {key: reach.most for key, reach in self._known.items()}
+        self.before = {key: reach.most() for key, reach in self._known.items()}
+        return max(map(self._total, self.before.values()))
+
+    def _total(self, count: _Count) -> int:
+        """All that apply, with what applies once and what that brings along."""
+        number, waiting, seen = count.number, list(count.once), set(count.once)
+        while waiting:
+            brought = self.before[id(self._definitions[waiting.pop()])]
+            number += brought.number
+            waiting += brought.once - seen
+            seen |= brought.once
+        return number
 
     def _in_place(self, schema: Schema) -> list[Schema]:
-        parts = [part for keyword in ("allOf", "anyOf", "oneOf") for part in schema.get(keyword, ())]
-        parts += [schema[keyword] for keyword in ("not", "if", "then", "else") if keyword in schema]
+        parts = _forms(schema)
         if "$ref" in schema:
             parts.append(self._component.definition(schema))
         return parts
 
     def _reach(self, schema: Schema) -> _Reach:
-        """What the schema and all that applies in the same place mean for a value; every schema is met once a round."""
+        """What the schema and all that applies in the same place mean for a value."""
         known = self._known.get(id(schema))
         if known is not None:
             return known
@@ -109,30 +130,31 @@ class _Rounds:
         reach = self._own(schema)
         choice: _Reach | None = None
         for part in self._in_place(schema):
-            if "then" in part and choice is not None:
-                choice.cover(self._reach(part))
-            elif "then" in part:
-                choice = _copy(self._reach(part))
-            else:
-                reach.add(self._reach(part))
+            below = self._reach(part)
+            if "then" in part:
+                # Of all these the value chooses one.
+                choice = below if choice is None else choice.joined(below, both=False)
+            elif id(schema) not in self._once:
+                reach = reach.joined(below, both=True)
         if choice is not None:
-            reach.add(choice)
+            reach = reach.joined(choice, both=True)
         self._open.pop()
         self._known[id(schema)] = reach
         return reach
 
     def _own(self, schema: Schema) -> _Reach:
-        members = {name: self._count(each) for name, each in schema.get("properties", {}).items()}
+        if id(schema) in self._once:
+            return _Reach(_Count(0, frozenset((self._once[id(schema)],))), {})
         others = schema.get("additionalProperties")
         return _Reach(
-            here=1,
-            members=members,
-            others=self._count(others) if isinstance(others, dict) else 0,
-            items=self._count(schema["items"]) if "items" in schema else 0,
+            here=_Count(1),
+            members={name: self._count(each) for name, each in schema.get("properties", {}).items()},
+            others=self._count(others) if isinstance(others, dict) else _NONE,
+            items=self._count(schema["items"]) if "items" in schema else _NONE,
         )
 
-    def _count(self, schema: Schema) -> int:
-        return self._before.get(id(schema), 1)
+    def _count(self, schema: Schema) -> _Count:
+        return self.before.get(id(schema), _Count(1))
 
     def _endless(self, schema: Schema) -> str:
         place = next((self._component.place(each) for each in reversed(self._open) if "$ref" in each), "")
@@ -141,10 +163,50 @@ class _Rounds:
         return f"{place}: more than {DEEPEST} schemas stand one in the other for the same value."
 
 
+def _forms(schema: Schema) -> list[Schema]:
+    """The parts of a schema that apply to the same value, references not followed."""
+    parts: list[Schema] = [part for keyword in ("allOf", "anyOf", "oneOf") for part in schema.get(keyword, ())]
+    return parts + [schema[keyword] for keyword in ("not", "if", "then", "else") if keyword in schema]
+
+
 def _below(schema: Schema) -> list[Schema]:
+    """The parts that apply to values below."""
     parts = list(schema.get("properties", {}).values())
     return parts + [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
 
 
-def _copy(reach: _Reach) -> _Reach:
-    return _Reach(reach.here, dict(reach.members), reach.others, reach.items)
+def _references_to_themselves(definitions: dict[str, Schema]) -> dict[int, str]:
+    """The references of components to themselves, by identity, for components that are on no other circle.
+
+    For those the library remembers what it has found, so however many alternatives lead there, it looks once.
+    """
+    references: dict[str, list[Schema]] = {}
+    for name, definition in definitions.items():
+        references[name] = []
+        waiting = [definition]
+        while waiting:
+            schema = waiting.pop()
+            if "$ref" in schema:
+                references[name].append(schema)
+            waiting += _forms(schema) + _below(schema)
+    targets = {name: {_target(each) for each in found} for name, found in references.items()}
+    alone = [name for name in definitions if name in targets[name]][:_MOST_ONCE]
+    alone = [name for name in alone if not _comes_back(name, targets)]
+    return {id(each): name for name in alone for each in references[name] if _target(each) == name}
+
+
+def _comes_back(name: str, targets: dict[str, set[str]]) -> bool:
+    """Whether other components that one refers to lead back to it."""
+    seen = targets[name] - {name}
+    waiting = list(seen)
+    while waiting:
+        for target in targets[waiting.pop()] - seen:
+            if target == name:
+                return True
+            seen.add(target)
+            waiting.append(target)
+    return False
+
+
+def _target(reference: Schema) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]

@@ -30,7 +30,7 @@ class Fault(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a value stands, how deep that is, and whether it is a secret that no error repeats."""
+    """Where a value stands, how deep that is, and whether it is, or is part of, a secret that no error repeats."""
 
     path: str
     depth: int = 0
@@ -38,11 +38,11 @@ class Place(NamedTuple):
 
     def member(self, name: str) -> "Place":
         """The place of a member of the value."""
-        return Place(wording.member(self.path, name), self.depth + 1)
+        return Place(wording.member(self.path, name), self.depth + 1, self.is_secret)
 
     def item(self, position: int) -> "Place":
         """The place of an item of the value."""
-        return Place(wording.item(self.path, position), self.depth + 1)
+        return Place(wording.item(self.path, position), self.depth + 1, self.is_secret)
 
     def shown(self, value: object) -> str | None:
         """The value as an error repeats it."""
@@ -126,6 +126,7 @@ class _Walk:
     def __init__(self, explanation: Explanation) -> None:
         self._of = explanation
         self._steps = 0
+        self._told: dict[tuple[int, int, Place], list[Fault]] = {}
 
     def faults(self, schema: Schema, value: object, at: Place) -> Iterator[Fault]:
         """Every fault, until the steps are used up."""
@@ -194,9 +195,19 @@ class _Walk:
             elif isinstance(part, dict) and not self._of.fits(part, content):
                 yield from self._faults(part, content, at.member(name))
 
-    def _in_forms(self, forms: list[Schema], keyword: str, value: object, at: Place) -> Iterator[Fault]:
-        """What is wrong when a value should have one of several forms: the faults of the form that was meant, if that
-        is clear, else what all the nearest forms have to say, else one sentence about them.
+    def _in_forms(self, forms: list[Schema], keyword: str, value: object, at: Place) -> list[Fault]:
+        """What is wrong when a value should have one of several forms; looked for once in each place.
+
+        Forms that share a part would else be explained as often as there are ways to get there.
+        """
+        key = (id(forms), id(value), at)
+        if key not in self._told:
+            self._told[key] = list(islice(self._misses(forms, keyword, value, at), MOST_FAULTS))
+        return self._told[key]
+
+    def _misses(self, forms: list[Schema], keyword: str, value: object, at: Place) -> Iterator[Fault]:
+        """The faults of the form that was meant, if that is clear; else those that all the nearest forms share; else
+        one sentence about these forms.
         """
         fitting = sum(self._of.fits(form, value) for form in forms)
         if fitting > 1 and keyword == "oneOf":
@@ -217,7 +228,7 @@ class _Walk:
     def _excluded(self, schema: Schema, at: Place) -> Fault:
         """A value has the form that it must not have."""
         excluded = self._of.resolved(schema)
-        sentence = "has a form that is not allowed"
+        sentence = "has a form that is not allowed" if excluded else "is not allowed here"
         if set(excluded) == {"enum"}:
             sentence = f"must not be any of {wording.one_of(map(wording.text, excluded['enum']))}"
         elif set(excluded) <= {"type", "required"} and "required" in excluded:
@@ -256,6 +267,11 @@ def _together(tries: list[list[Fault]], at: Place) -> Fault | None:
 
 def _none_of(tries: list[list[Fault]], count: int, keyword: str, at: Place) -> Fault:
     """The value has none of the forms, and what the nearest of them miss."""
-    reasons = dict.fromkeys(each[0].error.message[:_LONGEST_FORM] for each in tries[:MOST_FORMS] if each)
+    first = [each[0].error for each in tries[:MOST_FORMS] if each]
+    if len({error.field for error in first}) == 1 and len(first) == len(tries) == sum(map(len, tries)):
+        field = first[0].field
+        reasons = dict.fromkeys(error.message.removeprefix(f"`{field}` ") for error in first)
+        return Fault(wording.other(field, ", or ".join(reasons), value=first[0].value), keyword, at.depth)
+    reasons = dict.fromkeys(error.message[:_LONGEST_FORM] for error in first)
     sentence = f"has none of the {count} forms that are allowed" + (f": {', or '.join(reasons)}" if reasons else "")
     return Fault(wording.other(at.path, sentence), keyword, at.depth)

@@ -17,12 +17,15 @@ FIELD: Final = "spec"
 
 
 class SpecSchema:
-    """What a spec must be; made once, used by any number of calls at once."""
+    """What a spec must be; made once, used by any number of calls at once.
+
+    `deepest` is how deep a spec may be nested: DEEPEST, or less when the schema's alternatives multiply (breadth.py).
+    """
 
     def __init__(self, document: dict[str, Any], name: str) -> None:
         """Reads the component `name`; raises BadSchema with every mistake, each with its place."""
         component = openapi.converted(document, name)
-        self._deepest = breadth.deepest(component)
+        self.deepest = breadth.deepest(component)
         try:
             self._validator = compiled(component.schema)
             self._explanation = Explanation(component)
@@ -31,9 +34,9 @@ class SpecSchema:
 
     def faults(self, spec: dict[str, Any]) -> list[FieldError]:
         """What is wrong with a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""
-        if self._deepest < DEEPEST and _depth(spec) > self._deepest:
-            sentence = f"must not be nested deeper than {self._deepest}"
-            return [wording.other(FIELD, sentence, f"at most {self._deepest}")]
+        if self.deepest < DEEPEST and _depth(spec) > self.deepest:
+            sentence = f"must not be nested deeper than {self.deepest}"
+            return [wording.other(FIELD, sentence, f"at most {self.deepest}")]
         if self._validator.is_valid(spec):
             return []
         return self._explanation.faults(spec, FIELD, MOST_FAULTS)

@@ -120,9 +120,9 @@ def unknown(path: str, known: Iterable[str]) -> FieldError:
     return FieldError(CODE, path, f"`{path}` is not known; known are {names}" if names else f"`{path}` is not known")
 
 
-def other(path: str, sentence: str, constraint: str | None = None) -> FieldError:
+def other(path: str, sentence: str, constraint: str | None = None, value: str | None = None) -> FieldError:
     """Anything else that is wrong; the sentence goes on after the path."""
-    return FieldError(CODE, path, f"`{path}` {sentence}", constraint)
+    return FieldError(CODE, path, f"`{path}` {sentence}", constraint, value)
 
 
 def member(path: str, name: str) -> str:

@@ -1,0 +1,127 @@
+"""What a spec must be: three providers' documents with good and bad specs, and each keyword on both of its sides."""
+
+from typing import Any
+
+import pytest
+
+from hyperfleet.cli import yaml_documents
+from hyperfleet.model.spec_schema import SpecSchema
+from tests.schemas import PROVIDERS, Case, cases, faults, path_of
+
+CASES = [case for provider in PROVIDERS for case in cases(provider)]
+DOCUMENTS = {provider: yaml_documents.read(path_of(provider)) for provider in PROVIDERS}
+SCHEMAS = {
+    (provider, name.removesuffix("Spec")): SpecSchema(document, name)
+    for provider, document in DOCUMENTS.items()
+    for name in document["components"]["schemas"]
+    if name.endswith("Spec")
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_providers_schema_says_everything_that_is_wrong_with_a_spec(case: Case) -> None:
+    found = SCHEMAS[case.provider, case.kind].faults(case.spec)
+    assert tuple(fault.message for fault in found) == case.faults
+    assert all(fault.message.startswith(f"`{fault.field}` ") for fault in found)
+    assert {fault.code for fault in found} <= {"VAL-000"}
+
+
+def test_the_cases_are_many() -> None:
+    assert len([case for case in CASES if case.faults]) >= 60
+    assert len({case.id for case in CASES}) == len(CASES)
+
+
+BIG = 2**53
+SIDES: list[tuple[dict[str, Any], Any, Any, str]] = [
+    ({"type": "string"}, "", 5, "must be a string"),
+    ({"type": "string"}, "5", None, "must be a string"),
+    ({"type": "integer"}, 1.0, 1.5, "must be a whole number"),
+    ({"type": "integer"}, 10**40, "1", "must be a whole number"),
+    ({"type": "integer"}, 0, True, "must be a whole number"),
+    ({"type": "number"}, 1, "1.5", "must be a number"),
+    ({"type": "boolean"}, False, 0, "must be true or false"),
+    ({"type": "array"}, [], {}, "must be a list"),
+    ({"type": "object"}, {}, [], "must be an object"),
+    ({"type": "string", "nullable": True}, None, 5, "must be a string or null"),
+    ({"type": "string", "nullable": False}, "", None, "must be a string"),
+    ({"enum": ["a", 1]}, 1.0, "1", "must be one of a, 1"),
+    ({"enum": [1]}, 1, True, "must be 1"),
+    ({"enum": [{"b": [1]}]}, {"b": [1.0]}, {"b": [2]}, 'must be {"b":[1]}'),
+    ({"type": "string", "enum": ["a"], "nullable": True}, None, "b", "must be one of a, null"),
+    ({"minimum": 3}, 3, 2.999, "must be at least 3"),
+    ({"minimum": 3, "exclusiveMinimum": True}, 3.001, 3, "must be more than 3"),
+    ({"minimum": 3, "exclusiveMinimum": False}, 3, 2, "must be at least 3"),
+    ({"maximum": 3}, 3, 4, "must be at most 3"),
+    ({"maximum": 3, "exclusiveMaximum": True}, 2, 3, "must be less than 3"),
+    ({"maximum": BIG}, BIG, BIG + 1, f"must be at most {BIG}"),
+    ({"minimum": BIG + 1}, BIG + 1, BIG, f"must be at least {BIG + 1}"),
+    ({"enum": [BIG + 1]}, BIG + 1, BIG, f"must be {BIG + 1}"),
+    ({"multipleOf": 5}, 10, 12, "must be a multiple of 5"),
+    ({"multipleOf": 0.1}, 0.3, 0.35, "must be a multiple of 0.1"),
+    ({"multipleOf": 3}, 3 * 10**30, 3 * 10**30 + 1, "must be a multiple of 3"),
+    ({"format": "int32"}, 2**31 - 1, 2**31, f"must be at most {2**31 - 1}"),
+    ({"format": "int32"}, -(2**31), -(2**31) - 1, f"must be at least {-(2**31)}"),
+    ({"format": "int32", "maximum": 2**40}, 2**31 - 1, 2**31, f"must be at most {2**31 - 1}"),
+    ({"format": "int32", "maximum": 7}, 7, 8, "must be at most 7"),
+    ({"format": "int64"}, 2**63 - 1, 2**63, f"must be at most {2**63 - 1}"),
+    ({"format": "int64"}, -(2**63), -(2**63) - 1, f"must be at least {-(2**63)}"),
+    ({"minLength": 2}, "äö", "ä", "must have at least 2 characters"),
+    ({"maxLength": 1}, "𝄞", "ab", "must have at most 1 character"),
+    ({"pattern": "b"}, "abc", "ac", "must match the pattern b"),
+    ({"pattern": "^a$"}, "a", "a\n", "must match the pattern ^a$"),
+    ({"pattern": r"^\d+$"}, "12", "١٢", r"must match the pattern ^\d+$"),
+    ({"format": "date"}, "2024-02-29", "2023-02-29", "must be a date such as 2026-01-31"),
+    (
+        {"format": "date-time"},
+        "2026-01-31T12:00:00.5+01:00",
+        "2026-01-31 12:00",
+        "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+    ),
+    ({"format": "email"}, "a@b.example", "a", "must be an e-mail address"),
+    ({"format": "hostname"}, "a.b", "a_b!", "must be a host name"),
+    ({"format": "ipv4"}, "10.0.0.1", "10.0.0", "must be an IPv4 address"),
+    ({"format": "ipv6"}, "::1", "1", "must be an IPv6 address"),
+    ({"format": "uri"}, "https://a/b", "/b", "must be a URI with its scheme"),
+    ({"format": "uuid"}, "0190b0a4-7a4e-7c3a-8d50-0123456789ab", "0190", "must be a UUID"),
+    ({"format": "byte"}, "aGk=", "aGk", "must be a string in base64"),
+    ({"minItems": 1}, [0], [], "must have at least 1 item"),
+    ({"maxItems": 1}, [0], [0, 0], "must have at most 1 item"),
+    ({"uniqueItems": True}, [1, "1", True], [1, 1.0], "must not have two equal items"),
+    ({"minProperties": 1}, {"b": 0}, {}, "must have at least 1 member"),
+    ({"maxProperties": 1}, {"b": 0}, {"b": 0, "c": 0}, "must have at most 1 member"),
+    ({"not": {"type": "string"}}, 1, "x", "has a form that is not allowed"),
+    ({"not": {"enum": [1, 2]}}, 3, 2, "must not be any of 1, 2"),
+    ({"not": {"required": ["b", "c"]}}, {"b": 1}, {"b": 1, "c": 1}, "must not have b and c together"),
+    ({"not": {"required": ["b"]}}, {}, {"b": 1}, "must not have b"),
+    ({"not": {}}, "never", 1, "is not allowed here"),
+    (
+        {"oneOf": [{"type": "integer"}, {"minimum": 2}]},
+        1,
+        3,
+        "has 2 of the 2 forms that are allowed, and must have exactly one",
+    ),
+    ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "", None, "must be a whole number or a string"),
+    ({"anyOf": [{"enum": ["a"]}, {"type": "integer"}]}, 1, "b", "must be a or a whole number"),
+]
+
+
+@pytest.mark.parametrize(("part", "good", "bad", "sentence"), SIDES, ids=lambda part: str(part)[:60])
+def test_a_keyword_holds_on_both_sides(part: dict[str, Any], good: Any, bad: Any, sentence: str) -> None:
+    assert good == "never" or faults(part, good) == []
+    assert faults(part, bad) == [f"`spec.a` {sentence}"]
+
+
+ELSEWHERE = [
+    ({"minimum": 3, "pattern": "x", "minItems": 9, "minProperties": 9, "format": "date"}, True),
+    ({"minLength": 3, "required": ["b"], "additionalProperties": False}, 5),
+    ({"items": {"type": "string"}}, {"0": 1}),
+    ({"properties": {"b": {"type": "string"}}}, [1]),
+    ({"format": "kilograms"}, "three"),
+    ({"format": "password"}, "x"),
+    ({"type": "string", "format": "int64"}, "99999999999999999999"),
+]
+
+
+@pytest.mark.parametrize(("part", "value"), ELSEWHERE, ids=str)
+def test_a_keyword_says_nothing_of_values_of_other_types(part: dict[str, Any], value: Any) -> None:
+    assert faults(part, value) == []
