@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.cli.programs import environment
+
 CLUSTERS = "/api/hyperfleet/v1/clusters"
 SECONDS = 60.0
 """How long anything may take before a test gives up; only a test that fails waits so long."""
@@ -60,7 +62,7 @@ class Service:
         self.log = place / f"serve-{self.api}.log"
         self.data = data or place / "data"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HYPERFLEET_")},
+            **environment(),
             "HYPERFLEET_SERVER_JWT_ENABLED": "false",
             "HYPERFLEET_SERVER_HOST": "127.0.0.1",
             "HYPERFLEET_SERVER_PORT": str(self.api),

@@ -125,3 +125,69 @@ ELSEWHERE = [
 @pytest.mark.parametrize(("part", "value"), ELSEWHERE, ids=str)
 def test_a_keyword_says_nothing_of_values_of_other_types(part: dict[str, Any], value: Any) -> None:
     assert faults(part, value) == []
+
+
+def _kind(kind: str, **members: Any) -> dict[str, Any]:
+    properties = {"kind": {"enum": [kind]}, **members}
+    return {"type": "object", "required": ["kind", *members], "properties": properties, "additionalProperties": False}
+
+
+KINDS = [_kind("x", size={"type": "integer"}), _kind("y", size={"maximum": 5}, name={"type": "string"})]
+SHAPES = [
+    {"type": "object", "required": ["size", "name"], "properties": {"size": {"enum": ["s", "m"]}, "name": {}}},
+    {"type": "object", "required": ["url"], "properties": {"url": {"type": "string"}}},
+]
+MEANT: list[tuple[list[dict[str, Any]], Any, list[str]]] = [
+    (KINDS, {"kind": "x", "size": "1"}, ["`spec.a.size` must be a whole number"]),
+    (KINDS, {"kind": "y", "size": 6}, ["`spec.a.name` is missing", "`spec.a.size` must be at most 5"]),
+    (KINDS, {"kind": "z", "size": 1}, ["`spec.a.kind` must be one of x, y"]),
+    (KINDS, {}, ["`spec.a.kind` is missing", "`spec.a.size` is missing"]),
+    (KINDS, [], ["`spec.a` must be an object"]),
+    ([*KINDS, {"type": "string"}], 5, ["`spec.a` must be an object or a string"]),
+    ([*KINDS, {"type": "string"}], {"kind": "z"}, ["`spec.a.kind` must be one of x, y"]),
+    (SHAPES, {"size": "xl", "name": 1}, ["`spec.a.size` must be one of s, m"]),
+    (SHAPES, {"url": 5}, ["`spec.a.url` must be a string"]),
+    (
+        SHAPES,
+        {},
+        ["`spec.a` has none of the 2 forms that are allowed: `spec.a.size` is missing, or `spec.a.url` is missing"],
+    ),
+    (
+        [{"minimum": 5}, {"enum": [1, 2]}, {"type": "string"}],
+        3,
+        ["`spec.a` must be at least 5"],
+    ),
+    ([{"format": "ipv4"}, {"format": "ipv6"}], "x", ["`spec.a` must be an IPv4 address, or must be an IPv6 address"]),
+    (
+        [{"required": ["b"]}, {"required": ["c"]}],
+        {},
+        ["`spec.a` has none of the 2 forms that are allowed: `spec.a.b` is missing, or `spec.a.c` is missing"],
+    ),
+    (
+        [{"allOf": [KINDS[0]]}, {"allOf": [KINDS[1]]}],
+        {"kind": "x", "size": 1.5},
+        ["`spec.a.size` must be a whole number"],
+    ),
+]
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
+@pytest.mark.parametrize(("forms", "value", "sentences"), MEANT, ids=lambda part: str(part)[:60])
+def test_of_several_forms_the_one_that_was_meant_is_explained(
+    keyword: str, forms: list[dict[str, Any]], value: Any, sentences: list[str]
+) -> None:
+    assert faults({keyword: forms}, value) == sentences
+
+
+JARGON = ("schema", "property", "array", "anyOf", "oneOf", "allOf", "enum", "regex", "keyword", "validat", "jsonschema")
+
+
+def test_no_sentence_uses_a_word_of_the_schema_language() -> None:
+    sentences = [sentence for case in CASES for sentence in case.faults] + [row[3] for row in SIDES]
+    assert [sentence for sentence in sentences if any(word in sentence for word in JARGON)] == []
+
+
+def test_what_is_wrong_with_a_value_repeats_scalars_and_nothing_large() -> None:
+    schema = SCHEMAS["gcp", "Cluster"]
+    spec = next(case.spec for case in CASES if case.provider == "gcp") | {"labels": [1], "dns": {"baseDomain": 5.50}}
+    assert [fault.value for fault in schema.faults(spec)] == [None, "5.5"]

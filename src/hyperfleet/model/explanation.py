@@ -5,6 +5,7 @@ body of a megabyte becomes gigabytes. So it is asked yes or no, of one part afte
 never decides whether a part fits.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,8 @@ MOST_STEPS: Final = 20_000
 MOST_FAULTS: Final = MOST_FIELDS
 MOST_FORMS: Final = 5
 _LONGEST_FORM: Final = 200
+_TOLD: Final = 2
+_FAR: Final = 4
 
 
 class Fault(NamedTuple):
@@ -206,8 +209,8 @@ class _Walk:
         return self._told[key]
 
     def _misses(self, forms: list[Schema], keyword: str, value: object, at: Place) -> Iterator[Fault]:
-        """The faults of the form that was meant, if that is clear; else those that all the nearest forms share; else
-        one sentence about these forms.
+        """The faults of the form that was meant, if that is clear; else what tells the nearest forms apart; else the
+        faults that they share; else one sentence about them.
         """
         fitting = sum(self._of.fits(form, value) for form in forms)
         if fitting > 1 and keyword == "oneOf":
@@ -216,14 +219,31 @@ class _Walk:
         if fitting:
             return
         tries = [list(islice(self._faults(form, value, at), MOST_FAULTS)) for form in forms]
-        distances = [max((_distance(fault, at.depth) for fault in each), default=3) for each in tries]
+        telling = self._telling(forms, at)
+        distances = [max((_distance(fault, at.depth, telling) for fault in each), default=_FAR) for each in tries]
         nearest = [each for each, distance in zip(tries, distances, strict=True) if distance == min(distances)]
+        told = [next((f for f in each if _distance(f, at.depth, telling) >= _TOLD), None) for each in nearest]
+        together = _together(told)
+        if together is not None:
+            yield together
+            return
         shared = set.intersection(*({fault.error for fault in each} for each in nearest))
         common = [fault for fault in nearest[0] if fault.error in shared]
-        if common:
-            yield from common
-        else:
-            yield _together(nearest, at) or _none_of(nearest, len(forms), keyword, at)
+        yield from common or [_none_of(nearest, len(forms), keyword, at)]
+
+    def _telling(self, forms: list[Schema], at: Place) -> set[str]:
+        """The paths of members that tell forms apart: those for which more than one form has choices."""
+        counts: Counter[str] = Counter()
+        for form in forms:
+            waiting = [form]
+            names: set[str] = set()
+            while waiting and len(names) < MOST_FAULTS:
+                schema = self._of.resolved(waiting.pop())
+                members = schema.get("properties", {}).items()
+                names |= {name for name, part in members if "enum" in self._of.resolved(part)}
+                waiting += schema.get("allOf", ())
+            counts.update(names)
+        return {wording.member(at.path, name) for name, count in counts.items() if count > 1}
 
     def _excluded(self, schema: Schema, at: Place) -> Fault:
         """A value has the form that it must not have."""
@@ -238,19 +258,22 @@ class _Walk:
         return Fault(wording.other(at.path, sentence), "not", at.depth)
 
 
-def _distance(fault: Fault, depth: int) -> int:
-    """How surely a fault says that the form was not meant: 2 by the value's own type or choices, 1 by those of a member
-    that tells forms apart, else 0."""
+def _distance(fault: Fault, depth: int, telling: set[str]) -> int:
+    """How surely a fault says that a form was not meant.
+
+    By the value's own type or choices, then by those of a member that tells forms apart, then by the set of members.
+    """
     below = fault.depth - depth
     if fault.keyword in ("type", "enum") and below == 0:
-        return 2
-    return 1 if fault.keyword == "enum" and below == 1 else 0
+        return 3
+    if fault.keyword == "enum" and fault.error.field in telling:
+        return _TOLD
+    return 1 if fault.keyword in ("required", "additionalProperties") and below == 1 else 0
 
 
-def _together(tries: list[list[Fault]], at: Place) -> Fault | None:
+def _together(told: list[Fault | None]) -> Fault | None:
     """One fault for all forms, when each of them names what the same field may be."""
-    told = [next((fault for fault in each if _distance(fault, at.depth)), None) for each in tries]
-    first = told[0] if told else None
+    first = told[0]
     if first is None or any(each is None or each.error.field != first.error.field for each in told):
         return None
     by_keyword: dict[str, dict[str, None]] = {"enum": {}, "type": {}}
