@@ -167,7 +167,7 @@ class Server:
     openapi_schema_path: str = _setting(
         "",
         "An OpenAPI 3.0 document, in YAML or JSON, whose component `ClusterSpec` says what a cluster's `spec` must be, "
-        "`NodePoolSpec` a node pool's, and so on. Unset: any object.",
+        "`NodePoolSpec` a node pool's, and so on. Unset: the project's own, which takes any object.",
         alias="OPENAPI_SCHEMA_PATH",
     )
     jwt: Jwt = Jwt()

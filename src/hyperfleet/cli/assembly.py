@@ -5,10 +5,13 @@ serves by the same. What is built here from it exists once a process.
 """
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hyperfleet import settings
+import msgspec
+
+from hyperfleet import http, settings
 from hyperfleet.cli import yaml_documents
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
@@ -20,14 +23,15 @@ from hyperfleet.store.database import Database
 Document = dict[str, Any]
 
 
-def document(server: settings.Server) -> Document | None:
-    """The OpenAPI document whose components say what a `spec` must be; None when any will do.
+def document(server: settings.Server) -> Document:
+    """The OpenAPI document whose components say what a `spec` must be: the provider's, or the project's own.
 
     Raises BadSettings, naming the file, when it is none.
     """
     path = server.openapi_schema_path
     if not path:
-        return None
+        own: Document = msgspec.json.decode((resources.files(http) / "openapi.json").read_bytes())
+        return own
     try:
         return openapi.require_document(yaml_documents.read(Path(path)))
     except yaml_documents.BadFile as failure:
@@ -36,13 +40,13 @@ def document(server: settings.Server) -> Document | None:
         raise settings.BadSettings([f"{_file(path)}: {mistake}" for mistake in failure.mistakes]) from None
 
 
-def catalog(server: settings.Server, document: Document | None) -> Catalog:
+def catalog(server: settings.Server, document: Document) -> Catalog:
     """The kinds that are served; raises BadSettings with everything that is wrong with the schemas of their specs."""
     kinds: list[Kind] = []
     mistakes: list[str] = []
     for kind in BUILT_IN:
         schema = None
-        if document is not None and openapi.has_component(document, kind.spec_schema_name):
+        if openapi.has_component(document, kind.spec_schema_name):
             try:
                 schema = SpecSchema(document, kind.spec_schema_name)
             except BadSchema as failure:
@@ -54,7 +58,7 @@ def catalog(server: settings.Server, document: Document | None) -> Catalog:
     return Catalog(kinds)
 
 
-def assembled(configured: settings.Settings, document: Document | None) -> Middleware:
+def assembled(configured: settings.Settings, document: Document) -> Middleware:
     """The ASGI application on a pool of its own; its lifespan opens and closes the pool."""
     return application(Database(configured.database), catalog(configured.server, document), configured)
 

@@ -110,8 +110,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     server, health, metrics = configured.server, configured.health, configured.metrics
     document = assembly.document(server)
     catalog = assembly.catalog(server, document)
-    if document is not None:
-        _warn_of_schemas(catalog, server.openapi_schema_path)
+    _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hyperfleet-metrics-")))

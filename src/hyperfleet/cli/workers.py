@@ -43,7 +43,7 @@ class Order:
     address: Address
     workers: int
     version: str
-    document: dict[str, Any] | None = None
+    document: dict[str, Any]
 
 
 def main() -> None:
