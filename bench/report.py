@@ -18,9 +18,9 @@ _HEAD: Final = (
 )
 
 
-def table(rows: list[list[str]]) -> list[str]:
+def table(rows: list[list[str]], head: tuple[str, ...] = _HEAD) -> list[str]:
     """The rows as a Markdown table."""
-    return [_line(_HEAD), _line(["---"] + ["---:"] * (len(_HEAD) - 1)), *map(_line, rows)]
+    return [_line(head), _line(["---"] + ["---:"] * (len(head) - 1)), *map(_line, rows)]
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:

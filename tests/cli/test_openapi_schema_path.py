@@ -125,12 +125,14 @@ def test_a_broken_document_stops_the_start_and_says_what_is_wrong_with_which_fil
     assert sentence in said
 
 
-def test_every_mistake_of_a_document_is_told_at_once(tmp_path: Path) -> None:
+def test_every_mistake_of_a_document_is_told_at_once_by_serve_and_by_config(tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(DOCUMENT + "      minimun: 1\n      type: x\n    NodePoolSpec: {items: 5}\n")
     said = refused("--server-openapi-schema-path", str(path))
     assert "the configuration has 3 mistakes:" in said
     assert said.count(str(path)) == 3
+    done = run("config", "--server-openapi-schema-path", str(path))
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_a_document_that_is_not_there_stops_every_command_that_reads_the_setting() -> None:

@@ -126,8 +126,13 @@ def migrate(
 def config(loaded: Loaded) -> int:
     """Print the effective configuration as a file, with each value's source beside it and secrets masked.
 
-    Exit 1, with every mistake, when the configuration is wrong.
+    Exit 1, with every mistake, when the configuration is wrong, the provider's OpenAPI document included.
     """
+    server = loaded.settings.server
+    if server.openapi_schema_path:
+        from hyperfleet.cli import assembly
+
+        assembly.catalog(server, assembly.document(server))
     for line in reference.effective(loaded):
         print(line)
     return 0

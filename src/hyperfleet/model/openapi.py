@@ -284,7 +284,7 @@ _READERS: Final = {
     **dict.fromkeys(("allOf", "anyOf", "oneOf"), _Conversion._read_schemas),
     "properties": _Conversion._read_members,
 }
-_KNOWN: Final = [*_READERS, *_ANNOTATIONS, "$ref"]
+KNOWN: Final = frozenset({*_READERS, *_ANNOTATIONS, "$ref"})
 
 
 def _member(holder: object, name: str) -> object:
@@ -298,7 +298,7 @@ def _member(holder: object, name: str) -> object:
 def _hint(keyword: str) -> str:
     if keyword in _HINTS:
         return f"; {_HINTS[keyword]}."
-    close = get_close_matches(keyword[:80], _KNOWN, n=1)
+    close = get_close_matches(keyword[:80], sorted(KNOWN), n=1)
     return f"; did you mean `{close[0]}`?" if close else "."
 
 

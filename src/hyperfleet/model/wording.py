@@ -29,7 +29,7 @@ _TYPES: Final = {
     "object": "an object",
     "string": "a string",
 }
-_FORMATS: Final = {
+FORMATS: Final = {
     "byte": "a string in base64",
     "date": "a date such as 2026-01-31",
     "date-time": "an RFC 3339 time such as 2026-01-31T12:00:00Z",
@@ -82,7 +82,7 @@ LEAVES: Final[Mapping[str, Callable[[Any], Words]]] = {
     "minLength": _CHARACTERS["min"],
     "maxLength": _CHARACTERS["max"],
     "pattern": lambda pattern: Words(f"match the pattern {pattern}", pattern),
-    "format": lambda name: Words(f"be {_FORMATS[name]}", name),
+    "format": lambda name: Words(f"be {FORMATS[name]}", name),
     "minItems": _ITEMS["min"],
     "maxItems": _ITEMS["max"],
     "uniqueItems": lambda _: Words("not have two equal items", "no two equal items"),

@@ -1,0 +1,86 @@
+"""`python -m bench.validation`: what it costs to check a spec of 1 KB, beside what decoding it costs.
+
+In one process, without HTTP or a database; the medians of interleaved rounds. `--write` puts the table into
+docs/performance.md.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import msgspec
+
+from bench import report
+from hyperfleet.cli import yaml_documents
+from hyperfleet.model.spec_schema import SpecSchema
+
+PROVIDERS: Final = Path("tests/cases/schemas")
+ROUNDS: Final = 40
+_HEAD: Final = ("faults in it", "bytes", "decode µs", "check µs")
+
+
+def specs() -> dict[str, tuple[SpecSchema, dict[str, Any]]]:
+    """The schemas and specs by what a row calls them."""
+    gcp = yaml_documents.read(PROVIDERS / "gcp" / "openapi.yaml")
+    cluster, pool = SpecSchema(gcp, "ClusterSpec"), SpecSchema(gcp, "NodePoolSpec")
+    good = next(each["spec"] for each in _good("gcp") if each["name"] == "full cluster")
+    days = [{"from": f"2026-{month:02}-20", "to": f"2026-{month:02}-27"} for month in range(1, 7)]
+    good = good | {"maintenance": good["maintenance"] | {"exclusions": days}}
+    bad = good | {"networking": good["networking"] | {"mtu": 9001}}
+    worse = bad | {"maintenance": {"exclusions": [{"from": "x"} for _ in range(8)]}, "release": {}, "labels": {"a": 1}}
+    disks = {"disks": [{"type": "floppy", "sizeGb": 1}] * 25_000}
+    return {
+        "none": (cluster, good),
+        "1": (cluster, bad),
+        f"{len(cluster.faults(worse))}": (cluster, worse),
+        "50,000": (pool, {"machineType": "n2-standard-8", "capacity": {"nodes": 3}} | disks),
+    }
+
+
+def _good(provider: str) -> list[dict[str, Any]]:
+    written: list[dict[str, Any]] = yaml_documents.read(PROVIDERS / provider / "specs.yaml")["good"]
+    return written
+
+
+def microseconds(work: Callable[[], object], least: float = 0.005) -> float:
+    """What one call takes, from as many as fill `least` seconds."""
+    calls = 0
+    begin = time.perf_counter()
+    while (elapsed := time.perf_counter() - begin) < least:
+        work()
+        calls += 1
+    return elapsed / calls * 1e6
+
+
+def rows() -> list[list[str]]:
+    """The cells of the table."""
+    measured = specs()
+    texts = {name: msgspec.json.encode(spec) for name, (_, spec) in measured.items()}
+    decoding: dict[str, list[float]] = {name: [] for name in measured}
+    checking: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(ROUNDS):
+        for name, (schema, spec) in measured.items():
+            decoding[name].append(microseconds(partial(msgspec.json.decode, texts[name])))
+            checking[name].append(microseconds(partial(schema.faults, spec)))
+    return [
+        [name, f"{len(texts[name]):,}", f"{median(decoding[name]):,.1f}", f"{median(checking[name]):,.1f}"]
+        for name in measured
+    ]
+
+
+def main() -> None:
+    """Prints the table."""
+    options = argparse.ArgumentParser(prog="bench.validation", description=__doc__)
+    options.add_argument("--write", action="store_true")
+    lines = report.table(rows(), _HEAD)
+    print("\n".join(lines))
+    if options.parse_args().write:
+        report.write(lines, "bench.validation")
+
+
+if __name__ == "__main__":
+    main()
