@@ -1,0 +1,179 @@
+"""The OpenAPI document of this server: the packaged one, every kind of the Catalog, the provider's schemas of specs.
+
+A kind that is not built in is described by the words of a built-in one: of NodePool when it has an owner, of Cluster at
+the top. So what the sources say of those two holds for every kind, and a new route of theirs is one of all kinds.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from itertools import chain, count
+from typing import Any, Final
+
+from hyperfleet.http import provider_schemas
+from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.rendering import API_ROOT
+
+Document = dict[str, Any]
+
+_CLUSTER, _NODE_POOL = BUILT_IN
+_COMMON_TAGS: Final = 2
+"""How many tags of the packaged document, the last of them, are of no kind."""
+
+_BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
+
+
+def document(catalog: Catalog, provider: Mapping[str, Any] | None = None) -> Document:
+    """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
+
+    Its components that describe a kind's `spec` stand for ours, with everything that they refer to (contract: Kinds).
+    """
+    whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
+    schemas = whole["components"]["schemas"]
+    identifiers = {
+        kind.name: kind.name if kind.name in _BUILT_IN_NAMES else _add(whole, kind, catalog.parent_of(kind))
+        for kind in catalog.kinds
+    }
+    for kind in catalog.kinds:
+        name = schemas[f"{identifiers[kind.name]}Name"]
+        name["minLength"], name["maxLength"] = kind.name_min_length, kind.name_max_length
+    if provider is not None:
+        wanted = {f"{kind.name}Spec": f"{identifiers[kind.name]}Spec" for kind in catalog.kinds}
+        replaced = provider_schemas.adopt(provider, schemas, wanted)
+        kinds = [kind for kind in catalog.kinds if f"{kind.name}Spec" in replaced]
+        _drop_examples_of_specs(whole["paths"], kinds)
+    return whole
+
+
+def _template(whole: Document, kind: Kind) -> tuple[str, str]:
+    """What is said of a built-in kind: its paths and its schemas, without their examples, as JSON."""
+    paths = {path: item for path, item in whole["paths"].items() if _kind_of(path, BUILT_IN) is kind}
+    schemas = {name: whole["components"]["schemas"][name] for name in _schema_names(kind.name)}
+    return json.dumps(_without_examples(paths)), json.dumps(schemas)
+
+
+def _schema_names(identifier: str) -> tuple[str, ...]:
+    """The schemas of a kind: of all that answers, bodies and lists of it are made of."""
+    forms = ("{}", "New{}", "Selected{}", "{}List", "{}Name", "{}Spec")
+    return tuple(form.format(identifier) for form in forms)
+
+
+def _kind_of(path: str, kinds: tuple[Kind, ...] | list[Kind]) -> Kind | None:
+    """The kind whose resources a path is about: its plural is the last that the path names."""
+    for word in reversed(path.removeprefix(API_ROOT).split("/")):
+        for kind in kinds:
+            if kind.plural == word:
+                return kind
+    return None
+
+
+def _without_examples(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_examples(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_examples(item) for key, item in value.items() if key != "examples"}
+    return value
+
+
+def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
+    """Adds paths, schemas and the tag of a kind; the word that stands for it in names of schemas and operations.
+
+    That word is the kind's name, with a number behind it where a name that follows from it is taken.
+    """
+    said_of_paths, said_of_schemas = _template(whole, _CLUSTER if owner is None else _NODE_POOL)
+    schemas = whole["components"]["schemas"]
+    taken = {operation["operationId"] for operation in _operations(whole["paths"])} | schemas.keys()
+    for suffix in chain([""], map(str, count(2))):
+        identifier = kind.name + suffix
+        words = _words(kind, identifier, owner)
+        paths, added = _reworded(said_of_paths, words), _reworded(said_of_schemas, words)
+        if taken.isdisjoint({operation["operationId"] for operation in _operations(paths)} | added.keys()):
+            break
+    resource, new, selected, page, *_ = _schema_names(identifier)
+    for schema in (resource, new, selected):
+        added[schema]["properties"]["kind"]["enum"] = [kind.name]
+    added[page]["properties"]["kind"]["enum"] = [f"{kind.name}List"]
+    schemas.update(added)
+    whole["paths"].update(paths)
+    _tag(whole, kind, owner, _operations(paths))
+    return identifier
+
+
+def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Document]) -> None:
+    """Gathers the operations of a kind below a tag of its own, but those that stand below one of all kinds."""
+    common = [tag["name"] for tag in whole["tags"][-_COMMON_TAGS:]]
+    own = _capital(_titles(kind))
+    if own in common:
+        own = f"{own} ({kind.name})"
+    for operation in operations:
+        operation["tags"] = [name if name in common else own for name in operation["tags"]]
+    owned = f", each owned by {_with_article(owner)}" if owner else ""
+    tag = {"name": own, "description": f"Resources of the kind {kind.name}{owned}."}
+    whole["tags"].insert(-_COMMON_TAGS, tag)
+
+
+def _operations(paths: Document) -> list[Document]:
+    return [operation for item in paths.values() for operation in item.values()]
+
+
+def _words(kind: Kind, identifier: str, owner: Kind | None) -> dict[str, str]:
+    """What is written instead of each word of the built-in kinds."""
+    if owner is None:
+        return _spellings(_CLUSTER, kind, identifier)
+    return _spellings(_CLUSTER, owner, owner.name) | _spellings(_NODE_POOL, kind, identifier)
+
+
+def _spellings(old: Kind, new: Kind, identifier: str) -> dict[str, str]:
+    return dict(zip(_forms(old, old.name), _forms(new, identifier), strict=True))
+
+
+def _forms(kind: Kind, identifier: str) -> tuple[str, ...]:
+    """Every form in which a kind appears, in names, paths and sentences."""
+    is_regular = kind.plural == f"{kind.name.lower()}s"
+    many = (
+        f"{kind.name}s" if is_regular else "".join(map(_capital, kind.plural.split("-")))
+    ) + identifier.removeprefix(kind.name)
+    one = _with_article(kind)
+    return (
+        *(identifier, many, f"{kind.name.lower()}_id", f"/{kind.plural}"),
+        *(kind.title, _titles(kind), one, _capital(one), kind.not_found_code),
+    )
+
+
+def _titles(kind: Kind) -> str:
+    """The title of many."""
+    is_regular = kind.plural.replace("-", "") == kind.title.replace(" ", "") + "s"
+    return f"{kind.title}s" if is_regular else kind.plural.replace("-", " ")
+
+
+def _with_article(kind: Kind) -> str:
+    return f"{'an' if kind.title[:1] in 'aeiou' else 'a'} {kind.title}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _reworded(text: str, words: Mapping[str, str]) -> Document:
+    """The tree of a JSON text with all words replaced at once, of those that begin alike the longest."""
+    pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    found: Document = json.loads(re.sub(pattern, lambda match: json.dumps(words[match[0]])[1:-1], text))
+    return found
+
+
+def _drop_examples_of_specs(paths: Document, kinds: list[Kind]) -> None:
+    """Leaves out the examples that show a `spec` of these kinds, which the provider describes in another way."""
+    for path, item in paths.items():
+        if not kinds or _kind_of(path, kinds) is None:
+            continue
+        for operation in item.values():
+            answers = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for content in (each for answer in answers for each in answer.get("content", {}).values()):
+                kept = {
+                    title: example
+                    for title, example in content.pop("examples", {}).items()
+                    if '"spec": ' not in json.dumps(example)
+                }
+                if kept:
+                    content["examples"] = kept
