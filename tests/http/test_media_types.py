@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfleet.http.app import application
-from hyperfleet.http.media_types import LONGEST, accepts_json, is_json
+from hyperfleet.http.media_types import LONGEST, accepts, is_json
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
@@ -32,7 +32,7 @@ from tests.http import asgi
     ],
 )
 def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
-    assert accepts_json(accept.encode())
+    assert accepts(accept.encode())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
     ],
 )
 def test_json_does_not_go_to_who_leaves_it_out(accept: str) -> None:
-    assert not accepts_json(accept.encode())
+    assert not accepts(accept.encode())
 
 
 def test_a_content_type_longer_than_any_is_not_json() -> None:

@@ -1,7 +1,8 @@
 """The ASGI application: the route table, a path and its methods a row, and what every kind makes of it.
 
-Rows are generic in the kind, so a request is matched against eight patterns however many kinds there are. Paths are
-matched as they were sent, never decoded, so that an encoded slash separates nothing.
+Rows are generic in the kind, so a request is matched against six patterns however many kinds there are; paths without
+a variable part are looked up before. Paths are matched as they were sent, never decoded, so that an encoded slash
+separates nothing.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -10,12 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from starlette.routing import Route as Pattern
 from starlette.routing import Router
+from starlette.types import ASGIApp
 
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import callers, endpoints
+from hyperfleet.http import callers, endpoints, publications
+from hyperfleet.http.document import document
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
 from hyperfleet.http.limits import InFlight
-from hyperfleet.http.media_types import accepts_json
+from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model.kind import Catalog, Kind
 from hyperfleet.model.rendering import API_ROOT
@@ -29,29 +32,41 @@ class Row(NamedTuple):
 
     path: str
     methods: Mapping[str, Endpoint]
+    media_type: str = JSON
 
 
 _LIST: Final = {"GET": endpoints.list_resources, "POST": endpoints.create}
 _READ: Final = {"GET": endpoints.read}
 _REPORTS: Final = {"GET": endpoints.list_reports, "POST": endpoints.report, "PUT": endpoints.report}
 
-# The first match counts, so what is asked for most stands first, and fixed words stand before `{plural}`.
+_PUBLISHED: Final = {"GET": endpoints.published}
+
+# The first match counts, so what is asked for most stands first.
 ROWS: Final = (
     Row(API_ROOT + "/{plural}/{id}", _READ),
     Row(API_ROOT + "/{plural}/{id}/statuses", _REPORTS),
-    Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}),
     Row(API_ROOT + "/{plural}", _LIST),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}", _LIST),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}", _READ),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/statuses", _REPORTS),
+    Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}),
     Row(endpoints.ROOT, {"GET": endpoints.service}),
+    *(Row(path, _PUBLISHED, media_type) for path, media_type in publications.DOCUMENT.items()),
+    *(Row(path, _PUBLISHED, media_type) for path, media_type in publications.PARTS.items()),
 )
 
 
-def application(db: Database, catalog: Catalog, settings: Settings) -> Middleware:
-    """The service's ASGI application; its lifespan opens and closes the database."""
+def application(
+    db: Database, catalog: Catalog, settings: Settings, provider: Mapping[str, Any] | None = None
+) -> Middleware:
+    """The service's ASGI application; its lifespan opens and closes the database.
+
+    `provider` is the OpenAPI document that describes specs, None without one.
+    """
     in_flight = InFlight(settings)
-    patterns = [Pattern(row.path, _Bound(row, catalog, in_flight)) for row in ROWS]
+    bound = [(row.path, _Bound(row, catalog, in_flight)) for row in ROWS]
+    fixed: dict[str | None, ASGIApp] = {path: serve for path, serve in bound if "{" not in path}
+    patterns = [Pattern(path, serve) for path, serve in bound if "{" in path]
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -66,7 +81,11 @@ def application(db: Database, catalog: Catalog, settings: Settings) -> Middlewar
             logging.drain()
 
     router = Router(patterns, redirect_slashes=False, default=_unknown_path, lifespan=lifespan)
-    return Middleware(router, db, settings.server)
+
+    async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
+        await fixed.get(scope.get("path"), router)(scope, receive, send)
+
+    return Middleware(dispatch, db, settings.server, publications.publications(document(catalog, provider)))
 
 
 def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
@@ -74,7 +93,7 @@ def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
     methods = dict(row.methods)
     allow = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
     if "{plural}" not in row.path:
-        yield Route(row.path, methods, allow)
+        yield Route(row.path, methods, allow, media_type=row.media_type)
         return
     template = row.path.replace("{id}", "-").replace("{owner_id}", "-")
     for kind in catalog.kinds:
@@ -88,7 +107,7 @@ def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
 
 
 def _path_below(owner: Kind, kind: Kind) -> str:
-    return f"{API_ROOT}/{owner.plural}/{{{owner.title.replace(' ', '_')}_id}}/{kind.plural}"
+    return f"{API_ROOT}/{owner.plural}/{{{owner.name.lower()}_id}}/{kind.plural}"
 
 
 class _Bound:
@@ -103,7 +122,7 @@ class _Bound:
 
     async def __call__(self, scope: AsgiScope, _receive: Receive, _send: Send) -> None:
         exchange: Exchange = scope["exchange"]
-        named: dict[str, str] = scope["path_params"]
+        named: dict[str, str] = scope.get("path_params", {})
         route = self._routes.get((named.get("owner_plural"), named.get("plural")))
         if route is None:
             raise NotFound(_NO_PATH, code="NTF-000")
@@ -117,8 +136,8 @@ class _Bound:
             return
         exchange.caller = callers.caller()
         accept = exchange.header(b"accept")
-        if accept is not None and not accepts_json(accept):
-            raise BadRequest("Answers are application/json, which the header Accept leaves out.", status=406)
+        if accept is not None and not accepts(accept, route.media_type):
+            raise BadRequest(f"Answers are {route.media_type}, which the header Accept leaves out.", status=406)
         with self._in_flight:
             exchange.answer = await endpoint(exchange)
 

@@ -19,12 +19,15 @@ _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 def compressed(body: bytes, accept_encoding: bytes | None) -> bytes | None:
     """The body in gzip; None when it goes as it is: it is small, or the caller did not ask."""
-    if accept_encoding is None or len(body) < SMALLEST or len(accept_encoding) > LONGEST:
-        return None
-    if not accepts_gzip(accept_encoding):
+    if len(body) < SMALLEST or not takes_gzip(accept_encoding):
         return None
     packed: bytes = igzip.compress(body, compresslevel=0, mtime=0)
     return packed
+
+
+def takes_gzip(accept_encoding: bytes | None) -> bool:
+    """Whether the caller asked for gzip; a header that is too long to be read asks for nothing."""
+    return accept_encoding is not None and len(accept_encoding) <= LONGEST and accepts_gzip(accept_encoding)
 
 
 @lru_cache(maxsize=256)

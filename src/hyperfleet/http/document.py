@@ -41,8 +41,10 @@ def document(catalog: Catalog, provider: Mapping[str, Any] | None = None) -> Doc
     if provider is not None:
         wanted = {f"{kind.name}Spec": f"{identifiers[kind.name]}Spec" for kind in catalog.kinds}
         replaced = provider_schemas.adopt(provider, schemas, wanted)
-        kinds = [kind for kind in catalog.kinds if f"{kind.name}Spec" in replaced]
-        _drop_examples_of_specs(whole["paths"], kinds)
+        for path, item in whole["paths"].items():
+            kind_there = _kind_of(path, catalog.kinds)
+            if kind_there is not None and f"{kind_there.name}Spec" in replaced:
+                _drop_examples_of_specs(item)
     return whole
 
 
@@ -59,7 +61,7 @@ def _schema_names(identifier: str) -> tuple[str, ...]:
     return tuple(form.format(identifier) for form in forms)
 
 
-def _kind_of(path: str, kinds: tuple[Kind, ...] | list[Kind]) -> Kind | None:
+def _kind_of(path: str, kinds: tuple[Kind, ...]) -> Kind | None:
     """The kind whose resources a path is about: its plural is the last that the path names."""
     for word in reversed(path.removeprefix(API_ROOT).split("/")):
         for kind in kinds:
@@ -162,18 +164,15 @@ def _reworded(text: str, words: Mapping[str, str]) -> Document:
     return found
 
 
-def _drop_examples_of_specs(paths: Document, kinds: list[Kind]) -> None:
-    """Leaves out the examples that show a `spec` of these kinds, which the provider describes in another way."""
-    for path, item in paths.items():
-        if not kinds or _kind_of(path, kinds) is None:
-            continue
-        for operation in item.values():
-            answers = [operation.get("requestBody", {}), *operation["responses"].values()]
-            for content in (each for answer in answers for each in answer.get("content", {}).values()):
-                kept = {
-                    title: example
-                    for title, example in content.pop("examples", {}).items()
-                    if '"spec": ' not in json.dumps(example)
-                }
-                if kept:
-                    content["examples"] = kept
+def _drop_examples_of_specs(item: Document) -> None:
+    """Leaves out the examples of a path that show a `spec`, which the provider describes in another way than we do."""
+    for operation in item.values():
+        answers = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (each for answer in answers for each in answer.get("content", {}).values()):
+            kept = {
+                title: example
+                for title, example in content.pop("examples", {}).items()
+                if '"spec": ' not in json.dumps(example)
+            }
+            if kept:
+                content["examples"] = kept

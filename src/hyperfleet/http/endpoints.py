@@ -15,7 +15,7 @@ import msgspec
 
 import hyperfleet
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import bodies, documents, limits, queries
+from hyperfleet.http import bodies, documents, limits, publications, queries
 from hyperfleet.http.exchange import Answer, Exchange
 from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
@@ -24,7 +24,7 @@ from hyperfleet.services import reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
 ROOT: Final = "/api/hyperfleet"
-FEATURES: Final = ("search", "order", "fields", "page_token", "count", "id", "gzip")
+FEATURES: Final = ("search", "order", "fields", "page_token", "count", "id", "gzip", "openapi")
 """What callers may rely on beyond the first version's API; a name is here while the running server has it."""
 
 
@@ -38,6 +38,13 @@ async def compatibility(exchange: Exchange) -> Answer:
     """Which features the running server has."""
     queries.nothing(exchange.query)
     return Answer(200, _compatibility())
+
+
+async def published(exchange: Exchange) -> Answer:
+    """What was made for this path when the application was built."""
+    queries.nothing(exchange.query)
+    assert exchange.route is not None
+    return publications.answer(exchange.publications[exchange.route.template], exchange)
 
 
 async def list_resources(exchange: Exchange) -> Answer:

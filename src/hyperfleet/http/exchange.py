@@ -3,8 +3,8 @@
 A plain object instead of a web library's request: it costs a microsecond, and nothing is read before it is wanted.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from hyperfleet.model.kind import Kind
@@ -17,17 +17,36 @@ AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+Header = tuple[bytes, bytes]
+
 JSON: Final = b"application/json"
 UNKNOWN: Final = "-"
 
 
 class Answer(NamedTuple):
-    """What goes back: status, body, its media type, further headers. Length, encoding and id are the middleware's."""
+    """What goes back: status, body, its media type, further headers. Length and id are the middleware's.
+
+    So is the encoding, unless the body has one already: then `encoding` names it.
+    """
 
     status: int
     body: bytes = b""
     media_type: bytes = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
+    encoding: bytes = b""
+
+
+class Publication(NamedTuple):
+    """An answer made once for all callers: its body, that in gzip or None where it does not pay, a tag of its content.
+
+    `body` is called for whoever does not take gzip.
+    """
+
+    body: Callable[[], bytes]
+    packed: bytes | None
+    media_type: bytes
+    tag: bytes
+    headers: tuple[Header, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +54,8 @@ class Route:
     """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
 
     `template` is the path as metrics and logs show it, with ids as `-`; `allow` the value of the header `Allow`.
-    `created_at` is where resources of the kind are created, None when that is here.
+    `created_at` is where resources of the kind are created, None when that is here. `media_type` is what
+    it answers with.
     """
 
     template: str
@@ -44,6 +64,7 @@ class Route:
     kind: Kind | None = None
     owner_kind: Kind | None = None
     created_at: str | None = None
+    media_type: str = JSON.decode()
 
 
 @dataclass(slots=True)
@@ -51,6 +72,7 @@ class Exchange:
     """A request and what is known of it so far.
 
     Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
+    `publications` are those of the application, by path.
     """
 
     scope: AsgiScope
@@ -58,6 +80,7 @@ class Exchange:
     method: str
     db: Database
     limits: Server
+    publications: Mapping[str, Publication] = field(default_factory=dict)
     caller: Caller = SYSTEM
     route: Route | None = None
     owner_id: str = ""

@@ -20,13 +20,13 @@ def is_json(content_type: bytes) -> bool:
     return len(content_type) <= LONGEST and _is_json(content_type)
 
 
-def accepts_json(accept: bytes) -> bool:
-    """Whether a value of Accept leaves room for JSON (RFC 9110, section 12.5.1); only a clear no is one.
+def accepts(accept: bytes, media_type: str = JSON) -> bool:
+    """Whether a value of Accept leaves room for a media type (RFC 9110, section 12.5.1); only a clear no is one.
 
     Any type of JSON is taken for ours, `application/vnd.x+json` too; parameters besides a quality of 0 say nothing. The
-    most specific entry decides: JSON itself, then `application/*`, then `*/*`.
+    most specific entry decides: the type itself, then `application/*` or what it is else, then `*/*`.
     """
-    return len(accept) > LONGEST or _accepts_json(accept)
+    return len(accept) > LONGEST or _accepts(accept, media_type)
 
 
 @lru_cache(maxsize=256)
@@ -37,7 +37,7 @@ def _is_json(content_type: bytes) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _accepts_json(accept: bytes) -> bool:
+def _accepts(accept: bytes, media_type: str) -> bool:
     taken: dict[str, bool] = {}
     for entry in accept.decode("latin-1").lower().split(","):
         name, *parameters = _parts(entry)
@@ -45,7 +45,9 @@ def _accepts_json(accept: bytes) -> bool:
             name = JSON if name.endswith("+json") else name
             refused = any(_NO_QUALITY.fullmatch(part) for part in parameters)
             taken[name] = taken.get(name, False) or not refused
-    deciding = next((name for name in (JSON, "application/*", "*/*", "*") if name in taken), None)
+    deciding = next(
+        (name for name in (media_type, media_type.partition("/")[0] + "/*", "*/*", "*") if name in taken), None
+    )
     return not taken or (deciding is not None and taken[deciding])
 
 

@@ -6,6 +6,7 @@ Answers leave from here only, so that compression, HEAD and the request's id are
 import asyncio
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.http import problems
 from hyperfleet.http.compression import compressed
-from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Receive, Send
+from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
 from hyperfleet.settings import Server
 from hyperfleet.store.database import DEADLINE, Database
 from hyperfleet.telemetry import logging, metrics
@@ -28,6 +29,7 @@ _PLAIN_PATH: Final = re.compile(rb"[!-$&-~]*")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[Ff]|[^!-~]")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_BODILESS: Final = frozenset({204, 304})
 _VARY: Final = (b"vary", b"Accept-Encoding")
 
 _log = logging.get("http")
@@ -36,10 +38,11 @@ _log = logging.get("http")
 class Middleware:
     """The application around the router, which leaves its answer in the exchange, or raises."""
 
-    def __init__(self, router: ASGIApp, db: Database, limits: Server) -> None:
+    def __init__(self, router: ASGIApp, db: Database, limits: Server, publications: Mapping[str, Publication]) -> None:
         self._router = router
         self._db = db
         self._limits = limits
+        self._publications = publications
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serves one request, or the application's lifespan; there are no WebSockets here."""
@@ -52,7 +55,9 @@ class Middleware:
         started = perf_counter()
         metrics.request_started()
         raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
-        exchange = scope["exchange"] = Exchange(scope, receive, scope["method"], self._db, self._limits)
+        exchange = scope["exchange"] = Exchange(
+            scope, receive, scope["method"], self._db, self._limits, self._publications
+        )
         request_id = _request_id(exchange)
         id_token = REQUEST_ID.set(request_id)
         deadline_token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.timeouts.write)
@@ -121,12 +126,15 @@ async def _send(answer: Answer, exchange: Exchange, request_id: str, send: Send)
     body = answer.body
     headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *answer.headers]
     if answer.status != 204:
-        headers.append((b"content-type", answer.media_type))
         headers.append(_VARY)
-        packed = compressed(body, exchange.header(b"accept-encoding"))
+    if answer.status not in _BODILESS:
+        headers.append((b"content-type", answer.media_type))
+        encoding = answer.encoding
+        packed = None if encoding else compressed(body, exchange.header(b"accept-encoding"))
         if packed is not None:
-            body = packed
-            headers.append((b"content-encoding", b"gzip"))
+            body, encoding = packed, b"gzip"
+        if encoding:
+            headers.append((b"content-encoding", encoding))
         headers.append((b"content-length", b"%d" % len(body)))
     if exchange.method == "HEAD":
         body = b""

@@ -1,0 +1,142 @@
+"""What is answered from memory: the OpenAPI document in its forms, its page, and the files of the page.
+
+Bodies, their gzip and their tags are made once, when the application is built. The page refers to everything by
+relative addresses, so that it works at both of its own, also where only paths below the API's root reach the service.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import partial
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
+
+from hyperfleet.http.compression import SMALLEST, takes_gzip
+from hyperfleet.http.exchange import Answer, Exchange, Header, Publication
+from hyperfleet.model.rendering import API_ROOT
+
+JSON: Final = "application/json"
+YAML: Final = "application/yaml"
+HTML: Final = "text/html"
+_ICON: Final = ("icon.svg", "image/svg+xml")
+_PARTS: Final = (
+    ("swagger-ui-bundle.js", "text/javascript"),
+    ("swagger-ui.css", "text/css"),
+    ("start.js", "text/javascript"),
+    _ICON,
+)
+
+DOCUMENT: Final = {
+    "/openapi": JSON,
+    "/openapi.yaml": YAML,
+    "/openapi-ui": HTML,
+    f"{API_ROOT}/openapi": JSON,
+    f"{API_ROOT}/openapi.html": HTML,
+}
+"""Where the document is, and in which form; it describes these addresses itself."""
+
+PARTS: Final = {
+    "/favicon.ico": _ICON[1],
+    **{f"{root}/openapi-ui/{name}": media_type for root in ("", API_ROOT) for name, media_type in _PARTS},
+}
+"""What browsers fetch for the page; these addresses are its own, and in no document."""
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = (
+    # Kept by browsers, and asked for again each time: what a server describes changes with its configuration.
+    (b"cache-control", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_PAGE_HEADERS: Final = (
+    *_HEADERS,
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Writes texts of several lines as such, and everything where it stands."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, value: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def json_text(document: Mapping[str, Any]) -> bytes:
+    """The document as it is served in JSON."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def yaml_text(document: Mapping[str, Any]) -> bytes:
+    """The document as it is served in YAML."""
+    text: bytes = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, encoding="utf-8", width=120)
+    return text
+
+
+def publications(document: Mapping[str, Any]) -> dict[str, Publication]:
+    """By address, everything that is answered from memory, for the document of this server."""
+    page = _publication(_file("page.html"), HTML, _PAGE_HEADERS)
+    forms = {JSON: _publication(json_text(document), JSON), YAML: _publication(yaml_text(document), YAML), HTML: page}
+    parts = {name: _part(name, media_type) for name, media_type in _PARTS}
+    return {
+        **{address: forms[media_type] for address, media_type in DOCUMENT.items()},
+        **{address: parts.get(address.rpartition("/")[2], parts[_ICON[0]]) for address in PARTS},
+    }
+
+
+def _file(name: str) -> bytes:
+    return files(__package__).joinpath("swagger", name).read_bytes()
+
+
+def _part(name: str, media_type: str) -> Publication:
+    if not files(__package__).joinpath("swagger", f"{name}.gz").is_file():
+        return _publication(_file(name), media_type)
+    packed = _file(f"{name}.gz")
+    # Nearly everybody takes gzip; whoever does not waits for it to be unpacked, and the memory is not held for them.
+    return Publication(partial(gzip.decompress, packed), packed, _content_type(media_type), _tag(packed), _HEADERS)
+
+
+def _publication(body: bytes, media_type: str, headers: tuple[Header, ...] = _HEADERS) -> Publication:
+    packed = gzip.compress(body, 9, mtime=0) if len(body) >= SMALLEST else None
+    return Publication(lambda: body, packed, _content_type(media_type), _tag(body), headers)
+
+
+def _content_type(media_type: str) -> bytes:
+    return (media_type + ("; charset=utf-8" if media_type.startswith("text/") else "")).encode()
+
+
+def _tag(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest()[:32].encode()
+
+
+def answer(publication: Publication, exchange: Exchange) -> Answer:
+    """The publication, or 304 when the caller names it in `If-None-Match` (RFC 9110, section 13.1.2).
+
+    A strong tag is one of bytes as they are sent, so in gzip it is another.
+    """
+    packed = publication.packed if takes_gzip(exchange.header(b"accept-encoding")) else None
+    plain, zipped = b'"%b"' % publication.tag, b'"%b.gz"' % publication.tag
+    headers = ((b"etag", plain if packed is None else zipped), *publication.headers)
+    named = exchange.header(b"if-none-match")
+    if named is not None and not {b"*", plain, zipped}.isdisjoint(_tags(named)):
+        return Answer(304, headers=headers)
+    if packed is None:
+        return Answer(200, publication.body(), publication.media_type, headers)
+    return Answer(200, packed, publication.media_type, headers, encoding=b"gzip")
+
+
+def _tags(value: bytes) -> set[bytes]:
+    """The tags of a value of `If-None-Match`; ours hold no comma. A weak one names the same document."""
+    return {tag.strip().removeprefix(b"W/") for tag in value.split(b",")}
