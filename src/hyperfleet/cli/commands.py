@@ -138,6 +138,21 @@ def config(loaded: Loaded) -> int:
     return 0
 
 
+@_with_settings(app, "server")
+def openapi(
+    _loaded: Loaded,
+    *,
+    yaml: Annotated[bool, Parameter(help="Print it in YAML.", negative="", show_default=False)] = False,
+) -> int:
+    """Print the OpenAPI document that is served, in JSON."""
+    from hyperfleet.cli import assembly
+    from hyperfleet.http import document, publications
+
+    described = document.document(assembly.catalog())
+    sys.stdout.buffer.write(publications.yaml_text(described) if yaml else publications.json_text(described) + b"\n")
+    return 0
+
+
 @_with_settings(db, "database.embedded")
 def start(
     loaded: Loaded,
