@@ -13,6 +13,7 @@ import msgspec
 
 from hyperfleet import http, settings
 from hyperfleet.cli import yaml_documents
+from hyperfleet.http import document as served_document
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model import openapi
@@ -58,9 +59,21 @@ def catalog(server: settings.Server, document: Document) -> Catalog:
     return Catalog(kinds)
 
 
+def described(server: settings.Server) -> Document:
+    """The document that is served."""
+    specs = document(server)
+    return served_document.document(catalog(server, specs), _provider(server, specs))
+
+
+def _provider(server: settings.Server, document: Document) -> Document | None:
+    """The document when it is a provider's, whose components stand for ours in the one that is served."""
+    return document if server.openapi_schema_path else None
+
+
 def assembled(configured: settings.Settings, document: Document) -> Middleware:
     """The ASGI application on a pool of its own; its lifespan opens and closes the pool."""
-    return application(Database(configured.database), catalog(configured.server, document), configured)
+    kinds = catalog(configured.server, document)
+    return application(Database(configured.database), kinds, configured, _provider(configured.server, document))
 
 
 def _file(path: str) -> str:

@@ -140,15 +140,15 @@ def config(loaded: Loaded) -> int:
 
 @_with_settings(app, "server")
 def openapi(
-    _loaded: Loaded,
+    loaded: Loaded,
     *,
     yaml: Annotated[bool, Parameter(help="Print it in YAML.", negative="", show_default=False)] = False,
 ) -> int:
     """Print the OpenAPI document that is served, in JSON."""
     from hyperfleet.cli import assembly
-    from hyperfleet.http import document, publications
+    from hyperfleet.http import publications
 
-    described = document.document(assembly.catalog())
+    described = assembly.described(loaded.settings.server)
     sys.stdout.buffer.write(publications.yaml_text(described) if yaml else publications.json_text(described) + b"\n")
     return 0
 

@@ -39,11 +39,11 @@ def document(catalog: Catalog, provider: Mapping[str, Any] | None = None) -> Doc
         name = schemas[f"{identifiers[kind.name]}Name"]
         name["minLength"], name["maxLength"] = kind.name_min_length, kind.name_max_length
     if provider is not None:
-        wanted = {f"{kind.name}Spec": f"{identifiers[kind.name]}Spec" for kind in catalog.kinds}
+        wanted = {kind.spec_schema_name: f"{identifiers[kind.name]}Spec" for kind in catalog.kinds}
         replaced = provider_schemas.adopt(provider, schemas, wanted)
         for path, item in whole["paths"].items():
             kind_there = _kind_of(path, catalog.kinds)
-            if kind_there is not None and f"{kind_there.name}Spec" in replaced:
+            if kind_there is not None and kind_there.spec_schema_name in replaced:
                 _drop_examples_of_specs(item)
     return whole
 
