@@ -8,7 +8,7 @@ from uuid import UUID
 from hyperfleet.model.condition import ConditionStatus, ReportedCondition
 from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
 from hyperfleet.model.report import Report
-from hyperfleet.model.resource import SYSTEM, Draft, Owner, Scope
+from hyperfleet.model.resource import SYSTEM, Desired, Draft, Owner, Scope
 from hyperfleet.services import reading, reporting, writing
 from hyperfleet.services.reporting import Outcome
 from hyperfleet.store.database import Database
@@ -27,7 +27,8 @@ def after(seconds: float) -> datetime:
 
 def draft(name: str, *, spec: dict[str, Any] | None = None, labels: dict[str, str] | None = None) -> Draft:
     """What a caller wants created."""
-    return Draft(name=name, spec=json.dumps(spec or {}, separators=(",", ":")).encode(), labels=labels or {})
+    encoded = json.dumps(spec or {}, separators=(",", ":")).encode()
+    return Draft(name, Desired(encoded, labels or {}, {}))
 
 
 def report(

@@ -12,7 +12,7 @@ from hyperfleet.http import bodies
 from hyperfleet.model.condition import ReportedCondition
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Report
-from hyperfleet.model.resource import Draft
+from hyperfleet.model.resource import Desired, Draft
 from tests.fleet import CLUSTER, NODE_POOL
 
 NOW: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -48,7 +48,7 @@ def without(members: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_a_draft_has_what_the_body_says() -> None:
     made = draft(kind="Cluster", spec={"b": 1, "a": [True, 1.0, 10**30]}, labels={"env": "production"})
-    assert made == Draft("alpha", b'{"b":1,"a":[true,1.0,%d]}' % 10**30, {"env": "production"})
+    assert made == Draft("alpha", Desired(b'{"b":1,"a":[true,1.0,%d]}' % 10**30, {"env": "production"}, {}))
 
 
 def test_the_kind_may_be_left_out_and_must_match_the_path_otherwise() -> None:
@@ -131,7 +131,7 @@ def test_a_kind_without_references_takes_none() -> None:
     ],
 )
 def test_a_proper_label_key_is_taken(key: str) -> None:
-    assert draft(labels={key: "v"}).labels == {key: "v"}
+    assert draft(labels={key: "v"}).desired.labels == {key: "v"}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_label_key_has_1_to_255_characters(key: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "a", "A.b-c_D", "a" * 63, "1"])
 def test_a_proper_label_value_is_taken(value: str) -> None:
-    assert draft(labels={"k": value}).labels == {"k": value}
+    assert draft(labels={"k": value}).desired.labels == {"k": value}
 
 
 @pytest.mark.parametrize("value", ["-a", "a-", "a b", "a/b", "é", "a\n", " ", "."])
@@ -189,7 +189,7 @@ def test_a_label_value_is_a_string(value: object) -> None:
 def test_64_labels_are_taken_and_65_are_refused() -> None:
     labels = {f"k{number}": "v" for number in range(65)}
     assert refusal(draft, labels=labels) == ("VAL-004", ("labels",))
-    assert len(draft(labels=without(labels, "k64")).labels) == 64
+    assert len(draft(labels=without(labels, "k64")).desired.labels) == 64
 
 
 @pytest.mark.parametrize("name", ["Name", "metadata", "tenancy", "Spec", "resourceVersion", "", "a" * 500])

@@ -17,7 +17,7 @@ from hyperfleet.model import lexer
 from hyperfleet.model.condition import ReportedCondition
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Report
-from hyperfleet.model.resource import Draft
+from hyperfleet.model.resource import Desired, Draft
 
 LARGEST_INTEGER: Final = 2**31 - 1
 MOST_LABELS: Final = 64
@@ -71,7 +71,7 @@ def draft(members: Members, kind: Kind) -> Draft:
         wrong.append(FieldError("VAL-002", f"references.{type}", message))
     if wrong:
         raise InvalidInput(*wrong)
-    return Draft(name, _encode(spec), labels)
+    return Draft(name, Desired(_encode(spec), labels, {}))
 
 
 def report(members: Members, kind: Kind, *, now: datetime) -> Report:

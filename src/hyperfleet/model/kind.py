@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.spec_schema import SpecSchema
 
 ParentPolicy = Literal["restrict", "cascade"]
@@ -18,11 +19,23 @@ RESERVED_PLURALS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceRule:
+    """References of one type: resources of the kind `target` are named, `least` to `most` of them (None: no limit)."""
+
+    type: str
+    target: str
+    least: int = 0
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A declared kind (contract: Kinds).
 
     `name` is the word in `kind` members, `plural` the one in paths, `title` the one in sentences for people.
     `parent` names the owner's kind, None for a kind at the top. Name lengths are inclusive.
+    `spec_schema_name` is the component of a provider's document that describes its `spec`, `{name}Spec` by default;
+    `require_spec_schema` refuses to start without it.
     `spec_schema` is what a `spec` must be, None while anything is taken; where it comes from is not part of the kind.
     `not_found_code` is the code of its 404, so that callers can tell a missing owner from a missing child.
     """
@@ -37,12 +50,15 @@ class Kind:
     name_min_length: int = 1
     name_max_length: int = 100
     not_found_code: str = "NTF-001"
+    spec_schema_name: str = ""
+    require_spec_schema: bool = False
+    references: tuple[ReferenceRule, ...] = ()
+    conditions: tuple[ConditionRule, ...] = ()
     spec_schema: SpecSchema | None = field(default=None, compare=False, repr=False)
 
-    @property
-    def spec_schema_name(self) -> str:
-        """The component of a provider's document that describes its `spec`."""
-        return f"{self.name}Spec"
+    def __post_init__(self) -> None:
+        if not self.spec_schema_name:
+            object.__setattr__(self, "spec_schema_name", f"{self.name}Spec")
 
 
 BUILT_IN = (

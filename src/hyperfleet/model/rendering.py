@@ -53,12 +53,12 @@ def envelope(
     time = timestamp(created_time)
     rest: dict[str, Any] = {
         "generation": 1,
-        "labels": draft.labels,
+        "labels": draft.desired.labels,
         "created_time": time,
         "updated_time": time,
         "created_by": created_by,
         "updated_by": created_by,
-        "spec": _raw(draft.spec),
+        "spec": _raw(draft.desired.spec),
     }
     head: dict[str, Any] = {"kind": kind.name, "id": str(id), "href": href, "name": draft.name}
     if owner is None:

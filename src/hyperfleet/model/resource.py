@@ -1,5 +1,6 @@
 """Resources as the service handles them: who owns what, what a statement may see, what a caller wants created."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -40,12 +41,30 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A resource that a caller wants created, checked at the edge; `spec` is its JSON object, encoded once."""
+class Desired:
+    """What callers change of a resource; `spec` is its JSON object, encoded once.
 
-    name: str
+    `references` names targets by type of reference, in the order given; only types that the kind declares.
+    """
+
     spec: bytes
     labels: dict[str, str]
+    references: dict[str, tuple[UUID, ...]]
+
+
+Patch = Callable[[Desired], Desired]
+"""A change as a caller wants it: what it makes of the desired state as it is; raises InvalidInput where that is wrong.
+
+Checked at the edge as far as the body alone tells; a merge shows only then what it leads to.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A resource that a caller wants created, checked at the edge."""
+
+    name: str
+    desired: Desired
 
 
 class Status(msgspec.Struct, frozen=True):

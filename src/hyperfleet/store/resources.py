@@ -115,11 +115,11 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, i
         new.created_by,
         new.status.phase,
         new.rules,
-        rendering.labels(new.draft.labels),
+        rendering.labels(new.draft.desired.labels),
         rendering.condition_status(new.status),
         rendering.condition_details(new.status),
         status,
-        new.draft.spec,
+        new.draft.desired.spec,
     )
     try:
         if scope.owner is None:
