@@ -26,7 +26,7 @@ async def test_a_change_raises_generation_and_version_and_answers_what_a_read_gi
     assert int(changed["resource_version"]) > int(made["resource_version"])
     assert changed["updated_time"] == "2026-11-01T12:00:05.000000Z"
     assert changed["created_time"] == made["created_time"]
-    assert list(changed) == [name for name in made]
+    assert list(changed) == list(made)
     assert changed == await read(db, made["id"])
 
 

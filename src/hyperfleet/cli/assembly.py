@@ -70,10 +70,14 @@ def _provider(server: settings.Server, document: Document) -> Document | None:
     return document if server.openapi_schema_path else None
 
 
-def assembled(configured: settings.Settings, document: Document) -> Middleware:
-    """The ASGI application on a pool of its own; its lifespan opens and closes the pool."""
+def assembled(configured: settings.Settings, document: Document, *, recomputes: bool) -> Middleware:
+    """The ASGI application on a pool of its own; its lifespan opens and closes the pool.
+
+    `recomputes`: it also computes again what other rules left in the database.
+    """
     kinds = catalog(configured.server, document)
-    return application(Database(configured.database), kinds, configured, _provider(configured.server, document))
+    provider = _provider(configured.server, document)
+    return application(Database(configured.database), kinds, configured, provider, recomputes=recomputes)
 
 
 def _file(path: str) -> str:

@@ -5,6 +5,7 @@ a variable part are looked up before. Paths are matched as they were sent, never
 separates nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple
@@ -20,9 +21,10 @@ from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Rece
 from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.kind import Catalog
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
+from hyperfleet.services import recomputing
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -61,11 +63,17 @@ ROWS: Final = (
 
 
 def application(
-    db: Database, catalog: Catalog, settings: Settings, provider: Mapping[str, Any] | None = None
+    db: Database,
+    catalog: Catalog,
+    settings: Settings,
+    provider: Mapping[str, Any] | None = None,
+    *,
+    recomputes: bool = False,
 ) -> Middleware:
     """The service's ASGI application; its lifespan opens and closes the database.
 
-    `provider` is the OpenAPI document that describes specs, None without one.
+    `provider` is the OpenAPI document that describes specs, None without one. With `recomputes` it also computes again
+    what other rules left in the database; one process of a service is enough.
     """
     in_flight = InFlight(settings)
     bound = [(row.path, _Bound(row, catalog, in_flight)) for row in ROWS]
@@ -78,9 +86,12 @@ def application(
         # until it is back, instead of dying in turn.
         with suppress(HyperFleetError):
             await db.open()
+        recomputation = asyncio.create_task(recomputing.keep_trying(db, catalog)) if recomputes else None
         try:
             yield
         finally:
+            if recomputation is not None:
+                recomputation.cancel()
             await db.close()
             logging.drain()
 

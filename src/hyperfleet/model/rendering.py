@@ -106,6 +106,21 @@ def marked_deleted(envelope: bytes, *, generation: int, time: datetime, by: str)
     return _encode(members | {"deleted_time": timestamp(time), "deleted_by": by, "spec": spec})
 
 
+def declared(envelope: bytes, kind: Kind) -> bytes:
+    """The envelope with `references` when its kind declares some by now, empty for a resource stored before."""
+    if not kind.references:
+        return envelope
+    members = _members(envelope)
+    if "references" in members:
+        return envelope
+    ordered: dict[str, Any] = {}
+    for name, value in members.items():
+        ordered[name] = value
+        if name == "generation":
+            ordered["references"] = {}
+    return _encode(ordered)
+
+
 def desired(envelope: bytes) -> Desired:
     """What callers may change of a resource, from its envelope."""
     members = _desired.decode(envelope)
@@ -298,7 +313,7 @@ def labels(given: Mapping[str, str]) -> bytes:
 @cache
 def rules(kind: Kind) -> str:
     """A digest of what a stored status was computed and spelled with; when it differs, the row is out of date."""
-    return blake2b(repr((VERSION, kind.required_adapters)).encode(), digest_size=8).hexdigest()
+    return blake2b(repr((VERSION, kind.required_adapters, bool(kind.references))).encode(), digest_size=8).hexdigest()
 
 
 def same(one: bytes, other: bytes) -> bool:

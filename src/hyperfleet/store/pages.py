@@ -160,22 +160,14 @@ def statement(
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
     if skipped:
         limit += f" OFFSET {parameters.add(skipped, 'bigint')}"
-    source = f"resources WHERE {where} ORDER BY {_order_by(order)}"
-    kinds = _kinds(scope, listing)
-    if len(kinds) > 1:
-        # Each kind's rows lie in order in the indexes, those of several do not.
-        source = (
-            f"unnest({parameters.add(kinds, 'text[]')}) AS of (kind_name) CROSS JOIN LATERAL (SELECT * FROM resources"
-            f" WHERE kind = of.kind_name AND {where} ORDER BY {_order_by(order)}"
-            f" LIMIT {parameters.add(skipped + listing.size + 1, 'bigint')}) AS resources ORDER BY {_order_by(order)}"
-        )
     names = ", ".join(f"k{position}" for position in range(len(order)))
     by_names = ", ".join(_direction(f"k{position}", key) for position, key in enumerate(order))
     if matches:
-        chosen = f"SELECT * FROM found ORDER BY {by_names} {limit}"
+        source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {limit}"
     else:
+        source = _source(_kinds(scope, listing), where, order, parameters, most=skipped + listing.size + 1)
         chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {limit}"
-    if matches or "OFFSET" in limit:
+    if matches or skipped:
         body = (
             f"SELECT {columns}, {names} FROM ({chosen}) AS chosen"
             f" JOIN resources ON resources.id = chosen.chosen_id ORDER BY {by_names}"
@@ -188,6 +180,21 @@ def statement(
         f" FROM (SELECT {total} AS total, {has_owner} AS has_owner) AS list"
         f" LEFT JOIN LATERAL ({body}) AS page ON true",
         is_read=True,
+    )
+
+
+def _source(kinds: list[str], where: str, order: Sequence[OrderKey], parameters: Parameters, *, most: int) -> str:
+    """Where a page's rows come from, in order: `most` of them are enough.
+
+    Each kind's rows lie in order in the indexes, those of several kinds do not; so the first of each are merged.
+    """
+    ordered = f"resources WHERE {where} ORDER BY {_order_by(order)}"
+    if len(kinds) == 1:
+        return ordered
+    return (
+        f"unnest({parameters.add(kinds, 'text[]')}) AS of (kind_name) CROSS JOIN LATERAL (SELECT * FROM resources"
+        f" WHERE kind = of.kind_name AND {where} ORDER BY {_order_by(order)}"
+        f" LIMIT {most}) AS resources ORDER BY {_order_by(order)}"
     )
 
 
