@@ -73,8 +73,9 @@ def main() -> None:
 
 
 def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
-    ids = asyncio.run(service.fill(given.clusters))
+    ids, fresh = asyncio.run(service.fill(given.clusters))
     (running.folder / "ids").write_text("\n".join(ids))
+    (running.folder / "fresh").write_text("\n".join(fresh))
     service.dump(running.folder / "spec", service.spec(random.Random(2)))
     asyncio.run(service.execute(running, ceilings.NUMBERS))
     asyncio.run(service.execute(running, "VACUUM ANALYZE"))
@@ -90,8 +91,7 @@ def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
             seen = load.run(
                 service.API,
                 figures.scenario.lua,
-                ids=running.folder / "ids",
-                spec=running.folder / "spec",
+                folder=running.folder,
                 round=round,
                 started=started,
                 seconds=given.seconds,

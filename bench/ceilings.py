@@ -9,17 +9,22 @@ import tempfile
 from collections.abc import Mapping
 from typing import Final
 
-from bench.scenarios import Scenario, list_statement
+from bench.scenarios import FRESH, Scenario, list_statement
 from hyperfleet.store import embedded, reports, resources
 from hyperfleet.store.embedded import Server
 
 CONNECTIONS: Final = 16
 _ID: Final = "(SELECT id FROM bench_ids WHERE n = :n)"
+_FRESH_ID: Final = "(SELECT id FROM bench_fresh WHERE n = :n)"
 NUMBERS: Final = """
 DROP TABLE IF EXISTS bench_ids;
 CREATE TABLE bench_ids AS SELECT (row_number() OVER ())::int AS n, id FROM resources WHERE name LIKE 'cluster-%';
 ALTER TABLE bench_ids ADD PRIMARY KEY (n);
 ANALYZE bench_ids;
+DROP TABLE IF EXISTS bench_fresh;
+CREATE TABLE bench_fresh AS SELECT (row_number() OVER ())::int AS n, id FROM resources WHERE name LIKE 'fresh-%';
+ALTER TABLE bench_fresh ADD PRIMARY KEY (n);
+ANALYZE bench_fresh;
 """
 
 
@@ -47,14 +52,18 @@ def _script(scenario: Scenario, samples: Mapping[str, str], clusters: int) -> st
     if scenario.listing is not None:
         return list_statement(scenario.listing) + ";\n"
     if scenario.ceiling == "get":
-        return number + _filled(resources.RESOURCE.text, (_ID, "'Cluster'", "NULL")) + ";\n"
-    read = _filled(reports.RESOURCE_WITH_REPORTS.text, (_ID, "'Cluster'", "NULL", "'adapter-1'"))
+        return number + _filled(resources.RESOURCE.text, (_ID, "'{Cluster}'", "NULL")) + ";\n"
+    read = _filled(reports.RESOURCE_WITH_REPORTS.text, (_ID, "'{Cluster}'", "NULL", "'adapter-1'"))
     if scenario.ceiling == "read":
         return number + read + ";\n"
     if scenario.ceiling == "create":
         return "\\set n random(1, 2000000000)\n" + _filled(resources.NEW_RESOURCE.text, _new(samples)) + ";\n"
     if scenario.ceiling == "report":
         return number + read + " \\gset\n" + _filled(reports.WRITTEN_REPORT.text, _written(samples)) + ";\n"
+    if scenario.ceiling == "change":
+        found = _filled(resources.RESOURCE_TO_CHANGE.text, (_FRESH_ID, "'{Cluster}'", "NULL"))
+        written = _filled(resources.CHANGED_RESOURCE.text, _changed(samples))
+        return f"\\set n random(1, {FRESH})\n{found} \\gset\n{written};\n"
     return ""
 
 
@@ -87,6 +96,15 @@ def _new(samples: Mapping[str, str]) -> tuple[str, ...]:
             _quoted(samples[name])
             for name in ("labels", "condition_status", "conditions", "status", "spec", "envelope")
         ),
+    )
+
+
+def _changed(samples: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        *(_FRESH_ID, ":resource_version", "2", "now()", "'system@hyperfleet.local'"),
+        *(_quoted(samples["labels"]), _quoted(samples["spec"]), _quoted(samples["status"]), "'NotReady'"),
+        *(_quoted(samples["condition_status"]), _quoted(samples["conditions"]), "1", "now()", "now()", "''"),
+        _quoted(samples["envelope"]),
     )
 
 

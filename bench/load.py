@@ -11,10 +11,11 @@ CONNECTIONS: Final = 64
 
 _SCRIPT: Final = """
 json = {{["Content-Type"] = "application/json"}}
-ids, same = {{}}, {{}}
-for line in io.lines("{ids}") do ids[#ids + 1] = line end
+ids, same, fresh = {{}}, {{}}, {{}}
+for line in io.lines("{folder}/ids") do ids[#ids + 1] = line end
+for line in io.lines("{folder}/fresh") do fresh[#fresh + 1] = line end
 for i = 1, 100 do same[i] = ids[#ids - i] end
-local file = io.open("{spec}"); spec = file:read("*a"); file:close()
+local file = io.open("{folder}/spec"); spec = file:read("*a"); file:close()
 seed, round, n = os.time(), {round}, 0
 math.randomseed(seed)
 started = "{started}"
@@ -38,10 +39,10 @@ class Load:
     failures: int
 
 
-def run(address: str, request: str, *, ids: Path, spec: Path, round: int, started: str, seconds: float) -> Load:
+def run(address: str, request: str, *, folder: Path, round: int, started: str, seconds: float) -> Load:
     """Sends `request` over 64 connections for so many seconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_SCRIPT.format(ids=ids, spec=spec, round=round, started=started, request=request))
+        script.write(_SCRIPT.format(folder=folder, round=round, started=started, request=request))
         script.flush()
         command = [
             "wrk",

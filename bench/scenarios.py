@@ -14,6 +14,9 @@ from tests.fleet import CLUSTER
 
 CLUSTERS: Final = "/api/hyperfleet/v1/clusters"
 LABEL: Final = "labels.shard = 's7'"
+FRESH: Final = 500
+"""Clusters that nobody reports on: changing the others would make them found by the search for a condition."""
+
 CONDITION: Final = "status.conditions.Reconciled = 'False'"
 
 
@@ -62,6 +65,12 @@ local body = string.format('{{"kind":"Cluster","name":"new-%d-%d-%d","labels":{{
 return wrk.format("POST", "{CLUSTERS}", json, body)
 """
 
+_CHANGE: Final = f"""
+n = n + 1
+local body = string.format('{{"spec":{{"revision":"%d-%d-%d","was":%s}}}}', round, seed, n, spec)
+return wrk.format("PATCH", "{CLUSTERS}/" .. fresh[math.random(#fresh)], json, body)
+"""
+
 SCENARIOS: Final = (
     Scenario("GET", f'return wrk.format("GET", "{CLUSTERS}/" .. ids[math.random(#ids)])', ceiling="get"),
     _list("LIST(20), page 1", "pageSize=20", Listing(size=20)),
@@ -71,6 +80,7 @@ SCENARIOS: Final = (
     _list("LIST(20), label, 2 % match", f"pageSize=20&search={quote(LABEL)}", _search(LABEL)),
     _list("LIST(20), condition, 2 % match", f"pageSize=20&search={quote(CONDITION)}", _search(CONDITION)),
     Scenario("create", _CREATE, ceiling="create"),
+    Scenario("change of a spec", _CHANGE, ceiling="change"),
     Scenario(
         "report that changes something",
         _report(adapter='"adapter-" .. (n % 5)', status='(n % 50 < 25) and "True" or "False"'),

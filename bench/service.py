@@ -19,6 +19,7 @@ from typing import Any, Final
 import asyncpg
 import httpx2
 
+from bench.scenarios import FRESH
 from hyperfleet.store import embedded
 from hyperfleet.store.connections import connect
 
@@ -96,27 +97,39 @@ def spec(chance: random.Random) -> dict[str, Any]:
     }
 
 
-async def fill(clusters: int) -> list[str]:
-    """Creates the fleet and has every adapter report on each cluster; 2 % of the clusters are not reconciled."""
+async def fill(clusters: int) -> tuple[list[str], list[str]]:
+    """Creates the fleet and has every adapter report on each cluster; 2 % of the clusters are not reconciled.
+
+    The ids of these, and of further ones that nobody reports on.
+    """
     chance = random.Random(1)
     ids: list[str] = []
+    fresh: list[str] = []
     slots = asyncio.Semaphore(64)
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
     async with httpx2.AsyncClient(base_url=f"{API}/api/hyperfleet/v1", limits=limits, timeout=60) as client:
 
+        async def create(name: str, shard: int) -> str:
+            labels = {"env": "production", "team": "platform", "shard": f"s{shard}", "region": "eu"}
+            body = {"kind": "Cluster", "name": name, "labels": labels, "spec": spec(chance)}
+            created = await client.post("/clusters", json=body)
+            return str(created.raise_for_status().json()["id"])
+
         async def one(number: int) -> None:
             async with slots:
-                labels = {"env": "production", "team": "platform", "shard": f"s{number % 50}", "region": "eu"}
-                body = {"kind": "Cluster", "name": f"cluster-{number}", "labels": labels, "spec": spec(chance)}
-                created = await client.post("/clusters", json=body)
-                id = created.raise_for_status().json()["id"]
+                id = await create(f"cluster-{number}", number % 50)
                 for adapter in range(ADAPTERS):
                     sent = await client.post(f"/clusters/{id}/statuses", json=_report(adapter, fails=number % 50 == 7))
                     sent.raise_for_status()
                 ids.append(id)
 
+        async def another(number: int) -> None:
+            async with slots:
+                fresh.append(await create(f"fresh-{number}", number % 50))
+
         await asyncio.gather(*(one(number) for number in range(clusters)))
-    return ids
+        await asyncio.gather(*(another(number) for number in range(FRESH)))
+    return ids, fresh
 
 
 def _report(adapter: int, *, fails: bool) -> dict[str, Any]:

@@ -26,6 +26,7 @@ HEAD: Final = """\
 // Examples: what is sent and what the service answers, recorded from the service itself; `make examples` writes them.
 import "@typespec/http";
 import "./clusters.tsp";
+import "./everything.tsp";
 import "./nodepools.tsp";
 import "./reports.tsp";
 import "./service.tsp";
@@ -35,8 +36,9 @@ using TypeSpec.Http;
 namespace HyperFleet;
 """
 WIDTH: Final = 120
+FIRST_VERSION: Final = 1842
 NOON: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
-BODIES: Final = {"Clusters": "cluster", "NodePoolsOfCluster": "nodepool"}
+BODIES: Final = {"Clusters": "cluster", "NodePoolsOfCluster": "nodepool", "Everything": "resource"}
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z")
@@ -57,7 +59,7 @@ def fixed(steps: list[Step]) -> list[Step]:
     for seconds, time in enumerate(sorted(set(_TIME.findall(text)) - built)):
         texts[time] = rendering.timestamp(NOON + timedelta(seconds=seconds))
     versions = sorted({int(value) for name, value in members if name == "resource_version"})
-    numbers = {str(version): str(1842 + place) for place, version in enumerate(versions)}
+    numbers = {str(version): str(FIRST_VERSION + place) for place, version in enumerate(versions)}
 
     def exchanged(value: Any, name: str = "") -> Any:
         if isinstance(value, dict):
@@ -97,12 +99,18 @@ def _example(step: Step) -> str:
     interface, answer = step.operation.partition(".")[0], step.answer
     parts: dict[str, Any] = {}
     if step.body is not None:
-        parts["parameters"] = {**_ids(step), BODIES.get(interface, "report"): step.body}
+        parts["parameters"] = {**_ids(step), _body_name(step): step.body}
+        if step.method == "PATCH":
+            parts["parameters"]["contentType"] = step.sent_type
     answered: dict[str, Any] = {"answered_id": "0c3f5a9e1b7d4e62a8f0c1d2e3f4a5b6", "status": step.status}
     if step.status >= 400:
         answered |= {"contentType": "application/problem+json", "problem": answer}
-    elif step.status != 204:
+    elif step.status not in (204, 304):
         answered["report" if interface.startswith("Reports") and step.method != "GET" else "body"] = answer
+    if "ETag" in step.headers:
+        answered["etag"] = f'"{_version(step)}"'
+    if "Accept-Patch" in step.headers:
+        answered["accept_patch"] = step.headers["Accept-Patch"]
     if "Location" in step.headers:
         answered["location"] = answer["href"]
     if "Retry-After" in step.headers:
@@ -115,9 +123,23 @@ def _example(step: Step) -> str:
     return f"@@opExample({step.operation},\n{arguments}\n);\n"
 
 
+def _version(step: Step) -> str:
+    """The version that the tag of an answer names; of one without it, whatever is selected, the first of all."""
+    return str(step.answer.get("resource_version", FIRST_VERSION)) if step.answer else str(FIRST_VERSION)
+
+
 def _ids(step: Step) -> dict[str, str]:
     """The parameters that are in the path."""
-    return {f"{word}_id": id for word, id in re.findall("/(cluster|nodepool)s/([^/?]+)", step.path)}
+    return {f"{word}_id": id for word, id in re.findall("/(cluster|nodepool|resource)s/([^/?]+)", step.path)}
+
+
+def _body_name(step: Step) -> str:
+    """What the body is called in typespec/."""
+    if step.method == "PATCH":
+        return "patch"
+    if step.path.endswith("/force-delete"):
+        return "forced"
+    return BODIES.get(step.operation.partition(".")[0], "report")
 
 
 def _literal(value: Any, depth: int, name: str = "") -> str:

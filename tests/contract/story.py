@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx2
 
 from hyperfleet import settings
+from hyperfleet.model.kind import BUILT_IN, Catalog
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database, Statement
 from tests.http.conftest import SETTINGS, client_of, impatient
@@ -69,6 +70,7 @@ class Step:
     headers: httpx2.Headers
     content: bytes
     answer: Json
+    sent_type: str
 
     @property
     def url_path(self) -> str:
@@ -107,7 +109,18 @@ class Teller:
         response = await (client or self.client).request(method, url, **more)
         answer = json.loads(response.content) if response.content else None
         self.steps.append(
-            Step(operation, title, method, path, body, response.status_code, response.headers, response.content, answer)
+            Step(
+                operation,
+                title,
+                method,
+                path,
+                body,
+                response.status_code,
+                response.headers,
+                response.content,
+                answer,
+                response.request.headers.get("content-type", ""),
+            )
         )
         return answer
 
@@ -125,6 +138,11 @@ async def play(db: Database) -> list[Step]:
         await _node_pools(tell, cluster)
         await _reports(tell, cluster)
         await _reads(tell, cluster)
+        await _changes(tell, cluster)
+        await _everything(tell)
+        await _deletions(tell, cluster)
+        async with client_of(db, catalog=REQUIRING) as client:
+            await _forced_deletions(tell, client)
         await _failures(tell, db)
     return teller.steps
 
@@ -203,6 +221,83 @@ async def _reads(tell: Tell, cluster: str) -> None:
     await tell("Clusters.list", "A search with a mistake", "GET /clusters?search=name ~ 'a'")
     await tell("Clusters.list", "An unknown parameter", "GET /clusters?serach=name = 'a'")
     await tell("Clusters.list", "Several mistakes", "GET /clusters?page=0&count=yes")
+
+
+MERGE: Final = {"headers": {"Content-Type": "application/merge-patch+json"}}
+
+
+async def _changes(tell: Tell, cluster: str) -> None:
+    path = f"/clusters/{cluster}"
+    changed = await tell("Clusters.change", "Other labels", f"PATCH {path}", {"labels": {"env": "staging"}})
+    await tell("Clusters.change", "One member of the spec", f"PATCH {path}", {"spec": {"nodes": 7}}, **MERGE)
+    stale = {"headers": {"If-Match": f'"{changed["resource_version"]}"'}}
+    await tell("Clusters.change", "A version that is gone", f"PATCH {path}", json={"spec": {}}, **stale)
+    await tell("Clusters.change", "A name, which never changes", f"PATCH {path}", json={"name": "other"})
+    text = {"content": b"nodes: 7", "headers": {"Content-Type": "text/yaml"}}
+    await tell("Clusters.change", "A body of another type", f"PATCH {path}", **text)
+    await tell("Clusters.change", "No such cluster", f"PATCH /clusters/{UNKNOWN_ID}", json={"labels": {}})
+    current = await tell("Clusters.read", "The cluster as it is now", f"GET {path}")
+    known = {"headers": {"If-None-Match": f'"{current["resource_version"]}"'}}
+    await tell("Clusters.read", "What the caller has already", f"GET {path}", **known)
+
+
+async def _everything(tell: Tell) -> None:
+    made = await tell("Everything.create", "A resource", "POST /resources", CLUSTER | {"name": "another-cluster"})
+    one = f"/resources/{made['id']}"
+    await tell("Everything.create", "An unknown kind", "POST /resources", json=CLUSTER | {"kind": "Clutser"})
+    await tell("Everything.create", "A kind that has an owner", "POST /resources", json=NODE_POOL)
+    await tell("Everything.list", "All resources", "GET /resources?fields=kind,name&order=name")
+    await tell("Everything.list", "Those of one kind", "GET /resources?kind=NodePool&fields=kind,name")
+    await tell("Everything.read", "A resource", f"GET {one}")
+    await tell("Everything.read", "No such resource", f"GET /resources/{UNKNOWN_ID}")
+    await tell("Everything.change", "Other labels", f"PATCH {one}", {"labels": {"env": "test"}})
+    await tell("ReportsOnResource.report", "A report of success", f"POST {one}/statuses", REPORT)
+    await tell("ReportsOnResource.putReport", "The report again", f"PUT {one}/statuses", REPORT)
+    await tell("ReportsOnResource.list", "The reports on a resource", f"GET {one}/statuses")
+    await tell("Everything.delete", "A resource", f"DELETE {one}")
+    await tell("Everything.forceDelete", "No such resource", f"POST {one}/force-delete", json=FORCED)
+
+
+FORCED: Final = {"reason": "its account is closed, so nothing can be cleaned up"}
+
+
+async def _deletions(tell: Tell, cluster: str) -> None:
+    path = f"/clusters/{cluster}"
+    await tell("Clusters.forceDelete", "What is not being deleted", f"POST {path}/force-delete", json=FORCED)
+    pools = await tell("NodePoolsOfCluster.list", "Before they go", f"GET {path}/nodepools")
+    pool = f"{path}/nodepools/{pools['items'][0]['id']}"
+    await tell("NodePoolsOfCluster.change", "More nodes", f"PATCH {pool}", {"spec": {"replicas": 12}}, **MERGE)
+    stale = {"headers": {"If-Match": '"g1"'}}
+    await tell("NodePoolsOfCluster.delete", "A generation that is gone", f"DELETE {pool}", **stale)
+    await tell("NodePoolsOfCluster.delete", "A node pool", f"DELETE {pool}")
+    await tell("Clusters.delete", "A malformed version", f"DELETE {path}", headers={"If-Match": "1842"})
+    await tell("Clusters.delete", "A cluster", f"DELETE {path}")
+    await tell("Clusters.delete", "No such cluster", f"DELETE {path}")
+
+
+REQUIRING: Final = Catalog([replace(kind, required_adapters=("dns-adapter",)) for kind in BUILT_IN])
+
+
+async def _forced_deletions(tell: Tell, client: httpx2.AsyncClient) -> None:
+    """What waits for its adapters is removed by force, at each address once."""
+    cluster = (await client.post("/clusters", json=CLUSTER | {"name": "stuck-cluster"})).json()["id"]
+    addresses = {
+        "NodePoolsOfCluster": f"/clusters/{cluster}/nodepools",
+        "NodePools": "/nodepools",
+        "Everything": "/resources",
+        "Clusters": "/clusters",
+    }
+    for operation, address in addresses.items():
+        id = cluster
+        if operation != "Clusters":
+            body = NODE_POOL | {"name": f"stuck-{len(operation)}"}
+            id = (await client.post(f"/clusters/{cluster}/nodepools", json=body)).json()["id"]
+        path = f"{address}/{id}"
+        if operation == "NodePools":
+            await tell("NodePools.change", "More nodes", f"PATCH {path}", {"spec": {"replicas": 12}}, client=client)
+        await tell(f"{operation}.delete", "What waits for its adapters", f"DELETE {path}", client=client)
+        await tell(f"{operation}.change", "What is being deleted", f"PATCH {path}", json={"labels": {}}, client=client)
+        await tell(f"{operation}.forceDelete", "What is stuck", f"POST {path}/force-delete", FORCED, client=client)
 
 
 async def _failures(tell: Tell, db: Database) -> None:

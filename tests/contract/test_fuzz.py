@@ -54,7 +54,7 @@ def running() -> Iterator[Running]:
             clusters = f"{url}/api/hyperfleet/v1/clusters"
             cluster = httpx2.post(clusters, json=CLUSTER).json()["id"]
             pool = httpx2.post(f"{clusters}/{cluster}/nodepools", json=NODE_POOL).json()["id"]
-            yield Running(url, {"cluster_id": cluster, "nodepool_id": pool})
+            yield Running(url, {"cluster_id": cluster, "nodepool_id": pool, "resource_id": cluster})
         finally:
             service.stop()
 

@@ -9,6 +9,7 @@ import pytest
 
 from hyperfleet import settings
 from hyperfleet.http.app import application
+from hyperfleet.model.kind import Catalog
 from hyperfleet.store.database import Database
 from tests.contract.conformity import mistakes
 from tests.fleet import CATALOG
@@ -29,9 +30,12 @@ class Checked(httpx2.ASGITransport):
         return httpx2.Response(response.status_code, headers=response.headers, stream=httpx2.ByteStream(sent))
 
 
-def client_of(db: Database, configured: settings.Settings = SETTINGS) -> httpx2.AsyncClient:
-    """A client of an application with the built-in kinds; its paths go on below the API's root."""
-    transport = Checked(application(db, CATALOG, configured))
+def client_of(db: Database, configured: settings.Settings = SETTINGS, catalog: Catalog = CATALOG) -> httpx2.AsyncClient:
+    """A client of an application, with the built-in kinds if no others are given; its paths go on below the API's root.
+
+    The catalog must not have kinds besides the built-in ones, which the packaged document says nothing of.
+    """
+    transport = Checked(application(db, catalog, configured))
     return httpx2.AsyncClient(transport=transport, base_url="http://test/api/hyperfleet/v1")
 
 

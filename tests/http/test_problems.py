@@ -5,7 +5,7 @@ time; a `detail` or `errors` that it leaves out it does not check. `{going}` is 
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -67,18 +67,32 @@ async def meanwhile(
             raise AssertionError(f"cannot read {state!r}")
 
 
+def named(text: str, ids: Mapping[str, str]) -> str:
+    """The text with ids instead of the words that stand for them."""
+    for word, id in ids.items():
+        text = text.replace(word, id)
+    return text
+
+
 @pytest.mark.parametrize("name", CASES)
 async def test_a_golden_case_holds(name: str, db: Database, database_settings: settings.Database) -> None:
     case = CASES[name]
     await create(db, "taken")
     going = (await create(db, "going"))["id"]
     await db.fetch(MARK_DELETED, going)
-    method, path = case["send"].replace("{going}", going).split()
+    ids = {"{going}": going, "{there}": (await create(db, "there"))["id"]}
+    method, path = named(case["send"], ids).split()
     async with meanwhile(case.get("while"), db, database_settings) as (database, configured):
         app = application(database, CATALOG, configured)
-        answer = await asgi.send(app, method, API_ROOT + path, pieces=[case.get("body", "").encode()])
+        answer = await asgi.send(
+            app,
+            method,
+            API_ROOT + path,
+            pieces=[case.get("body", "").encode()],
+            headers=tuple(case.get("headers_sent", {}).items()),
+        )
     problem = answer.problem
-    wanted = json.loads(json.dumps(case["problem"]).replace("{going}", going))
+    wanted = json.loads(named(json.dumps(case["problem"]), ids))
     assert {key: value for key, value in problem.items() if key in wanted} == wanted
     assert set(problem) - set(wanted) <= {"timestamp", "detail", "errors"}
     assert datetime.fromisoformat(problem["timestamp"]).tzinfo is not None

@@ -107,7 +107,7 @@ async def test_the_service_says_what_it_is(client: httpx2.AsyncClient) -> None:
         "/clusters%",
         "/clusters/%zz",
         "/clusters/%ff",
-        "/resources",
+        "/resources/",
         "http://test/",
         "http://test/api/hyperfleet/",
         "http://test/api/hyperfleet/v2/clusters",
@@ -159,7 +159,7 @@ async def test_every_path_tells_all_its_methods_and_refuses_the_others(client: h
             for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO"} - allowed:
                 refused = await client.request(method, path)
                 assert refused.status_code == 405
-                assert refused.json()["code"] == "HYPERFLEET-VAL-005"
+                assert method == "HEAD" or refused.json()["code"] == "HYPERFLEET-VAL-005"
                 assert set(refused.headers["Allow"].split(", ")) == allowed
 
 

@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from hyperfleet.errors import FieldError, InvalidInput
+from hyperfleet.http import references
 from hyperfleet.http.limits import too_large
 from hyperfleet.model import lexer
 from hyperfleet.model.condition import ReportedCondition
-from hyperfleet.model.kind import Kind
+from hyperfleet.model.kind import Catalog, Kind
 from hyperfleet.model.report import Report
 from hyperfleet.model.resource import Desired, Draft
 
@@ -24,6 +25,7 @@ MOST_LABELS: Final = 64
 LONGEST_LABEL_KEY: Final = 255
 MOST_CONDITIONS: Final = 64
 LONGEST_REASON: Final = 1024
+LONGEST_FORCE_REASON: Final = 1024
 LONGEST_MESSAGE: Final = 32768
 MOST_REPORT_DATA: Final = 256 << 10
 MOST_MISTAKES: Final = 100
@@ -54,24 +56,23 @@ Wrong = list[FieldError]
 def draft(members: Members, kind: Kind) -> Draft:
     """What a caller wants created (contract: Create); raises InvalidInput with every mistake."""
     wrong: Wrong = []
-    _check_known(members, _DRAFT, _READ_ONLY, "", wrong)
+    check_known(members, _DRAFT, _READ_ONLY, "", wrong)
     given = members.get("kind")
     if given is not None and given != kind.name:
         code = "VAL-002" if isinstance(given, str) else "VAL-003"
-        wrong.append(FieldError(code, "kind", f"`kind` must be `{kind.name}`", kind.name, _shown(given)))
+        wrong.append(FieldError(code, "kind", f"`kind` must be `{kind.name}`", kind.name, shown(given)))
     name = _name(members, kind, wrong)
     spec = _required(members, "spec", "", wrong)
     if spec is not None and not isinstance(spec, dict):
-        wrong.append(_mistyped("spec", "an object", spec))
+        wrong.append(mistyped("spec", "an object", spec))
     elif spec is not None and kind.spec_schema is not None:
         wrong += kind.spec_schema.faults(spec)
-    labels = _labels(members, wrong)
-    for type in _object(members, "references", wrong) or ():
-        message = f"`references.{_cut(type)}` is no reference of a {kind.title}"
-        wrong.append(FieldError("VAL-002", f"references.{type}", message))
+    labels = labels_of(members, wrong)
+    referenced = references.targets(_object(members, "references", wrong) or {}, kind, wrong)
+    references.check_numbers(referenced, kind, wrong)
     if wrong:
         raise InvalidInput(*wrong)
-    return Draft(name, Desired(_encode(spec), labels, {}))
+    return Draft(name, Desired(_encode(spec), labels, referenced))
 
 
 def report(members: Members, kind: Kind, *, now: datetime) -> Report:
@@ -82,7 +83,7 @@ def report(members: Members, kind: Kind, *, now: datetime) -> Report:
     more = None if metadata is None else _encode(metadata)
     if len(encoded) + len(more or b"") > MOST_REPORT_DATA:
         raise too_large(MOST_REPORT_DATA, "`data` and `metadata` together")
-    _check_known(members, _REPORT, (), "", wrong)
+    check_known(members, _REPORT, (), "", wrong)
     adapter = _adapter(members, wrong)
     generation = _generation(members, wrong)
     time = _observed_time(members, now, wrong)
@@ -92,18 +93,49 @@ def report(members: Members, kind: Kind, *, now: datetime) -> Report:
     return Report(adapter, generation, time, conditions, encoded, more)
 
 
+def kind_named(members: Members, catalog: Catalog) -> Kind:
+    """The kind that a body says, where the path leaves it open; raises InvalidInput."""
+    wrong: Wrong = []
+    name = _required(members, "kind", "", wrong)
+    kind = catalog.by_name.get(name) if isinstance(name, str) else None
+    if name is not None and kind is None:
+        choices = ", ".join(catalog.by_name)
+        code = "VAL-002" if isinstance(name, str) else "VAL-003"
+        wrong.append(FieldError(code, "kind", f"`kind` must be one of {choices}", choices, shown(name)))
+    if kind is None:
+        raise InvalidInput(*wrong)
+    return kind
+
+
+def reason(members: Members) -> str:
+    """Why a resource is removed by force (contract: Delete); raises InvalidInput."""
+    wrong: Wrong = []
+    check_known(members, ("reason",), (), "", wrong)
+    text = _required(members, "reason", "", wrong)
+    if text is not None and not isinstance(text, str):
+        wrong.append(mistyped("reason", "a string", text))
+    elif text is not None and not (text.strip() and len(text) <= LONGEST_FORCE_REASON):
+        limit = f"1 to {LONGEST_FORCE_REASON} characters"
+        message = f"`reason` must say in {limit} why it is removed by force"
+        wrong.append(FieldError("VAL-004", "reason", message, limit, str(len(text))))
+    if wrong:
+        raise InvalidInput(*wrong)
+    return str(text)
+
+
 def adapter_named(members: Members) -> str | None:
     """The adapter of a report that may be wrong otherwise; None when it has no proper name."""
     name = members.get("adapter")
     return name if isinstance(name, str) and _ADAPTER.fullmatch(name) else None
 
 
-def _check_known(members: Members, known: tuple[str, ...], ignored: Container[str], path: str, wrong: Wrong) -> None:
+def check_known(members: Members, known: tuple[str, ...], ignored: Container[str], path: str, wrong: Wrong) -> None:
+    """Adds members that are neither known nor ignored."""
     for name in members:
         if len(wrong) >= MOST_MISTAKES:
             break
         if name not in known and name not in ignored:
-            message = f"`{path}{_cut(name)}` is not known; known are {', '.join(known)}"
+            message = f"`{path}{cut(name)}` is not known; known are {', '.join(known)}"
             wrong.append(FieldError("VAL-002", path + name, message))
 
 
@@ -120,22 +152,24 @@ def _object(members: Members, name: str, wrong: Wrong) -> Members | None:
     value = members.get(name)
     if value is None or isinstance(value, dict):
         return value
-    wrong.append(_mistyped(name, "an object", value))
+    wrong.append(mistyped(name, "an object", value))
     return None
 
 
-def _mistyped(field: str, type: str, value: object) -> FieldError:
-    return FieldError("VAL-003", field, f"`{field}` must be {type}", value=_shown(value))
+def mistyped(field: str, type: str, value: object) -> FieldError:
+    """The error of a value of another type than `type`, in words."""
+    return FieldError("VAL-003", field, f"`{field}` must be {type}", value=shown(value))
 
 
-def _shown(value: object) -> str | None:
+def shown(value: object) -> str | None:
     """A scalar as the caller wrote it, for the error that names it; None for what is too large to repeat."""
     if isinstance(value, str):
         return value
     return _encode(value).decode() if isinstance(value, bool | int | float) else None
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A name that a caller made up, short enough for an error."""
     return text if len(text) <= 80 else text[:80] + "…"
 
 
@@ -144,7 +178,7 @@ def _name(members: Members, kind: Kind, wrong: Wrong) -> str:
     if name is None:
         return ""
     if not isinstance(name, str):
-        wrong.append(_mistyped("name", "a string", name))
+        wrong.append(mistyped("name", "a string", name))
         return ""
     least, most = kind.name_min_length, kind.name_max_length
     if not least <= len(name) <= most:
@@ -156,20 +190,21 @@ def _name(members: Members, kind: Kind, wrong: Wrong) -> str:
     return name
 
 
-def _labels(members: Members, wrong: Wrong) -> dict[str, str]:
+def labels_of(members: Members, wrong: Wrong) -> dict[str, str]:
+    """The labels of a body, empty without any; what is wrong with them joins `wrong`."""
     labels = _object(members, "labels", wrong) or {}
     if len(labels) > MOST_LABELS:
         message = f"`labels` must have {MOST_LABELS} members at most"
         wrong.append(FieldError("VAL-004", "labels", message, f"at most {MOST_LABELS}", str(len(labels))))
         return {}
     for key, value in labels.items():
-        _check_label(key, value, wrong)
+        check_label(key, value, wrong)
     return labels
 
 
-def _check_label(key: str, value: object, wrong: Wrong) -> None:
+def check_label(key: str, value: object, wrong: Wrong) -> None:
     """A label's syntax, as Kubernetes has it."""
-    field = f"labels.{_cut(key)}"
+    field = f"labels.{cut(key)}"
     prefix, slash, name = key.rpartition("/")
     if not 1 <= len(key) <= LONGEST_LABEL_KEY:
         limit = f"1 to {LONGEST_LABEL_KEY} characters"
@@ -181,7 +216,7 @@ def _check_label(key: str, value: object, wrong: Wrong) -> None:
         )
         wrong.append(FieldError("VAL-003", field, message, value=key))
     if not isinstance(value, str):
-        wrong.append(_mistyped(field, "a string", value))
+        wrong.append(mistyped(field, "a string", value))
     elif len(value) > 63:
         wrong.append(FieldError("VAL-004", field, f"`{field}` must have 63 characters at most", "at most 63", value))
     elif value and not _LABEL.fullmatch(value):
@@ -194,7 +229,7 @@ def _adapter(members: Members, wrong: Wrong) -> str:
     if name is None:
         return ""
     if not isinstance(name, str):
-        wrong.append(_mistyped("adapter", "a string", name))
+        wrong.append(mistyped("adapter", "a string", name))
     elif not 1 <= len(name) <= 63:
         wrong.append(FieldError("VAL-004", "adapter", "`adapter` must have 1 to 63 characters", "1 to 63", name))
     elif not _ADAPTER.fullmatch(name):
@@ -209,12 +244,12 @@ def _generation(members: Members, wrong: Wrong) -> int:
         return 0
     whole = isinstance(given, int) or (isinstance(given, float) and given.is_integer())
     if isinstance(given, bool) or not whole:
-        wrong.append(_mistyped("observed_generation", "a whole number", given))
+        wrong.append(mistyped("observed_generation", "a whole number", given))
         return 0
     if not 1 <= given <= LARGEST_INTEGER:
         limit = f"from 1 to {LARGEST_INTEGER}"
         message = f"`observed_generation` must be {limit}"
-        wrong.append(FieldError("VAL-004", "observed_generation", message, limit, _shown(given)))
+        wrong.append(FieldError("VAL-004", "observed_generation", message, limit, shown(given)))
         return 0
     return int(given)
 
@@ -225,7 +260,7 @@ def _observed_time(members: Members, now: datetime, wrong: Wrong) -> datetime:
     if given is None:
         return now
     if not isinstance(given, str):
-        wrong.append(_mistyped("observed_time", "a string", given))
+        wrong.append(mistyped("observed_time", "a string", given))
         return now
     try:
         if given[10:11] not in ("T", "t"):
@@ -246,7 +281,7 @@ def _conditions(members: Members, kind: Kind, wrong: Wrong) -> tuple[ReportedCon
     if given is None:
         return ()
     if not isinstance(given, list):
-        wrong.append(_mistyped("conditions", "a list", given))
+        wrong.append(mistyped("conditions", "a list", given))
         return ()
     if not 1 <= len(given) <= MOST_CONDITIONS:
         limit = f"1 to {MOST_CONDITIONS}"
@@ -265,13 +300,13 @@ def _conditions(members: Members, kind: Kind, wrong: Wrong) -> tuple[ReportedCon
 def _condition(item: object, path: str, seen: set[str], wrong: Wrong) -> ReportedCondition:
     """One reported condition; its type joins those `seen`. What the service sets itself is left out."""
     if not isinstance(item, dict):
-        wrong.append(_mistyped(path, "an object", item))
+        wrong.append(mistyped(path, "an object", item))
         return ReportedCondition("", "Unknown")
-    _check_known(item, _CONDITION, _SET_BY_SERVICE, f"{path}.", wrong)
+    check_known(item, _CONDITION, _SET_BY_SERVICE, f"{path}.", wrong)
     type = _required(item, "type", f"{path}.", wrong)
     if type is not None:
         if not isinstance(type, str):
-            wrong.append(_mistyped(f"{path}.type", "a string", type))
+            wrong.append(mistyped(f"{path}.type", "a string", type))
         elif not type:
             wrong.append(FieldError("VAL-004", f"{path}.type", f"`{path}.type` must not be empty", "at least 1", ""))
         elif type in seen:
@@ -282,7 +317,7 @@ def _condition(item: object, path: str, seen: set[str], wrong: Wrong) -> Reporte
     if status is not None and status not in _STATUSES:
         code = "VAL-002" if isinstance(status, str) else "VAL-003"
         message = f"`{path}.status` must be one of the strings True, False and Unknown"
-        wrong.append(FieldError(code, f"{path}.status", message, "True, False, Unknown", _shown(status)))
+        wrong.append(FieldError(code, f"{path}.status", message, "True, False, Unknown", shown(status)))
     reason = _text(item, "reason", LONGEST_REASON, path, wrong)
     return ReportedCondition(type, status, reason, _text(item, "message", LONGEST_MESSAGE, path, wrong))
 
@@ -292,7 +327,7 @@ def _text(item: Members, name: str, longest: int, path: str, wrong: Wrong) -> st
     if value is None:
         return None
     if not isinstance(value, str):
-        wrong.append(_mistyped(f"{path}.{name}", "a string", value))
+        wrong.append(mistyped(f"{path}.{name}", "a string", value))
         return None
     if len(value) > longest:
         message = f"`{path}.{name}` must have {longest} characters at most"

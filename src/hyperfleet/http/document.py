@@ -18,7 +18,7 @@ from hyperfleet.model.rendering import API_ROOT
 Document = dict[str, Any]
 
 _CLUSTER, _NODE_POOL = BUILT_IN
-_COMMON_TAGS: Final = 2
+_COMMON_TAGS: Final = 3
 """How many tags of the packaged document, the last of them, are of no kind."""
 
 _BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
@@ -57,7 +57,7 @@ def _template(whole: Document, kind: Kind) -> tuple[str, str]:
 
 def _schema_names(identifier: str) -> tuple[str, ...]:
     """The schemas of a kind: of all that answers, bodies and lists of it are made of."""
-    forms = ("{}", "New{}", "Selected{}", "{}List", "{}Name", "{}Spec")
+    forms = ("{}", "New{}", "Selected{}", "{}List", "{}Name", "{}Spec", "{}Patch")
     return tuple(form.format(identifier) for form in forms)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 import hyperfleet
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import bodies, documents, limits, preconditions, publications, queries
+from hyperfleet.http import bodies, documents, limits, patches, preconditions, publications, queries
 from hyperfleet.http.exchange import Answer, Exchange, Header
 from hyperfleet.model import rendering
 from hyperfleet.model.kind import Catalog, Kind
@@ -24,7 +24,10 @@ from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
 ROOT: Final = "/api/hyperfleet"
-FEATURES: Final = ("search", "order", "fields", "page_token", "count", "id", "gzip", "openapi")
+FEATURES: Final = (
+    *("search", "order", "fields", "page_token", "count", "id", "gzip", "openapi"),
+    *("patch", "merge_patch", "etag", "delete", "force_delete", "references", "resources"),
+)
 """What callers may rely on beyond the first version's API; a name is here while the running server has it."""
 
 
@@ -93,13 +96,13 @@ async def read(exchange: Exchange) -> Answer:
 
 async def change(exchange: Exchange) -> Answer:
     """The resource with another desired state."""
-    body = await limits.body(exchange, bodies.CHANGES)
+    body = await limits.body(exchange, patch=True)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
     members = documents.decoded(body)
     precondition = preconditions.if_match(exchange.header(b"if-match"))
     scope, id = await _of_one_kind(exchange)
-    patch = bodies.change(members, scope.kind, exchange.header(b"content-type"))
+    patch = patches.change(members, scope.kind, exchange.header(b"content-type"))
     changed = await writing.change(
         exchange.db, scope, id, patch, precondition=precondition, caller=exchange.caller, now=now
     )

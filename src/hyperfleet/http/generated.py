@@ -34,6 +34,14 @@ class FieldError(Struct, kw_only=True):
     value: Annotated[str, Meta(description="What was sent, when it is short enough to repeat.")] | UnsetType = UNSET
 
 
+class ForcedDeletion(Struct, kw_only=True):
+    """
+    Why a resource is removed although its deletion still waits for something.
+    """
+
+    reason: Annotated[str, Meta(description="For the audit log.", max_length=1024, min_length=1)]
+
+
 LabelValue: TypeAlias = Annotated[str, Meta(max_length=63, pattern="^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 
 
@@ -42,6 +50,30 @@ Labels: TypeAlias = Annotated[dict[str, LabelValue], Meta(max_length=64)]
 Labels, as in Kubernetes. A key has at most 255 characters: a name of up to 63 letters, digits, `-`, `_` and `.`,
 perhaps with a domain name and `/` before it. A value is such a name or empty.
 """
+
+
+class NewAnyResource(Struct, kw_only=True):
+    """
+    What is sent to create a resource of a kind without an owner.
+    """
+
+    kind: Annotated[str, Meta(description="Which kind.")]
+    name: str
+    spec: dict[str, Any]
+    labels: dict[str, LabelValue] | None = None
+    references: Annotated[dict[str, Any], Meta(description="By type, what it references.")] | None = None
+    id: Any | UnsetType = UNSET
+    href: Any | UnsetType = UNSET
+    owner_references: Any | UnsetType = UNSET
+    generation: Any | UnsetType = UNSET
+    resource_version: Any | UnsetType = UNSET
+    created_time: Any | UnsetType = UNSET
+    created_by: Any | UnsetType = UNSET
+    updated_time: Any | UnsetType = UNSET
+    updated_by: Any | UnsetType = UNSET
+    deleted_time: Any | UnsetType = UNSET
+    deleted_by: Any | UnsetType = UNSET
+    status: Any | UnsetType = UNSET
 
 
 class NewCluster(Struct, kw_only=True):
@@ -145,6 +177,7 @@ class Problem(Struct, kw_only=True):
             "HYPERFLEET-NTF-002",
             "HYPERFLEET-NTF-003",
             "HYPERFLEET-CNF-001",
+            "HYPERFLEET-CNF-002",
             "HYPERFLEET-CNF-003",
             "HYPERFLEET-INT-001",
             "HYPERFLEET-INT-002",
@@ -213,6 +246,48 @@ class AdapterSummary(Struct, kw_only=True):
     conditions: list[SummaryCondition]
 
 
+class AnyResourcePatch(Struct, kw_only=True):
+    """
+    What is sent to change a resource of any kind.
+    """
+
+    spec: dict[str, Any] | UnsetType = UNSET
+    labels: (
+        Annotated[dict[str, Any], Meta(description="As `labels` of a resource; in a merge, a label that is null goes.")]
+        | None
+    ) = None
+    references: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class ClusterPatch(Struct, kw_only=True):
+    """
+    What is sent to change a cluster.
+    """
+
+    spec: dict[str, Any] | UnsetType = UNSET
+    labels: (
+        Annotated[dict[str, Any], Meta(description="As `labels` of a resource; in a merge, a label that is null goes.")]
+        | None
+    ) = None
+    references: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
+            ),
+        ]
+        | None
+    ) = None
+
+
 class Condition(Struct, kw_only=True):
     """
     A statement on a resource that follows from the reports of its adapters.
@@ -260,6 +335,27 @@ class NewNodePool(Struct, kw_only=True):
     deleted_time: Any | UnsetType = UNSET
     deleted_by: Any | UnsetType = UNSET
     status: Any | UnsetType = UNSET
+
+
+class NodePoolPatch(Struct, kw_only=True):
+    """
+    What is sent to change a node pool.
+    """
+
+    spec: dict[str, Any] | UnsetType = UNSET
+    labels: (
+        Annotated[dict[str, Any], Meta(description="As `labels` of a resource; in a merge, a label that is null goes.")]
+        | None
+    ) = None
+    references: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Report(Struct, kw_only=True):
@@ -367,6 +463,43 @@ class AdapterStatusList(Struct, kw_only=True):
     ) = UNSET
 
 
+class AnyResource(Struct, kw_only=True):
+    """
+    A resource of any kind as answers to writes give it: whole.
+    """
+
+    kind: str
+    id: str
+    href: Annotated[str, Meta(description="Its address, relative to the server; it never changes.")]
+    name: str
+    spec: dict[str, Any]
+    labels: Labels
+    generation: Annotated[
+        int, Meta(description="Counts the changes of `spec`, `labels` and `references`, from 1.", ge=1)
+    ]
+    resource_version: Annotated[str, Meta(description="Another text after every change, reports included.")]
+    created_time: datetime
+    created_by: str
+    updated_time: datetime
+    updated_by: str
+    status: Status
+    deleted_time: (
+        Annotated[datetime, Meta(description="When it was asked to be deleted; there only while it is being deleted.")]
+        | UnsetType
+    ) = UNSET
+    deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    owner_references: (
+        Annotated[ResourceReference, Meta(description="What owns it; kinds at the top have no owner.")] | UnsetType
+    ) = UNSET
+    references: (
+        Annotated[
+            dict[str, list[ResourceReference]],
+            Meta(description="What it references, by type; of kinds that declare references."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Cluster(Struct, kw_only=True):
     """
     A cluster as answers to writes give it: whole.
@@ -420,6 +553,38 @@ class NodePool(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+
+
+class SelectedAnyResource(Struct, kw_only=True):
+    """
+    What reads and lists give of a resource of any kind: all of it unless `fields` selects.
+    """
+
+    id: str
+    kind: str | UnsetType = UNSET
+    href: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    spec: dict[str, Any] | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    generation: (
+        Annotated[int, Meta(description="Counts the changes of `spec`, `labels` and `references`, from 1.", ge=1)]
+        | UnsetType
+    ) = UNSET
+    resource_version: (
+        Annotated[str, Meta(description="Another text after every change, reports included.")] | UnsetType
+    ) = UNSET
+    created_time: datetime | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
+    updated_time: datetime | UnsetType = UNSET
+    updated_by: str | UnsetType = UNSET
+    deleted_time: (
+        Annotated[datetime, Meta(description="When it was asked to be deleted; there only while it is being deleted.")]
+        | UnsetType
+    ) = UNSET
+    deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    status: SelectedStatus | UnsetType = UNSET
+    owner_references: SelectedReference | UnsetType = UNSET
+    references: dict[str, list[SelectedReference]] | UnsetType = UNSET
 
 
 class SelectedCluster(Struct, kw_only=True):
@@ -514,6 +679,25 @@ class NodePoolList(Struct, kw_only=True):
     kind: Literal["NodePoolList"]
     size: Annotated[int, Meta(description="How many items it has.", ge=0)]
     items: list[SelectedNodePool]
+    page: (
+        Annotated[int, Meta(description="Which page it is, from 1; not there after a `page_token`.", ge=1)] | UnsetType
+    ) = UNSET
+    total: (
+        Annotated[int, Meta(description="How many there are in all; not there unless counted.", ge=0)] | UnsetType
+    ) = UNSET
+    next_page_token: (
+        Annotated[str, Meta(description="Where the next page begins; not there on the last one.")] | UnsetType
+    ) = UNSET
+
+
+class ResourceList(Struct, kw_only=True):
+    """
+    A page of resources of all kinds.
+    """
+
+    kind: Literal["ResourceList"]
+    size: Annotated[int, Meta(description="How many items it has.", ge=0)]
+    items: list[SelectedAnyResource]
     page: (
         Annotated[int, Meta(description="Which page it is, from 1; not there after a `page_token`.", ge=1)] | UnsetType
     ) = UNSET

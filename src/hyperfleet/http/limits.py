@@ -9,7 +9,7 @@ from typing import Final
 
 from hyperfleet.errors import BadRequest, Unavailable
 from hyperfleet.http.exchange import Exchange
-from hyperfleet.http.media_types import is_json
+from hyperfleet.http.media_types import JSON, MERGE_PATCH, is_json, is_merge_patch
 from hyperfleet.settings import Settings
 
 IN_FLIGHT_PER_CONNECTION: Final = 20
@@ -37,8 +37,10 @@ class InFlight:
         self.now -= 1
 
 
-async def body(exchange: Exchange) -> bytes:
+async def body(exchange: Exchange, *, patch: bool = False) -> bytes:
     """The whole body of a request that carries JSON; size is decided first, then the media type (contract: Addresses).
+
+    A `patch` may be a merge patch as well.
 
     Raises BadRequest: 413, 415, or 400 when the body does not arrive in time or ends early.
     """
@@ -52,7 +54,7 @@ async def body(exchange: Exchange) -> bytes:
     except TimeoutError:
         late = f"The body did not arrive within {exchange.limits.timeouts.read:g} seconds."
         raise BadRequest(late, status=400) from None
-    _check_type(exchange)
+    _check_type(exchange, patch=patch)
     return received
 
 
@@ -83,10 +85,15 @@ def too_large(most: int, what: str = "The body") -> BadRequest:
     return BadRequest(f"{what} may have at most {most} bytes.", status=413)
 
 
-def _check_type(exchange: Exchange) -> None:
+def _check_type(exchange: Exchange, *, patch: bool) -> None:
     encoding = exchange.header(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
         raise BadRequest("The body must not be encoded; leave Content-Encoding out.", status=415)
     media_type = exchange.header(b"content-type")
-    if media_type is not None and not is_json(media_type):
-        raise BadRequest("The body must be application/json, in UTF-8.", status=415)
+    if media_type is None or is_json(media_type) or (patch and is_merge_patch(media_type)):
+        return
+    if patch:
+        types = f"{JSON}, {MERGE_PATCH}"
+        message = f"The body must be {JSON} or {MERGE_PATCH}, in UTF-8."
+        raise BadRequest(message, status=415, headers=(("Accept-Patch", types),))
+    raise BadRequest(f"The body must be {JSON}, in UTF-8.", status=415)

@@ -11,13 +11,19 @@ from typing import Final
 LONGEST: Final = 1000
 
 JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
 
 _NO_QUALITY: Final = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
 def is_json(content_type: bytes) -> bool:
     """Whether a value of Content-Type is JSON in UTF-8, or empty; parameters besides the charset say nothing."""
-    return len(content_type) <= LONGEST and _is_json(content_type)
+    return len(content_type) <= LONGEST and _named(content_type) in ("", JSON)
+
+
+def is_merge_patch(content_type: bytes) -> bool:
+    """Whether a value of Content-Type is a merge patch in UTF-8 (RFC 7396)."""
+    return len(content_type) <= LONGEST and _named(content_type) == MERGE_PATCH
 
 
 def accepts(accept: bytes, media_type: str = JSON) -> bool:
@@ -30,10 +36,11 @@ def accepts(accept: bytes, media_type: str = JSON) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _is_json(content_type: bytes) -> bool:
+def _named(content_type: bytes) -> str | None:
+    """The type that a value of Content-Type names, in small letters; None for one that is not in UTF-8."""
     name, *parameters = _parts(content_type.decode("latin-1").lower())
     charsets = [value.strip('"') for key, _, value in (part.partition("=") for part in parameters) if key == "charset"]
-    return name in ("", JSON) and all(charset in ("utf-8", "utf8") for charset in charsets)
+    return name if all(charset in ("utf-8", "utf8") for charset in charsets) else None
 
 
 @lru_cache(maxsize=256)

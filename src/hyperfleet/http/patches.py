@@ -1,0 +1,121 @@
+"""Bodies of PATCH to the change that a caller wants: members replaced whole, or merged (contract: Change; RFC 7396).
+
+What the body alone tells is told at once; a merge is checked once more where it is applied, on what comes of it.
+"""
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from hyperfleet.errors import FieldError, InvalidInput
+from hyperfleet.http import documents, references
+from hyperfleet.http.bodies import Members, Wrong, check_known, labels_of, mistyped
+from hyperfleet.http.media_types import is_merge_patch
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.resource import Desired, Patch
+
+CHANGEABLE: Final = ("spec", "labels", "references")
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def change(members: Members, kind: Kind, content_type: bytes | None) -> Patch:
+    """What a body changes; raises InvalidInput, and so does the Patch where its result is wrong."""
+    if content_type is not None and is_merge_patch(content_type):
+        return _merge(members, kind)
+    return _replacement(members, kind)
+
+
+def _replacement(members: Members, kind: Kind) -> Patch:
+    wrong: Wrong = []
+    _check(members, wrong)
+    given = {name: members[name] for name in CHANGEABLE if members.get(name) is not None}
+    if not given and not wrong:
+        message = f"the body must have at least one of {', '.join(CHANGEABLE)}"
+        raise InvalidInput(FieldError("VAL-001", "body", message, ", ".join(CHANGEABLE)))
+    spec = given.get("spec")
+    if isinstance(spec, dict) and kind.spec_schema is not None:
+        wrong += kind.spec_schema.faults(spec)
+    labels = labels_of(given, wrong)
+    named: dict[str, tuple[UUID, ...]] = {}
+    if isinstance(given.get("references"), dict):
+        named = references.targets(given["references"], kind, wrong)
+        references.check_numbers(named, kind, wrong)
+    if wrong:
+        raise InvalidInput(*wrong)
+    encoded = None if spec is None else _encode(spec)
+
+    def replaced(old: Desired) -> Desired:
+        return Desired(
+            old.spec if encoded is None else encoded,
+            labels if "labels" in given else old.labels,
+            named if "references" in given else old.references,
+        )
+
+    return replaced
+
+
+def _merge(members: Members, kind: Kind) -> Patch:
+    wrong: Wrong = []
+    _check(members, wrong)
+    if isinstance(members.get("references"), dict):
+        # Lists of targets are replaced whole, so what they hold shows now.
+        references.targets(members["references"], kind, wrong)
+    if wrong:
+        raise InvalidInput(*wrong)
+
+    def merged(old: Desired) -> Desired:
+        wrong: Wrong = []
+        spec, labels, named = old.spec, old.labels, old.references
+        if "spec" in members:
+            value = merge(_decode(old.spec), members["spec"])
+            spec = _encode(value)
+            # A merge may nest deeper than either side; read as a member of a body, it is measured as one.
+            documents.decoded(b'{"spec":%b}' % spec)
+            if kind.spec_schema is not None:
+                wrong += kind.spec_schema.faults(value)
+        if "labels" in members:
+            labels = labels_of({"labels": merge(dict(old.labels), members["labels"] or _cleared(old.labels))}, wrong)
+        if "references" in members:
+            named = {} if members["references"] is None else _merged_references(old, members["references"], kind)
+            references.check_numbers(named, kind, wrong)
+        if wrong:
+            raise InvalidInput(*wrong)
+        return Desired(spec, labels, named)
+
+    return merged
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """A value with a merge patch applied (RFC 7396, section 2): null removes a member, what is no object replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def _merged_references(old: Desired, given: Members, kind: Kind) -> dict[str, tuple[UUID, ...]]:
+    named = references.targets(given, kind, [])
+    merged = old.references | named
+    return {type: targets for type, targets in merged.items() if targets and (type in named or type not in given)}
+
+
+def _cleared(labels: dict[str, str]) -> dict[str, None]:
+    return dict.fromkeys(labels)
+
+
+def _check(members: Members, wrong: Wrong) -> None:
+    """What both forms have in common: the members that may be there, and their types."""
+    check_known(members, CHANGEABLE, (), "", wrong)
+    if "spec" in members and not isinstance(members["spec"], dict):
+        wrong.append(mistyped("spec", "an object", members["spec"]))
+    for name in ("labels", "references"):
+        if members.get(name) is not None and not isinstance(members[name], dict):
+            wrong.append(mistyped(name, "an object", members[name]))
