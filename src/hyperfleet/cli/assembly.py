@@ -17,7 +17,8 @@ from hyperfleet.http import document as served_document
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model import openapi
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.spec_schema import BadSchema, SpecSchema
 from hyperfleet.store.database import Database
 

@@ -25,8 +25,8 @@ from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.endpoints import ROOT
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.json_schema import DEEPEST
-from hyperfleet.model.kind import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
 

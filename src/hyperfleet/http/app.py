@@ -20,7 +20,8 @@ from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Rece
 from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database

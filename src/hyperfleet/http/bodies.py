@@ -15,14 +15,13 @@ from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.http.limits import too_large
 from hyperfleet.model import lexer
 from hyperfleet.model.condition import ReportedCondition
-from hyperfleet.model.kind import Kind
+from hyperfleet.model.kind import ADAPTER_NAME, MOST_CONDITIONS, Kind
 from hyperfleet.model.report import Report
 from hyperfleet.model.resource import Desired, Draft
 
 LARGEST_INTEGER: Final = 2**31 - 1
 MOST_LABELS: Final = 64
 LONGEST_LABEL_KEY: Final = 255
-MOST_CONDITIONS: Final = 64
 LONGEST_REASON: Final = 1024
 LONGEST_MESSAGE: Final = 32768
 MOST_REPORT_DATA: Final = 256 << 10
@@ -44,7 +43,6 @@ _STATUSES: Final = ("True", "False", "Unknown")
 _NAME: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _LABEL: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_PREFIX: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-_ADAPTER: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 _encode: Final = msgspec.json.Encoder().encode
 Members = dict[str, Any]
@@ -95,7 +93,7 @@ def report(members: Members, kind: Kind, *, now: datetime) -> Report:
 def adapter_named(members: Members) -> str | None:
     """The adapter of a report that may be wrong otherwise; None when it has no proper name."""
     name = members.get("adapter")
-    return name if isinstance(name, str) and _ADAPTER.fullmatch(name) else None
+    return name if isinstance(name, str) and ADAPTER_NAME.fullmatch(name) else None
 
 
 def _check_known(members: Members, known: tuple[str, ...], ignored: Container[str], path: str, wrong: Wrong) -> None:
@@ -197,7 +195,7 @@ def _adapter(members: Members, wrong: Wrong) -> str:
         wrong.append(_mistyped("adapter", "a string", name))
     elif not 1 <= len(name) <= 63:
         wrong.append(FieldError("VAL-004", "adapter", "`adapter` must have 1 to 63 characters", "1 to 63", name))
-    elif not _ADAPTER.fullmatch(name):
+    elif not ADAPTER_NAME.fullmatch(name):
         message = "`adapter` must be letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
         wrong.append(FieldError("VAL-003", "adapter", message, value=name))
     return str(name)

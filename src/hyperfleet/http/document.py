@@ -12,7 +12,8 @@ from itertools import chain, count
 from typing import Any, Final
 
 from hyperfleet.http import provider_schemas
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
 
 Document = dict[str, Any]

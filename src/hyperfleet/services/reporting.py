@@ -14,7 +14,7 @@ import msgspec
 from hyperfleet.errors import WrongState
 from hyperfleet.model import aggregation, rendering
 from hyperfleet.model import report as reports_rules
-from hyperfleet.model.kind import Kind
+from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Caller, Scope, Status
 from hyperfleet.store import reports
@@ -24,7 +24,6 @@ from hyperfleet.telemetry import logging, metrics
 
 Result = Literal["stored", "unchanged", "outdated"]
 
-ADAPTERS_PER_RESOURCE: Final = 100
 CLOCK_SKEW: Final = timedelta(minutes=30)
 
 _log = logging.get("reports")
