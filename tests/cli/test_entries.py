@@ -162,7 +162,7 @@ def test_a_condition_lacks_each_part_of_its_own(tmp_path: Path) -> None:
 def test_mistakes_in_entries_are_told_with_all_others(tmp_path: Path) -> None:
     text = (
         "server: {prot: 1}\nentities:\n  - {kind: A, plural: as, nme_min_len: 1}\n"
-        "  - {kind: B, name_min_len: 0}\nhealth: {port: x}"
+        "  - {kind: B, plural: bs, name_min_len: 0}\nhealth: {port: x}"
     )
     found = mistakes(tmp_path, text)
     assert len(found) == 4

@@ -109,12 +109,29 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
     schema = effective.server.openapi_schema_path
     if schema and not Path(schema).is_file():
         mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: there is no file {schema}.")
+    if mistakes.concerns("entities"):
+        _check_kinds(effective, found, mistakes)
     taken: dict[tuple[str, int], str] = {}
     for group in ("server", "metrics", "health"):
         address = (value(effective, group + ".host"), value(effective, group + ".port"))
         other = taken.setdefault(address, group)
         if other != group:
             mistakes.add(group + ".port", f"{other} and {group} both listen on {address[0]} port {address[1]}.")
+
+
+def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
+    """What is wrong with the kinds as a whole; nothing is told of a set of which one has no name."""
+    if not effective.entities or any(entity.kind is None for entity in effective.entities):
+        return
+    # Not before there is something to check: the model takes longer to import than the rest of a command.
+    from hyperfleet.cli import kinds
+    from hyperfleet.model.catalog import BadCatalog
+
+    try:
+        kinds.declared(effective.entities)
+    except BadCatalog as wrong:
+        for mistake in wrong.mistakes:
+            mistakes.add("entities", f"entities ({found['entities'].source}): {mistake}")
 
 
 def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> list[_Found]:

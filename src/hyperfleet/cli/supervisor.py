@@ -109,7 +109,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     """The service, ready; what it opened is on the stack."""
     server, health, metrics = configured.server, configured.health, configured.metrics
     document = assembly.document(server)
-    catalog = assembly.catalog(server, document)
+    catalog = assembly.catalog(configured, document)
     _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))

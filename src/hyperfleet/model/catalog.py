@@ -84,7 +84,9 @@ def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> I
         yield f"a kind is named with letters and digits, a capital first, at most {LONGEST_WORD}."
     elif kind.name.endswith("List") or kind.name in RESERVED_NAMES:
         yield f"the name {kind.name} is reserved{' for lists' if kind.name.endswith('List') else ''}."
-    if kind.plural in RESERVED_PLURALS:
+    if not kind.plural:
+        yield "it has no plural, which is the word in its paths."
+    elif kind.plural in RESERVED_PLURALS:
         yield f"the plural {kind.plural!r} is reserved."
     elif not _PLURAL.fullmatch(kind.plural) or len(kind.plural) > LONGEST_WORD:
         yield (
@@ -100,7 +102,8 @@ def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> I
 def _adapter_mistakes(kind: Kind) -> Iterator[str]:
     types: dict[str, str] = {}
     if len(kind.required_adapters) > ADAPTERS_PER_RESOURCE:
-        yield f"it requires {len(kind.required_adapters)} adapters; a resource takes reports of {ADAPTERS_PER_RESOURCE}."
+        required = len(kind.required_adapters)
+        yield f"it requires {required} adapters; a resource takes reports of {ADAPTERS_PER_RESOURCE}."
     for adapter, times in Counter(kind.required_adapters).items():
         if not ADAPTER_NAME.fullmatch(adapter):
             yield (
