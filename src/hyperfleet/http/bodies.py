@@ -65,7 +65,7 @@ def draft(members: Members, kind: Kind) -> Draft:
         wrong += kind.spec_schema.faults(spec)
     labels = _labels(members, wrong)
     for type in _object(members, "references", wrong) or ():
-        message = f"`references.{_cut(type)}` is no reference of a {kind.title}"
+        message = f"`references.{_cut(type)}` is no reference of {kind.one}"
         wrong.append(FieldError("VAL-002", f"references.{type}", message))
     if wrong:
         raise InvalidInput(*wrong)
@@ -147,7 +147,7 @@ def _name(members: Members, kind: Kind, wrong: Wrong) -> str:
     least, most = kind.name_min_length, kind.name_max_length
     if not least <= len(name) <= most:
         limit = f"{least} to {most} characters"
-        wrong.append(FieldError("VAL-004", "name", f"`name` of a {kind.title} must have {limit}", limit, name))
+        wrong.append(FieldError("VAL-004", "name", f"`name` of {kind.one} must have {limit}", limit, name))
     elif not _NAME.fullmatch(name):
         message = "`name` must be of small letters, digits and hyphens, with a letter or digit at both ends"
         wrong.append(FieldError("VAL-003", "name", message, f"^{_NAME.pattern}$", name))
@@ -255,7 +255,7 @@ def _conditions(members: Members, kind: Kind, wrong: Wrong) -> tuple[ReportedCon
     conditions = tuple(_condition(item, f"conditions[{position}]", seen, wrong) for position, item in enumerate(given))
     for type in kind.mandatory_conditions:
         if type not in seen:
-            message = f"`conditions` of a {kind.title} must have one of type `{type}`"
+            message = f"`conditions` of {kind.one} must have one of type `{type}`"
             wrong.append(FieldError("VAL-001", "conditions", message, type))
     return conditions
 

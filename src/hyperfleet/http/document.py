@@ -178,7 +178,7 @@ def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Docum
         own = f"{own} ({kind.name})"
     for operation in operations:
         operation["tags"] = [name if name in common else own for name in operation["tags"]]
-    owned = f", each owned by {_with_article(owner)}" if owner else ""
+    owned = f", each owned by {owner.one}" if owner else ""
     tag = {"name": own, "description": f"Resources of the kind {kind.name}{owned}."}
     whole["tags"].insert(-_COMMON_TAGS, tag)
 
@@ -204,7 +204,7 @@ def _forms(kind: Kind, identifier: str) -> tuple[str, ...]:
     many = (
         f"{kind.name}s" if is_regular else "".join(map(_capital, kind.plural.split("-")))
     ) + identifier.removeprefix(kind.name)
-    one = _with_article(kind)
+    one = kind.one
     return (
         *(identifier, many, f"{kind.name.lower()}_id", f"/{kind.plural}"),
         *(kind.title, _titles(kind), one, _capital(one), kind.not_found_code),
@@ -215,10 +215,6 @@ def _titles(kind: Kind) -> str:
     """The title of many."""
     is_regular = kind.plural.replace("-", "") == kind.title.replace(" ", "") + "s"
     return f"{kind.title}s" if is_regular else kind.plural.replace("-", " ")
-
-
-def _with_article(kind: Kind) -> str:
-    return f"{'an' if kind.title[:1] in 'aeiou' else 'a'} {kind.title}"
 
 
 def _capital(text: str) -> str:

@@ -57,7 +57,7 @@ async def create(exchange: Exchange) -> Answer:
     """A new resource; a child kind's only below its owner."""
     kind, route = exchange.kind, exchange.route
     if route is not None and route.created_at is not None:
-        raise BadRequest(f"A {kind.title} is created under its owner: POST {route.created_at}.", status=422)
+        raise BadRequest(f"{kind.one.capitalize()} is created under its owner: POST {route.created_at}.", status=422)
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)

@@ -60,6 +60,11 @@ class Kind:
     conditions: tuple[ConditionRule, ...] = ()
     spec_schema: SpecSchema | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def one(self) -> str:
+        """Its title with the article: `a cluster`, `an upgrade policy`."""
+        return f"{'an' if self.title[:1] in ('a', 'e', 'i', 'o', 'u') else 'a'} {self.title}"
+
     def __post_init__(self) -> None:
         if not self.spec_schema_name:
             object.__setattr__(self, "spec_schema_name", f"{self.name}Spec")

@@ -131,7 +131,7 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, i
         )
     except UniqueViolated as taken:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
-        raise AlreadyExists(f"There is a {scope.kind.title} named {new.draft.name!r}{place} already.") from taken
+        raise AlreadyExists(f"There is {scope.kind.one} named {new.draft.name!r}{place} already.") from taken
     if row is None:
         raise not_found(scope.owner.kind, scope.owner.id)
     owner_href, resource_version = row
