@@ -45,3 +45,8 @@ def test_each_part_between_hyphens_gets_a_capital_and_the_hyphens_go(adapter: st
 )
 def test_an_adapter_is_named_with_letters_and_digits_at_both_ends(name: str, fits: bool) -> None:
     assert bool(ADAPTER_NAME.fullmatch(name)) == fits
+
+
+@pytest.mark.parametrize(("title", "one"), [("cluster", "a cluster"), ("upgrade policy", "an upgrade policy")])
+def test_one_of_a_kind_has_its_article(title: str, one: str) -> None:
+    assert Kind("X", "xs", title).one == one

@@ -207,7 +207,8 @@ def _fail(*sentences: str) -> int:
     return FAILED
 
 
-def _explained(mistakes: Sequence[str]) -> Iterator[str]:
+def explained(mistakes: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a configuration, in lines."""
     if len(mistakes) == 1:
         yield mistakes[0]
         return
@@ -230,7 +231,7 @@ def run(tokens: Sequence[str]) -> int:
         wrong.verbose = False
         return _fail(f"{wrong} {PROGRAM} --help tells more.")
     except BadSettings as wrong:
-        return _fail(*_explained(wrong.mistakes))
+        return _fail(*explained(wrong.mistakes))
     except HyperFleetError as failure:
         return _fail(failure.detail)
     except KeyboardInterrupt:
