@@ -20,7 +20,7 @@ from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database, Statement
 
 TEMPLATE = "tests"
-EMPTY = Statement("EMPTY", "TRUNCATE resources, adapter_statuses, resource_counts")
+EMPTY = Statement("EMPTY", "TRUNCATE resources, adapter_statuses, resource_counts, resource_references")
 _SERVER = pytest.StashKey[embedded.Server]()
 
 

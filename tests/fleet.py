@@ -9,10 +9,12 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.condition import ConditionStatus, ReportedCondition
 from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.report import Report
-from hyperfleet.model.resource import SYSTEM, Desired, Draft, Owner, Scope
-from hyperfleet.services import reading, reporting, writing
+from hyperfleet.model.resource import SYSTEM, Desired, Draft, Owner, Precondition, Scope
+from hyperfleet.model.search import parse
+from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.services.reporting import Outcome
-from hyperfleet.store.database import Database
+from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.pages import Listing
 
 CATALOG = Catalog(BUILT_IN)
 CLUSTER = CATALOG.by_name["Cluster"]
@@ -26,10 +28,16 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def draft(name: str, *, spec: dict[str, Any] | None = None, labels: dict[str, str] | None = None) -> Draft:
+def draft(
+    name: str,
+    *,
+    spec: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
+    references: dict[str, tuple[UUID, ...]] | None = None,
+) -> Draft:
     """What a caller wants created."""
     encoded = json.dumps(spec or {}, separators=(",", ":")).encode()
-    return Draft(name, Desired(encoded, labels or {}, {}))
+    return Draft(name, Desired(encoded, labels or {}, references or {}))
 
 
 def report(
@@ -61,9 +69,68 @@ async def create(db: Database, name: str, scope: Scope = CLUSTERS, *, at: float 
 
 async def read(db: Database, id: str, scope: Scope = CLUSTERS) -> dict[str, Any]:
     """A resource as served by a read of one."""
-    return dict(json.loads(await reading.resource(db, scope, UUID(id), None)))
+    return dict(json.loads((await reading.resource(db, scope, UUID(id), None)).body))
 
 
-async def send(db: Database, id: str, received: Report, scope: Scope = CLUSTERS, *, now: float = 0) -> Outcome:
+async def send(
+    db: Database, id: str, received: Report, scope: Scope = CLUSTERS, *, now: float = 0, catalog: Catalog = CATALOG
+) -> Outcome:
     """What became of a report."""
-    return await reporting.report(db, scope, UUID(id), received, caller=SYSTEM, now=after(now))
+    return await reporting.report(db, catalog, scope, UUID(id), received, caller=SYSTEM, now=after(now))
+
+
+async def change(
+    db: Database,
+    id: str,
+    scope: Scope = CLUSTERS,
+    *,
+    spec: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
+    references: dict[str, tuple[UUID, ...]] | None = None,
+    precondition: Precondition | None = None,
+    at: float = 0,
+) -> dict[str, Any]:
+    """A resource with other desired state, as served; what is not given stays."""
+
+    def patch(old: Desired) -> Desired:
+        return Desired(
+            old.spec if spec is None else json.dumps(spec, separators=(",", ":")).encode(),
+            old.labels if labels is None else labels,
+            old.references if references is None else references,
+        )
+
+    changed = await writing.change(db, scope, UUID(id), patch, precondition=precondition, caller=SYSTEM, now=after(at))
+    return dict(json.loads(changed.body))
+
+
+async def delete(
+    db: Database,
+    id: str,
+    scope: Scope = CLUSTERS,
+    *,
+    precondition: Precondition | None = None,
+    at: float = 0,
+    catalog: Catalog = CATALOG,
+) -> dict[str, Any]:
+    """A resource as it was marked for deletion, as served."""
+    deleted = await deleting.request(
+        db, catalog, scope, UUID(id), precondition=precondition, caller=SYSTEM, now=after(at)
+    )
+    return dict(json.loads(deleted.body))
+
+
+async def names(db: Database, search: str, scope: Scope = CLUSTERS) -> list[str]:
+    """The names of the resources that a search finds, sorted."""
+    listing = Listing(search=parse(search), search_text=search)
+    page = json.loads(await reading.resources(db, scope, listing))
+    return sorted(item["name"] for item in page["items"])
+
+
+async def is_there(db: Database, id: str) -> bool:
+    """Whether the row of a resource is there, whatever its kind."""
+    return bool(await db.fetch(Statement("THERE", "SELECT FROM resources WHERE id = $1"), UUID(id)))
+
+
+async def force_delete(db: Database, id: str, scope: Scope = CLUSTERS, *, catalog: Catalog = CATALOG) -> None:
+    """Removes a resource that is being deleted."""
+    await deleting.force(db, catalog, scope, UUID(id), reason="stuck", precondition=None, caller=SYSTEM)

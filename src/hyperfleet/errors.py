@@ -10,6 +10,7 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
     ├── BadRequest          the request itself is wrong                VAL-005, status of its own
     ├── NotFound            no such path or resource                   404 NTF-…
     ├── AlreadyExists       the name is taken                          409 CNF-001
+    ├── StaleVersion        the version that the caller expects is gone 412 CNF-002
     ├── WrongState          the resource's state does not allow it     409 CNF-003
     ├── DatabaseFailure     the database answered with an error        500 INT-002
     ├── Unavailable         database away, starting or overloaded      503 SVC-001, Retry-After
@@ -49,6 +50,7 @@ _ROWS = (
     Code("NTF-002", (404,), "Cluster not found", "Check the cluster's id; the cluster may be gone."),
     Code("NTF-003", (404,), "Node pool not found", "Check the node pool's id; the node pool may be gone."),
     Code("CNF-001", (409,), "Already exists", "Choose another name, or use the resource that has it."),
+    Code("CNF-002", (412,), "Stale version", "Read the resource again, then decide again what to change."),
     Code("CNF-003", (409,), "Wrong state", "Read the resource and act on its present state."),
     Code("INT-001", (500,), "Unexpected error", "Give the X-Request-Id to the service's operator."),
     Code("INT-002", (500,), "Database error", "Give the X-Request-Id to the service's operator."),
@@ -144,6 +146,12 @@ class AlreadyExists(HyperFleetError):
     """A live resource has that name already."""
 
     code = "CNF-001"
+
+
+class StaleVersion(HyperFleetError):
+    """The resource has another version, or generation, than the caller expects."""
+
+    code = "CNF-002"
 
 
 class WrongState(HyperFleetError):

@@ -15,6 +15,7 @@ from hyperfleet.store.connections import connect
 
 RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",
+    "0002_references.py": "5302b8e9149bad92",
 }
 
 

@@ -212,7 +212,7 @@ async def test_a_walk_covers_every_row_exactly_once_while_others_come(
     db: Database, size: int, seed: int, order: str
 ) -> None:
     chance = random.Random(seed)
-    await db.fetch(Statement("EMPTY", "TRUNCATE resources, adapter_statuses, resource_counts"))
+    await db.fetch(Statement("EMPTY", "TRUNCATE resources, adapter_statuses, resource_counts, resource_references"))
     stay = {f"stay-{number}" for number in range(12)}
     for name in sorted(stay, key=lambda _: chance.random()):
         await create(db, name, at=chance.randrange(5))

@@ -76,10 +76,14 @@ def _provider(server: settings.Server, document: Document) -> Document | None:
     return document if server.openapi_schema_path else None
 
 
-def assembled(configured: settings.Settings, document: Document) -> Middleware:
-    """The ASGI application on a pool of its own; its lifespan opens and closes the pool."""
+def assembled(configured: settings.Settings, document: Document, *, recomputes: bool) -> Middleware:
+    """The ASGI application on a pool of its own; its lifespan opens and closes the pool.
+
+    `recomputes`: it also computes again what other rules left in the database.
+    """
     served = catalog(configured, document)
-    return application(Database(configured.database), served, configured, _provider(configured.server, document))
+    provider = _provider(configured.server, document)
+    return application(Database(configured.database), served, configured, provider, recomputes=recomputes)
 
 
 def _file(path: str) -> str:

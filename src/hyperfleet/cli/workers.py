@@ -88,11 +88,13 @@ def _load(order: Order, started: Any) -> Any:
     metrics.set_build_info(".".join(map(str, sys.version_info[:3])))
     with started.get_lock():
         started.value += 1
+        is_first = started.value == 1
         is_replacement = started.value > order.workers
     if is_replacement:
         metrics.count_worker_replaced()
         logging.get("workers").warning("a worker died and was replaced", pid=os.getpid())
-    application = assembled(order.settings, order.document)
+    # One is enough; one that takes the place of another may take the place of that one.
+    application = assembled(order.settings, order.document, recomputes=is_first or is_replacement)
     # What is there by now stays, and a request leaves few cycles: the collector need not look so often.
     gc.collect()
     gc.freeze()

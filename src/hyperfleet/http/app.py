@@ -1,10 +1,11 @@
 """The ASGI application: the route table, a path and its methods a row, and what every kind makes of it.
 
-Rows are generic in the kind, so a request is matched against six patterns however many kinds there are; paths without
+Rows are generic in the kind, so a request is matched against eight patterns however many kinds there are; paths without
 a variable part are looked up before. Paths are matched as they were sent, never decoded, so that an encoded slash
 separates nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple
@@ -21,8 +22,9 @@ from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.kind import Kind
 from hyperfleet.model.rendering import API_ROOT
+from hyperfleet.model.resource import ANY
+from hyperfleet.services import recomputing
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -37,7 +39,8 @@ class Row(NamedTuple):
 
 
 _LIST: Final = {"GET": endpoints.list_resources, "POST": endpoints.create}
-_READ: Final = {"GET": endpoints.read}
+_READ: Final = {"GET": endpoints.read, "PATCH": endpoints.change, "DELETE": endpoints.delete}
+_FORCE: Final = {"POST": endpoints.force_delete}
 _REPORTS: Final = {"GET": endpoints.list_reports, "POST": endpoints.report, "PUT": endpoints.report}
 
 _PUBLISHED: Final = {"GET": endpoints.published}
@@ -50,6 +53,8 @@ ROWS: Final = (
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}", _LIST),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}", _READ),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/statuses", _REPORTS),
+    Row(API_ROOT + "/{plural}/{id}/force-delete", _FORCE),
+    Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/force-delete", _FORCE),
     Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}),
     Row(endpoints.ROOT, {"GET": endpoints.service}),
     *(Row(path, _PUBLISHED, media_type) for path, media_type in publications.DOCUMENT.items()),
@@ -58,11 +63,17 @@ ROWS: Final = (
 
 
 def application(
-    db: Database, catalog: Catalog, settings: Settings, provider: Mapping[str, Any] | None = None
+    db: Database,
+    catalog: Catalog,
+    settings: Settings,
+    provider: Mapping[str, Any] | None = None,
+    *,
+    recomputes: bool = False,
 ) -> Middleware:
     """The service's ASGI application; its lifespan opens and closes the database.
 
-    `provider` is the OpenAPI document that describes specs, None without one.
+    `provider` is the OpenAPI document that describes specs, None without one. With `recomputes` it also computes again
+    what other rules left in the database; one process of a service is enough.
     """
     in_flight = InFlight(settings)
     bound = [(row.path, _Bound(row, catalog, in_flight)) for row in ROWS]
@@ -75,9 +86,12 @@ def application(
         # until it is back, instead of dying in turn.
         with suppress(HyperFleetError):
             await db.open()
+        recomputation = asyncio.create_task(recomputing.keep_trying(db, catalog)) if recomputes else None
         try:
             yield
         finally:
+            if recomputation is not None:
+                recomputation.cancel()
             await db.close()
             logging.drain()
 
@@ -97,18 +111,13 @@ def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
         yield Route(row.path, methods, allow, media_type=row.media_type)
         return
     template = row.path.replace("{id}", "-").replace("{owner_id}", "-")
-    for kind in catalog.kinds:
+    for kind in (*catalog.kinds, ANY):
         of_kind = template.replace("{plural}", kind.plural)
         owner = catalog.parent_of(kind)
         if "{owner_plural}" not in row.path:
-            created_at = _path_below(owner, kind) if owner is not None else None
-            yield Route(of_kind, methods, allow, kind, created_at=created_at)
+            yield Route(of_kind, methods, allow, kind, catalog=catalog)
         elif owner is not None:
-            yield Route(of_kind.replace("{owner_plural}", owner.plural), methods, allow, kind, owner)
-
-
-def _path_below(owner: Kind, kind: Kind) -> str:
-    return f"{API_ROOT}/{owner.plural}/{{{owner.name.lower()}_id}}/{kind.plural}"
+            yield Route(of_kind.replace("{owner_plural}", owner.plural), methods, allow, kind, owner, catalog=catalog)
 
 
 class _Bound:

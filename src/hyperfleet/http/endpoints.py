@@ -15,12 +15,13 @@ import msgspec
 
 import hyperfleet
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import bodies, documents, limits, publications, queries
-from hyperfleet.http.exchange import Answer, Exchange
+from hyperfleet.http import bodies, documents, limits, preconditions, publications, queries
+from hyperfleet.http.exchange import Answer, Exchange, Header
 from hyperfleet.model import rendering
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.resource import Owner, Scope
-from hyperfleet.services import reading, reporting, writing
+from hyperfleet.model.resource import ANY, Owner, Scope
+from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
 ROOT: Final = "/api/hyperfleet"
@@ -48,29 +49,87 @@ async def published(exchange: Exchange) -> Answer:
 
 
 async def list_resources(exchange: Exchange) -> Answer:
-    """A page of a kind's resources, below the owner when the path names one."""
-    wanted = queries.listing(exchange.query)
+    """A page of resources of a kind, or of all kinds, below the owner when the path names one."""
+    kind = exchange.kind
+    if kind is ANY:
+        kinds = exchange.catalog.kinds
+        wanted = queries.listing(
+            exchange.query, references=_reference_types(kinds), kinds=tuple(kind.name for kind in kinds)
+        )
+    else:
+        wanted = queries.listing(exchange.query, references=_reference_types((kind,)))
     return Answer(200, await reading.resources(exchange.db, _scope(exchange), wanted))
 
 
 async def create(exchange: Exchange) -> Answer:
-    """A new resource; a child kind's only below its owner."""
-    kind, route = exchange.kind, exchange.route
-    if route is not None and route.created_at is not None:
-        raise BadRequest(f"{kind.one.capitalize()} is created under its owner: POST {route.created_at}.", status=422)
+    """A new resource; a child kind's only below its owner. At the address of all kinds the body says which."""
+    route = exchange.route
+    if route is not None and route.owner_kind is None:
+        _require_top(exchange.kind, exchange.catalog)
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
-    draft = bodies.draft(documents.decoded(body), kind)
-    created = await writing.create(exchange.db, _scope(exchange), draft, caller=exchange.caller, now=now)
-    return Answer(201, created.body, headers=((b"location", created.href.encode()),))
+    members = documents.decoded(body)
+    scope = _scope(exchange)
+    if scope.kind is ANY:
+        scope = Scope(bodies.kind_named(members, exchange.catalog))
+        _require_top(scope.kind, exchange.catalog)
+    draft = bodies.draft(members, scope.kind)
+    created = await writing.create(exchange.db, scope, draft, caller=exchange.caller, now=now)
+    headers = ((b"location", created.href.encode()), _etag(created.resource_version))
+    return Answer(201, created.body, headers=headers)
 
 
 async def read(exchange: Exchange) -> Answer:
-    """One resource, or what is selected of it."""
+    """One resource, or what is selected of it; 304 for who has this version already."""
     selection = queries.selection(exchange.query)
+    unless = preconditions.if_none_match(exchange.header(b"if-none-match"))
     scope = _scope(exchange)
-    return Answer(200, await reading.resource(exchange.db, scope, _id(exchange.kind, exchange.id), selection))
+    found = await reading.resource(exchange.db, scope, _id(exchange.kind, exchange.id), selection)
+    headers = (_etag(found.resource_version),)
+    if unless is not None and unless(found.resource_version):
+        return Answer(304, headers=headers)
+    return Answer(200, found.body, headers=headers)
+
+
+async def change(exchange: Exchange) -> Answer:
+    """The resource with another desired state."""
+    body = await limits.body(exchange, bodies.CHANGES)
+    queries.nothing(exchange.query)
+    now = datetime.now(UTC)
+    members = documents.decoded(body)
+    precondition = preconditions.if_match(exchange.header(b"if-match"))
+    scope, id = await _of_one_kind(exchange)
+    patch = bodies.change(members, scope.kind, exchange.header(b"content-type"))
+    changed = await writing.change(
+        exchange.db, scope, id, patch, precondition=precondition, caller=exchange.caller, now=now
+    )
+    return Answer(200, changed.body, headers=(_etag(changed.resource_version),))
+
+
+async def delete(exchange: Exchange) -> Answer:
+    """The resource as it was marked for deletion."""
+    queries.nothing(exchange.query)
+    now = datetime.now(UTC)
+    precondition = preconditions.if_match(exchange.header(b"if-match"))
+    scope, id = await _of_one_kind(exchange)
+    deleted = await deleting.request(
+        exchange.db, exchange.catalog, scope, id, precondition=precondition, caller=exchange.caller, now=now
+    )
+    return Answer(202, deleted.body, headers=(_etag(deleted.resource_version),))
+
+
+async def force_delete(exchange: Exchange) -> Answer:
+    """Nothing: the resource is gone, with everything it owned."""
+    body = await limits.body(exchange)
+    queries.nothing(exchange.query)
+    reason = bodies.reason(documents.decoded(body))
+    precondition = preconditions.if_match(exchange.header(b"if-match"))
+    scope, id = await _of_one_kind(exchange)
+    await deleting.force(
+        exchange.db, exchange.catalog, scope, id, reason=reason, precondition=precondition, caller=exchange.caller
+    )
+    return Answer(204)
 
 
 async def list_reports(exchange: Exchange) -> Answer:
@@ -88,25 +147,60 @@ async def report(exchange: Exchange) -> Answer:
     now = datetime.now(UTC)
     kind = exchange.kind
     adapter: str | None = None
+    found: tuple[Scope, UUID] | None = None
     try:
         members = documents.decoded(body)
         adapter = bodies.adapter_named(members)
+        if kind is ANY:
+            found = await _of_one_kind(exchange)
+            kind = found[0].kind
         received = bodies.report(members, kind, now=now)
-    except HyperFleetError:
-        metrics.count_report(kind.name, adapter or metrics.OTHER, "invalid")
+    except HyperFleetError as wrong:
+        if not isinstance(wrong, NotFound):
+            metrics.count_report(kind.name, adapter or metrics.OTHER, "invalid")
         raise
-    scope = _scope(exchange)
-    id = _id(kind, exchange.id)
-    outcome = await reporting.report(exchange.db, scope, id, received, caller=exchange.caller, now=now)
+    scope, id = found or await _of_one_kind(exchange)
+    outcome = await reporting.report(
+        exchange.db, exchange.catalog, scope, id, received, caller=exchange.caller, now=now
+    )
     return Answer(204) if outcome.body is None else Answer(201, outcome.body)
 
 
 def _scope(exchange: Exchange) -> Scope:
     """What the path names; raises NotFound for an owner whose id is none."""
     route = exchange.route
+    if exchange.kind is ANY:
+        return Scope(ANY, members=exchange.catalog.kinds)
     if route is None or route.owner_kind is None:
         return Scope(exchange.kind)
     return Scope(exchange.kind, Owner(route.owner_kind, _id(route.owner_kind, exchange.owner_id)))
+
+
+async def _of_one_kind(exchange: Exchange) -> tuple[Scope, UUID]:
+    """The scope of the resource that the path names, and its id; at the address of all kinds its row says its kind.
+
+    Raises NotFound.
+    """
+    scope, id = _scope(exchange), _id(exchange.kind, exchange.id)
+    if scope.kind is ANY:
+        scope = Scope(await reading.kind(exchange.db, scope, id))
+    return scope, id
+
+
+def _require_top(kind: Kind, catalog: Catalog) -> None:
+    owner = catalog.parent_of(kind)
+    if owner is not None:
+        path = f"{rendering.API_ROOT}/{owner.plural}/{{{owner.name.lower()}_id}}/{kind.plural}"
+        raise BadRequest(f"{kind.one.capitalize()} is created under its owner: POST {path}.", status=422)
+
+
+@cache
+def _reference_types(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rule.type for kind in kinds for rule in kind.references))
+
+
+def _etag(resource_version: int) -> Header:
+    return b"etag", b'"%d"' % resource_version
 
 
 def _id(kind: Kind, text: str) -> UUID:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import SYSTEM, Caller
 from hyperfleet.settings import Server
@@ -54,8 +55,7 @@ class Route:
     """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
 
     `template` is the path as metrics and logs show it, with ids as `-`; `allow` the value of the header `Allow`.
-    `created_at` is where resources of the kind are created, None when that is here. `media_type` is what
-    it answers with.
+    `media_type` is what it answers with; `catalog` holds all kinds that the service has.
     """
 
     template: str
@@ -63,8 +63,8 @@ class Route:
     allow: str
     kind: Kind | None = None
     owner_kind: Kind | None = None
-    created_at: str | None = None
     media_type: str = JSON.decode()
+    catalog: Catalog | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +93,13 @@ class Exchange:
         assert self.route is not None
         assert self.route.kind is not None
         return self.route.kind
+
+    @property
+    def catalog(self) -> Catalog:
+        """All kinds that the service has."""
+        assert self.route is not None
+        assert self.route.catalog is not None
+        return self.route.catalog
 
     @property
     def query(self) -> bytes:

@@ -5,7 +5,7 @@ Pollers send the same query over and over, and everything here is immutable, so 
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -24,6 +24,7 @@ MOST_MISTAKES: Final = 20
 
 LIST_PARAMETERS: Final = (
     *("page", "pageSize", "size", "search", "order", "orderBy", "fields", "page_token", "count", "id"),
+    *("ref_type", "ref_target_id"),
 )
 READ_PARAMETERS: Final = ("fields",)
 REPORT_PARAMETERS: Final = ("page", "pageSize", "size")
@@ -42,9 +43,14 @@ class PageOfReports(NamedTuple):
     size: int
 
 
-def listing(query: bytes) -> Listing:
-    """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it."""
-    return _kept_listing(query) if len(query) <= _KEPT else _listing(query)
+def listing(query: bytes, *, references: tuple[str, ...] = (), kinds: tuple[str, ...] = ()) -> Listing:
+    """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it.
+
+    `references` are the types of reference that the listed kinds declare; `kinds` the names among which the parameter
+    `kind` chooses, empty for a list of one kind, which does not take it.
+    """
+    parse = _kept_listing if len(query) <= _KEPT else _listing
+    return parse(query, references, kinds)
 
 
 def selection(query: bytes) -> Selection | None:
@@ -231,9 +237,38 @@ def _token(given: dict[str, list[str]]) -> str | None:
     return token
 
 
-def _listing(query: bytes) -> Listing:
+def _kind(given: dict[str, list[str]], kinds: tuple[str, ...]) -> str | None:
+    text = _one(given, "kind")
+    if text is None or text in kinds:
+        return text
+    choices = ", ".join(kinds)
+    raise InvalidInput(FieldError("VAL-002", "kind", f"`kind` must be one of {choices}", choices, text))
+
+
+def _reference(given: dict[str, list[str]], types: tuple[str, ...]) -> tuple[str, UUID] | None:
+    type, target = _one(given, "ref_type"), _one(given, "ref_target_id")
+    if type is None and target is None:
+        return None
+    wrong = []
+    if type is None or target is None:
+        missing = "ref_type" if type is None else "ref_target_id"
+        wrong.append(FieldError("VAL-001", missing, "`ref_type` and `ref_target_id` come together; give both"))
+    if type is not None and type not in types:
+        choices = f"one of {', '.join(types)}" if types else "left out here, where no kind declares references"
+        wrong.append(FieldError("VAL-002", "ref_type", f"`ref_type` must be {choices}", ", ".join(types) or None, type))
+    id = None if target is None else uuid(target)
+    if target is not None and id is None:
+        wrong.append(
+            FieldError("VAL-003", "ref_target_id", "`ref_target_id` must be a UUID in small letters", value=target)
+        )
+    if wrong or type is None or id is None:
+        raise InvalidInput(*wrong)
+    return type, id
+
+
+def _listing(query: bytes, references: tuple[str, ...], kinds: tuple[str, ...]) -> Listing:
     mistakes = _Mistakes()
-    given = _parameters(query, LIST_PARAMETERS, mistakes)
+    given = _parameters(query, (*LIST_PARAMETERS, "kind") if kinds else LIST_PARAMETERS, mistakes)
     page = mistakes.collect(_page, given, otherwise=1)
     token = mistakes.collect(_token, given, otherwise=None)
     parsed = Listing(
@@ -246,6 +281,8 @@ def _listing(query: bytes) -> Listing:
         selection=mistakes.collect(_fields, given, otherwise=None),
         count=mistakes.collect(_count, given, otherwise=None),
         ids=mistakes.collect(_ids, given, otherwise=None),
+        reference=mistakes.collect(partial(_reference, types=references), given, otherwise=None),
+        kind=mistakes.collect(partial(_kind, kinds=kinds), given, otherwise=None),
     )
     mistakes.tell()
     return parsed

@@ -4,11 +4,11 @@ What is stored is what is served: a resource is `envelope` and `status` side by 
 looking inside. `VERSION` goes up with every change of the spelling, so that rows of an older one can be told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from hyperfleet.model.condition import Condition, TimedCondition
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Draft, Owner, Status
+from hyperfleet.model.resource import Desired, Draft, Owner, Status
 
 VERSION: Final = 1
 API_ROOT: Final = "/api/hyperfleet/v1"
@@ -42,17 +42,36 @@ def href(kind: Kind, id: UUID, owner: Owner | None) -> str:
     return f"{API_ROOT}/{owner.kind.plural}/{owner.id}/{kind.plural}/{id}"
 
 
+class Envelope(NamedTuple):
+    """A resource up to and including `spec`, as the texts around addresses of other resources, which are `named`.
+
+    Such an address depends on that resource's own owner, so only the statement that reads its row knows it; quoted, it
+    belongs after the text at its position. There is one text more than there are addresses.
+    """
+
+    texts: tuple[bytes, ...]
+    named: tuple[UUID, ...]
+
+    @property
+    def whole(self) -> bytes:
+        """The text of an envelope that names no other resource."""
+        (text,) = self.texts
+        return text
+
+
 def envelope(
     draft: Draft, *, kind: Kind, id: UUID, href: str, owner: Owner | None, created_time: datetime, created_by: str
-) -> tuple[bytes, bytes]:
-    """A new resource up to and including `spec`, in two halves between which the owner's `href` belongs, quoted.
-
-    The owner's address depends on its own owner, so only the statement that reads its row knows it. Without an owner
-    the second half is empty and the first one whole.
-    """
+) -> Envelope:
+    """A new resource."""
     time = timestamp(created_time)
-    rest: dict[str, Any] = {
-        "generation": 1,
+    members: dict[str, Any] = {"kind": kind.name, "id": str(id), "href": href, "name": draft.name}
+    named: list[UUID] = []
+    if owner is not None:
+        members["owner_references"] = _named(owner.kind.name, owner.id, named)
+    members["generation"] = 1
+    if kind.references:
+        members["references"] = _references(kind, draft.desired, named)
+    members |= {
         "labels": draft.desired.labels,
         "created_time": time,
         "updated_time": time,
@@ -60,12 +79,91 @@ def envelope(
         "updated_by": created_by,
         "spec": _raw(draft.desired.spec),
     }
-    head: dict[str, Any] = {"kind": kind.name, "id": str(id), "href": href, "name": draft.name}
-    if owner is None:
-        return _encode(head | rest), b""
-    reference = _encode({"kind": owner.kind.name, "id": str(owner.id)})
-    before = _encode(head)[:-1] + b',"owner_references":' + reference[:-1] + b',"href":'
-    return before, b"}," + _encode(rest)[1:]
+    return _cut(members, named)
+
+
+def changed(
+    envelope: bytes, *, kind: Kind, generation: int, time: datetime, by: str, old: Desired, new: Desired
+) -> Envelope:
+    """The envelope of a resource whose desired state becomes `new`; what is as in `old` keeps its bytes."""
+    members = _members(envelope)
+    named: list[UUID] = []
+    members |= {"generation": generation, "updated_time": timestamp(time), "updated_by": by}
+    if new.spec is not old.spec:
+        members["spec"] = _raw(new.spec)
+    if new.labels is not old.labels:
+        members["labels"] = new.labels
+    if new.references is not old.references:
+        members["references"] = _references(kind, new, named)
+    return _cut(members, named)
+
+
+def marked_deleted(envelope: bytes, *, generation: int, time: datetime, by: str) -> bytes:
+    """The envelope of a resource that is being deleted from now on."""
+    members = _members(envelope)
+    spec = members.pop("spec")
+    members |= {"generation": generation, "updated_time": timestamp(time), "updated_by": by}
+    return _encode(members | {"deleted_time": timestamp(time), "deleted_by": by, "spec": spec})
+
+
+def declared(envelope: bytes, kind: Kind) -> bytes:
+    """The envelope with `references` when its kind declares some by now, empty for a resource stored before."""
+    if not kind.references:
+        return envelope
+    members = _members(envelope)
+    if "references" in members:
+        return envelope
+    ordered: dict[str, Any] = {}
+    for name, value in members.items():
+        ordered[name] = value
+        if name == "generation":
+            ordered["references"] = {}
+    return _encode(ordered)
+
+
+def desired(envelope: bytes) -> Desired:
+    """What callers may change of a resource, from its envelope."""
+    members = _desired.decode(envelope)
+    return Desired(
+        bytes(members.spec),
+        members.labels,
+        {type: tuple(target.id for target in targets) for type, targets in members.references.items()},
+    )
+
+
+class _Target(msgspec.Struct):
+    id: UUID
+
+
+class _DesiredMembers(msgspec.Struct):
+    spec: msgspec.Raw
+    labels: dict[str, str]
+    references: dict[str, list[_Target]] = {}
+
+
+_desired: Final = msgspec.json.Decoder(_DesiredMembers)
+_members: Final[Callable[[bytes], dict[str, Any]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+# Stands for an address until the text is cut there; no text of a caller can hold it, because JSON escapes NUL.
+_HERE: Final = msgspec.Raw(b"\0")
+
+
+def _named(kind: str, id: UUID, named: list[UUID]) -> dict[str, Any]:
+    named.append(id)
+    return {"kind": kind, "id": str(id), "href": _HERE}
+
+
+def _references(kind: Kind, desired: Desired, named: list[UUID]) -> dict[str, Any]:
+    """References as they are served, in the order in which the kind declares their types."""
+    return {
+        rule.type: [_named(rule.target, id, named) for id in desired.references[rule.type]]
+        for rule in kind.references
+        if desired.references.get(rule.type)
+    }
+
+
+def _cut(members: dict[str, Any], named: list[UUID]) -> Envelope:
+    return Envelope(tuple(_encode(members).split(b"\0")), tuple(named))
 
 
 def resource(envelope: bytes, resource_version: int, status: bytes, summaries: bytes | None) -> bytes:
@@ -215,7 +313,7 @@ def labels(given: Mapping[str, str]) -> bytes:
 @cache
 def rules(kind: Kind) -> str:
     """A digest of what a stored status was computed and spelled with; when it differs, the row is out of date."""
-    return blake2b(repr((VERSION, kind.required_adapters)).encode(), digest_size=8).hexdigest()
+    return blake2b(repr((VERSION, kind.required_adapters, bool(kind.references))).encode(), digest_size=8).hexdigest()
 
 
 def same(one: bytes, other: bytes) -> bool:

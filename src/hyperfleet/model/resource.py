@@ -20,6 +20,9 @@ class Caller:
 
 SYSTEM = Caller("system@hyperfleet.local")
 
+ANY = Kind("Resource", "resources", "resource")
+"""The word for resources of whatever kind, in paths, lists and sentences; no resource is of this kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -33,11 +36,32 @@ class Owner:
 class Scope:
     """What a statement may see: resources of `kind`, and below `owner` when the path names one.
 
-    No store function reads or writes a resource without one.
+    No store function reads or writes a resource without one. Where a path serves several kinds at once, `kind` is the
+    word for any of them, ANY, and `members` are those kinds.
     """
 
     kind: Kind
     owner: Owner | None = None
+    members: tuple[Kind, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of the resources that it shows."""
+        return self.members or (self.kind,)
+
+    @property
+    def kind_names(self) -> list[str]:
+        """Their names."""
+        return [kind.name for kind in self.kinds]
+
+    @property
+    def owner_id(self) -> UUID | None:
+        """The owner's id, None without an owner."""
+        return self.owner.id if self.owner is not None else None
+
+    def kind_named(self, name: str) -> Kind:
+        """The kind of a row that it shows."""
+        return next(kind for kind in self.kinds if kind.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +89,10 @@ class Draft:
 
     name: str
     desired: Desired
+
+
+Precondition = Callable[[int, int], bool]
+"""Whether a resource is what the caller takes it for, by its `resource_version` and its `generation`."""
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -4,16 +4,23 @@ from uuid import UUID
 
 from hyperfleet.model import rendering
 from hyperfleet.model.fields import Selection
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Scope
 from hyperfleet.store import pages, reports
 from hyperfleet.store import resources as rows
 from hyperfleet.store.database import Database
 from hyperfleet.store.pages import Listing
+from hyperfleet.store.resources import Rendered
 
 
-async def resource(db: Database, scope: Scope, id: UUID, selection: Selection | None) -> bytes:
+async def resource(db: Database, scope: Scope, id: UUID, selection: Selection | None) -> Rendered:
     """The resource as served, with its adapters unless a selection leaves them out; raises NotFound."""
     return await rows.get_rendered(db, scope, id, selection)
+
+
+async def kind(db: Database, scope: Scope, id: UUID) -> Kind:
+    """The kind of a resource, one of the scope's; raises NotFound."""
+    return await rows.get_kind(db, scope, id)
 
 
 async def resources(db: Database, scope: Scope, listing: Listing) -> bytes:

@@ -1,7 +1,7 @@
 """An adapter reports: the report is admitted, the resource's status computed anew, both stored in one transaction.
 
 However many adapters report on one resource at once, each gets its answer: whoever comes second is computed again
-behind a lock, never refused.
+behind a lock, never refused. A report that a deletion waited for last removes the resource in that transaction.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,17 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import WrongState
-from hyperfleet.model import aggregation, rendering
+from hyperfleet.model import aggregation, deletion, rendering
 from hyperfleet.model import report as reports_rules
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Caller, Scope, Status
-from hyperfleet.store import reports
+from hyperfleet.services import deleting
+from hyperfleet.store import reports, resources, trees
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.reports import Change, Reported
+from hyperfleet.store.trees import Node
 from hyperfleet.telemetry import logging, metrics
 
 Result = Literal["stored", "unchanged", "outdated"]
@@ -33,6 +36,13 @@ _stored = msgspec.json.Decoder(rendering.StoredReport)
 
 
 @dataclass(frozen=True, slots=True)
+class _Completion:
+    """A report after which nothing is awaited of a resource that is being deleted; `rendered` is its answer."""
+
+    rendered: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a report; `body` is the stored report as served, None when it was out of date."""
 
@@ -40,58 +50,73 @@ class Outcome:
     body: bytes | None
 
 
-async def report(db: Database, scope: Scope, id: UUID, received: Report, *, caller: Caller, now: datetime) -> Outcome:
+async def report(
+    db: Database, catalog: Catalog, scope: Scope, id: UUID, received: Report, *, caller: Caller, now: datetime
+) -> Outcome:
     """Stores a report, or says that it is out of date, or the very one that is stored already (contract: Reports).
 
-    Two statements without contention, one when nothing is to be stored. Raises NotFound, and WrongState when the
-    resource has reports of a hundred other adapters.
+    Two statements without contention, one when nothing is to be stored; one transaction when it completes a deletion.
+    Raises NotFound, and WrongState when the resource has reports of a hundred other adapters.
     """
     found = await reports.get_resource(db, scope, id, adapter=received.adapter)
-    outcome = _decided(scope.kind, found, received, now)
+    kind = scope.kind_named(found.kind)
+    decided = _decided(kind, found, received, now)
     version: int | None = None
-    if isinstance(outcome, Change):
-        version = await reports.write(db, id, outcome, resource_version=found.resource_version)
+    if isinstance(decided, Change):
+        version = await reports.write(db, id, decided, resource_version=found.resource_version)
         if version is None:
-            outcome, version = await _second(db, scope, id, received, now)
-    result = _finished(outcome)
-    metrics.count_report(scope.kind.name, received.adapter, result.result)
+            decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=False)
+    if isinstance(decided, _Completion):
+        decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=True)
+    outcome = decided if isinstance(decided, Outcome) else Outcome("stored", decided.rendered)
+    metrics.count_report(kind.name, received.adapter, outcome.result)
     if now - received.observed_time > CLOCK_SKEW:
-        _tell_skew(scope.kind, id, received, now)
-    if version is not None:
+        _tell_skew(kind, id, received, now)
+    if outcome.result == "stored":
+        is_removed = isinstance(decided, _Completion)
         _log.info(
-            "report stored",
+            "deletion completed" if is_removed else "report stored",
             audit=True,
             verb="report",
             caller=caller.identity,
-            kind=scope.kind.name,
+            kind=kind.name,
             id=str(id),
             adapter=received.adapter,
-            resource_version=str(version),
+            **({} if is_removed else {"resource_version": str(version)}),
         )
-    return result
+    return outcome
 
 
-async def _second(
-    db: Database, scope: Scope, id: UUID, received: Report, now: datetime
-) -> tuple[Change | Outcome, int | None]:
-    """The report after a lost race: the resource is locked, read, decided and written in one transaction."""
+_Decided = Change | Outcome | _Completion
 
-    async def locked(tx: Transaction) -> tuple[Change | Outcome, int | None]:
-        await reports.lock_resource(tx, scope, id)
+
+async def _behind_a_lock(
+    db: Database, catalog: Catalog, scope: Scope, id: UUID, received: Report, now: datetime, *, tree: bool
+) -> tuple[_Decided, int | None]:
+    """The report once more: the resource is locked, read, decided and written in one transaction.
+
+    A resource may be removed only with its owners locked before it, so with `tree` False a completion is decided but
+    not carried out.
+    """
+
+    async def locked(tx: Transaction) -> tuple[_Decided, int | None]:
+        node: Node | None = None
+        if tree:
+            *_, node = await trees.lock_chain(tx, scope, id)
+        else:
+            await resources.lock(tx, scope, id)
         found = await reports.get_resource(tx, scope, id, adapter=received.adapter)
-        outcome = _decided(scope.kind, found, received, now)
-        if isinstance(outcome, Outcome):
-            return outcome, None
-        return outcome, await reports.write(tx, id, outcome, resource_version=found.resource_version)
+        decided = _decided(scope.kind_named(found.kind), found, received, now)
+        if isinstance(decided, Change):
+            return decided, await reports.write(tx, id, decided, resource_version=found.resource_version)
+        if isinstance(decided, _Completion) and node is not None:
+            await deleting.remove(tx, catalog, [node])
+        return decided, None
 
     return await db.in_transaction(locked)
 
 
-def _finished(outcome: Change | Outcome) -> Outcome:
-    return Outcome("stored", outcome.rendered) if isinstance(outcome, Change) else outcome
-
-
-def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> Change | Outcome:
+def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _Decided:
     """What the report changes, given the resource as it is; or why it changes nothing."""
     summaries = _summaries.decode(found.summaries)
     previous = next((kept for kept in summaries if kept.adapter == received.adapter), None)
@@ -109,14 +134,22 @@ def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> Ch
         and rendering.same(rendered, found.rendered)
     ):
         return Outcome("unchanged", found.rendered)
-    others = [summary for summary in summaries if summary.adapter != received.adapter]
+    standing = [*(summary for summary in summaries if summary.adapter != received.adapter), kept]
+    if found.is_deleting and deletion.is_gone(
+        kind.required_adapters,
+        generation=found.generation,
+        reports=standing,
+        has_children=found.has_children,
+        is_referenced=found.is_referenced,
+    ):
+        return _Completion(rendered)
     status = aggregation.aggregate(
         generation=found.generation,
         reference_time=found.updated_time,
         deleted=found.is_deleting,
         previous=_status.decode(found.status),
         required=kind.required_adapters,
-        reports=[*others, kept],
+        reports=standing,
         has_children=found.has_children,
     )
     return Change(

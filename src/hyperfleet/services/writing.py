@@ -1,31 +1,41 @@
-"""Desired state is written: create. One function is one use case and one commit."""
+"""Desired state is written: create and change. One function is one use case and one commit."""
 
 import os
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
+from hyperfleet.errors import StaleVersion, WrongState
 from hyperfleet.model import aggregation, rendering
-from hyperfleet.model.resource import Caller, Draft, Scope
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.report import Summary
+from hyperfleet.model.resource import Caller, Desired, Draft, Patch, Precondition, Scope, Status
 from hyperfleet.store import resources
-from hyperfleet.store.database import Database
+from hyperfleet.store.database import Database, Transaction
+from hyperfleet.store.resources import Change, Changeable, Rendered
 from hyperfleet.telemetry import logging, metrics
 
 _log = logging.get("resources")
+_status = msgspec.json.Decoder(Status)
+_summaries = msgspec.json.Decoder(tuple[Summary, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new resource: as served, and its address."""
+    """A new resource: as served, with its version, and its address."""
 
     body: bytes
+    resource_version: int
     href: str
 
 
 async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, now: datetime) -> Created:
     """Stores a new resource with a fresh id, in one statement (contract: Create).
 
-    Raises AlreadyExists, NotFound for the owner, WrongState when the owner is being deleted.
+    Raises AlreadyExists, NotFound for the owner, WrongState when the owner or a target of a reference is being deleted,
+    InvalidInput when a target does not exist.
     """
     id = _new_id(now)
     href = rendering.href(scope.kind, id, scope.owner)
@@ -47,19 +57,130 @@ async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, no
         created_time=now,
         created_by=caller.identity,
     )
-    body, resource_version = await resources.insert(db, scope, new)
+    made = await resources.insert(db, scope, new)
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
-    _log.info(
-        "resource created",
-        audit=True,
-        verb="create",
-        caller=caller.identity,
-        kind=scope.kind.name,
-        id=str(id),
-        name=draft.name,
-        resource_version=str(resource_version),
+    _tell("resource created", "create", scope.kind, id, made.resource_version, caller, name=draft.name)
+    return Created(made.body, made.resource_version, href)
+
+
+async def change(
+    db: Database,
+    scope: Scope,
+    id: UUID,
+    patch: Patch,
+    *,
+    precondition: Precondition | None,
+    caller: Caller,
+    now: datetime,
+) -> Rendered:
+    """Changes the desired state, and gives the resource as it is then (contract: Change, Versions).
+
+    Two statements without contention, one when nothing changes. A patch is applied to the state that it is written
+    over: whoever comes second is computed again behind a lock, so nothing is lost between reading and storing.
+    Raises NotFound, StaleVersion, WrongState while the resource or a target is being deleted, InvalidInput.
+    """
+    found = await resources.get_changeable(db, scope, id)
+    kind = scope.kind_named(found.kind)
+    wanted = _decided(kind, id, found, patch, precondition, caller, now)
+    if wanted is None:
+        return _rendered(found)
+    written = await resources.update(db, id, wanted, resource_version=found.resource_version)
+    if written is None:
+
+        async def locked(tx: Transaction) -> tuple[Changeable, Change | None, tuple[bytes, int] | None]:
+            await resources.lock(tx, scope, id)
+            found = await resources.get_changeable(tx, scope, id)
+            wanted = _decided(kind, id, found, patch, precondition, caller, now)
+            if wanted is None:
+                return found, None, None
+            return found, wanted, await resources.update(tx, id, wanted, resource_version=found.resource_version)
+
+        found, wanted, written = await db.in_transaction(locked)
+        if wanted is None:
+            return _rendered(found)
+        assert written is not None
+    envelope, resource_version = written
+    metrics.count_reconciliation_started(kind.name, is_delete=False)
+    _tell("resource changed", "update", kind, id, resource_version, caller, generation=wanted.generation)
+    status = rendering.status(wanted.status)
+    return Rendered(
+        rendering.resource(envelope, resource_version, status, found.summaries or b""),
+        resource_version,
     )
-    return Created(body, href)
+
+
+def _decided(
+    kind: Kind,
+    id: UUID,
+    found: Changeable,
+    patch: Patch,
+    precondition: Precondition | None,
+    caller: Caller,
+    now: datetime,
+) -> Change | None:
+    """What the patch makes of the resource as it is; None when it has that value already."""
+    if precondition is not None and not precondition(found.resource_version, found.generation):
+        raise StaleVersion(f"The {kind.title} {id} has changed since the version that If-Match names.")
+    if found.is_deleting:
+        raise WrongState(f"The {kind.title} {id} is being deleted; it cannot be changed any more.")
+    old = rendering.desired(found.envelope)
+    new = _kept_where_equal(old, patch(old))
+    if new == old:
+        return None
+    # A clock that was put back must not make the time go back, nor may two hosts' clocks that differ.
+    time = max(now, found.updated_time)
+    generation = found.generation + 1
+    return Change(
+        kind=kind,
+        generation=generation,
+        updated_time=time,
+        updated_by=caller.identity,
+        desired=new,
+        references_change=new.references is not old.references,
+        envelope=rendering.changed(
+            found.envelope, kind=kind, generation=generation, time=time, by=caller.identity, old=old, new=new
+        ),
+        status=aggregation.aggregate(
+            generation=generation,
+            reference_time=time,
+            deleted=False,
+            previous=_status.decode(found.status),
+            required=kind.required_adapters,
+            reports=_summaries.decode(b"[%b]" % (found.summaries or b"")),
+            has_children=False,
+        ),
+        rules=rendering.rules(kind),
+    )
+
+
+def _kept_where_equal(old: Desired, new: Desired) -> Desired:
+    """The new state with the old one's own members where they have the same value, key order aside.
+
+    The order of references of one type is part of their value, since it is served.
+    """
+    return Desired(
+        old.spec if rendering.same(old.spec, new.spec) else new.spec,
+        old.labels if old.labels == new.labels else new.labels,
+        old.references if old.references == new.references else new.references,
+    )
+
+
+def _rendered(found: Changeable) -> Rendered:
+    body = rendering.resource(found.envelope, found.resource_version, found.status, found.summaries or b"")
+    return Rendered(body, found.resource_version)
+
+
+def _tell(event: str, verb: str, kind: Kind, id: UUID, resource_version: int, caller: Caller, **more: object) -> None:
+    _log.info(
+        event,
+        audit=True,
+        verb=verb,
+        caller=caller.identity,
+        kind=kind.name,
+        id=str(id),
+        resource_version=str(resource_version),
+        **more,
+    )
 
 
 def _new_id(now: datetime) -> UUID:

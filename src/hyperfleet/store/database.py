@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -56,6 +56,18 @@ class _Connection:
     driver: asyncpg.Connection
     retire_at: float
     idle_since: float = 0.0
+
+
+class Connection(Protocol):
+    """The pool, or a transaction of it."""
+
+    async def fetch(self, statement: Statement, *arguments: object) -> list[Row]:
+        """All rows."""
+        ...
+
+    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+        """The first row, None without one."""
+        ...
 
 
 class Transaction:

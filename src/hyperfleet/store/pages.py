@@ -39,7 +39,8 @@ class Listing:
 
     `page` is None with a page token. An empty `order` is newest first. `count` None is the default: an exact total for
     numbered pages, none for pages by token. `search_text` is the search as the caller wrote it, to which page tokens
-    are bound.
+    are bound. `reference` is a type of reference and the target that it must name. `kind` is one of the scope's kinds,
+    None for all of them.
     """
 
     size: int = 100
@@ -51,6 +52,8 @@ class Listing:
     selection: Selection | None = None
     count: bool | None = None
     ids: tuple[UUID, ...] | None = None
+    reference: tuple[str, UUID] | None = None
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         # Trees that differ in `1` and `true` are equal to Python; only their texts tell them apart.
@@ -116,6 +119,8 @@ def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str
         listing.search_text,
         ",".join(f"{key.field.name} {key.descending}" for key in order),
         ",".join(map(str, listing.ids or ())),
+        " ".join(map(str, listing.reference or ())),
+        ",".join(_kinds(scope, listing)),
     )
 
 
@@ -134,7 +139,7 @@ def statement(
     single row outside, the join keeps the page's order. The limit stands in the text: a planner that does not know it
     plans for a tenth of the table. One row more than asked for tells whether more follow.
     """
-    where = condition(_filter(scope, listing), parameters)
+    where = _where(scope, listing, parameters)
     counted = listing.count if listing.count is not None else listing.page_token is None
     keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
     matches = ""
@@ -152,27 +157,44 @@ def statement(
         after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
         where = f"{where} AND {_after(order, after, parameters)}"
     limit = f"LIMIT {listing.size + 1}"
-    if listing.page is not None and listing.page > 1:
-        limit += f" OFFSET {parameters.add((listing.page - 1) * listing.size, 'bigint')}"
+    skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
+    if skipped:
+        limit += f" OFFSET {parameters.add(skipped, 'bigint')}"
     names = ", ".join(f"k{position}" for position in range(len(order)))
     by_names = ", ".join(_direction(f"k{position}", key) for position, key in enumerate(order))
     if matches:
-        chosen = f"SELECT * FROM found ORDER BY {by_names} {limit}"
+        source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {limit}"
     else:
-        chosen = f"SELECT id AS chosen_id, {keys} FROM resources WHERE {where} ORDER BY {_order_by(order)} {limit}"
-    if matches or "OFFSET" in limit:
+        source = _source(_kinds(scope, listing), where, order, parameters, most=skipped + listing.size + 1)
+        chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {limit}"
+    if matches or skipped:
         body = (
             f"SELECT {columns}, {names} FROM ({chosen}) AS chosen"
             f" JOIN resources ON resources.id = chosen.chosen_id ORDER BY {by_names}"
         )
     else:
-        body = f"SELECT {columns}, {keys} FROM resources WHERE {where} ORDER BY {_order_by(order)} {limit}"
+        body = f"SELECT {columns}, {keys} FROM {source} {limit}"
     return Statement(
         "RESOURCE_PAGE" if listing.search is None else "RESOURCE_SEARCH",
         f"{matches}SELECT page.*, list.total, list.has_owner"
         f" FROM (SELECT {total} AS total, {has_owner} AS has_owner) AS list"
         f" LEFT JOIN LATERAL ({body}) AS page ON true",
         is_read=True,
+    )
+
+
+def _source(kinds: list[str], where: str, order: Sequence[OrderKey], parameters: Parameters, *, most: int) -> str:
+    """Where a page's rows come from, in order: `most` of them are enough.
+
+    Each kind's rows lie in order in the indexes, those of several kinds do not; so the first of each are merged.
+    """
+    ordered = f"resources WHERE {where} ORDER BY {_order_by(order)}"
+    if len(kinds) == 1:
+        return ordered
+    return (
+        f"unnest({parameters.add(kinds, 'text[]')}) AS of (kind_name) CROSS JOIN LATERAL (SELECT * FROM resources"
+        f" WHERE kind = of.kind_name AND {where} ORDER BY {_order_by(order)}"
+        f" LIMIT {most}) AS resources ORDER BY {_order_by(order)}"
     )
 
 
@@ -183,9 +205,26 @@ def _is_in_order(search: Expression) -> bool:
     return search.field.field.column == "condition_status" and search.field.path == ("Reconciled",)
 
 
+def _kinds(scope: Scope, listing: Listing) -> list[str]:
+    return [listing.kind] if listing.kind is not None else scope.kind_names
+
+
+def _where(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """What the listed rows have in common, as terms between ANDs."""
+    where = condition(_filter(scope, listing), parameters)
+    if listing.reference is not None:
+        type, target = listing.reference
+        where += (
+            " AND id IN (SELECT source_id FROM resource_references"
+            f" WHERE target_id = {parameters.add(target, 'uuid')} AND ref_type = {parameters.add(type, 'text')})"
+        )
+    return where
+
+
 def _filter(scope: Scope, listing: Listing) -> Expression:
     """Scope, ids and search as one tree: whatever the search says, it stays within the scope."""
-    terms: list[Expression] = [Comparison(FieldRef(FIELDS["kind"]), "=", scope.kind.name)]
+    kind, kinds = FieldRef(FIELDS["kind"]), _kinds(scope, listing)
+    terms: list[Expression] = [Comparison(kind, "=", kinds[0]) if len(kinds) == 1 else Membership(kind, tuple(kinds))]
     if scope.owner is not None:
         terms.append(Comparison(FieldRef(FIELDS["owner_id"]), "=", str(scope.owner.id)))
     if listing.ids is not None:
@@ -196,11 +235,11 @@ def _filter(scope: Scope, listing: Listing) -> Expression:
 
 
 def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters) -> str:
-    if scope.owner is None and listing.search is None and listing.ids is None:
-        kind = parameters.add(scope.kind.name, "text")
+    if scope.owner is None and listing.search is None and listing.ids is None and listing.reference is None:
+        kinds = parameters.add(_kinds(scope, listing), "text[]")
         return (
             "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
-            f" WHERE resource_counts.kind = {kind} AND resource_counts.tenancy = '*')"
+            f" WHERE resource_counts.kind = ANY ({kinds}) AND resource_counts.tenancy = '*')"
         )
     return f"(SELECT count(*) FROM resources WHERE {where})"
 

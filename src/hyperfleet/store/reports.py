@@ -2,34 +2,30 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from hyperfleet.model import rendering
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
-from hyperfleet.store.database import Database, Row, Statement
-from hyperfleet.store.resources import not_found
+from hyperfleet.store.database import Connection, Database, Statement
+from hyperfleet.store.resources import ONE, not_found
 
 RESOURCE_WITH_REPORTS: Final = Statement(
     "RESOURCE_WITH_REPORTS",
-    """
-    SELECT resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status,
+    f"""
+    SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status,
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
            (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $4) AS rendered,
            deleted_time IS NOT NULL
-               AND EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children
-    FROM resources
-    WHERE id = $1 AND kind = $2 AND ($3::uuid IS NULL OR owner_id = $3)
+               AND EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
+           deleted_time IS NOT NULL
+               AND EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
+               AS is_referenced
+    FROM resources WHERE {ONE}
     """,
     is_read=True,
-)
-
-# The lock goes first, in a statement of its own: a sub-select of the locking statement would show the reports as they
-# were before the wait.
-LOCKED_RESOURCE: Final = Statement(
-    "LOCKED_RESOURCE", "SELECT FROM resources WHERE id = $1 AND kind = $2 FOR NO KEY UPDATE"
 )
 
 # An equal condition_status is kept as it is stored: a new value costs an index entry, even when it is the same.
@@ -56,35 +52,28 @@ WRITTEN_REPORT: Final = Statement(
 
 REPORT_PAGE: Final = Statement(
     "REPORT_PAGE",
-    """
+    f"""
     SELECT (SELECT count(*) FROM adapter_statuses WHERE resource_id = resources.id) AS total, page.rendered
     FROM resources
     LEFT JOIN LATERAL (
         SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id
         ORDER BY adapter LIMIT $4 OFFSET $5
     ) AS page ON true
-    WHERE id = $1 AND kind = $2 AND ($3::uuid IS NULL OR owner_id = $3)
+    WHERE {ONE}
     """,
     is_read=True,
 )
-
-
-class Connection(Protocol):
-    """The pool, or a transaction of it."""
-
-    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
-        """The first row, None without one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
     """A resource as the next report finds it: `status` and `summaries` are JSON text, as stored, not yet decoded.
 
-    `rendered` is the stored report of the adapter in question, None when it has none. Children are looked for only
-    while the resource is being deleted, because only then do they count.
+    `rendered` is the stored report of the adapter in question, None when it has none. Children and references to it are
+    looked for only while the resource is being deleted, because only then do they count.
     """
 
+    kind: str
     resource_version: int
     generation: int
     updated_time: datetime
@@ -93,6 +82,7 @@ class Reported:
     summaries: bytes
     rendered: bytes | None
     has_children: bool
+    is_referenced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +99,10 @@ class Change:
 
 async def get_resource(connection: Connection, scope: Scope, id: UUID, *, adapter: str) -> Reported:
     """The resource with every adapter's summary and `adapter`'s stored report; raises NotFound."""
-    owner_id = scope.owner.id if scope.owner else None
-    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, id, scope.kind.name, owner_id, adapter)
+    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, id, scope.kind_names, scope.owner_id, adapter)
     if row is None:
         raise not_found(scope.kind, id)
     return Reported(*row)
-
-
-async def lock_resource(connection: Connection, scope: Scope, id: UUID) -> None:
-    """Keeps every other writer of the resource out until the transaction ends; children may still be created."""
-    await connection.fetch_row(LOCKED_RESOURCE, id, scope.kind.name)
 
 
 async def write(connection: Connection, id: UUID, change: Change, *, resource_version: int) -> int | None:
@@ -147,8 +131,7 @@ async def write(connection: Connection, id: UUID, change: Change, *, resource_ve
 
 async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> tuple[int, list[bytes]]:
     """How many reports the resource has, and those of the page, by adapter; raises NotFound."""
-    owner_id = scope.owner.id if scope.owner else None
-    rows = await db.fetch(REPORT_PAGE, id, scope.kind.name, owner_id, size, (page - 1) * size)
+    rows = await db.fetch(REPORT_PAGE, id, scope.kind_names, scope.owner_id, size, (page - 1) * size)
     if not rows:
         raise not_found(scope.kind, id)
     return rows[0][0], [row[1] for row in rows if row[1] is not None]

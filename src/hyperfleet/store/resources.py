@@ -1,23 +1,44 @@
-"""One resource's row: read, inserted, and updated with what a report made of it."""
+"""One resource's row: read, inserted, changed. What it references is locked and checked by the same statement."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from hyperfleet.errors import AlreadyExists, NotFound, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.fields import Selection
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.resource import Draft, Scope, Status
+from hyperfleet.model.rendering import Envelope
+from hyperfleet.model.resource import Desired, Draft, Owner, Scope, Status
+from hyperfleet.store import references
 from hyperfleet.store.connections import UniqueViolated
-from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.filters import Parameters
-from hyperfleet.store.projections import WHOLE_WITH_ADAPTERS, projection
+from hyperfleet.store.projections import SUMMARIES, WHOLE_WITH_ADAPTERS, projection
 
-_ONE: Final = "FROM resources WHERE id = $1 AND kind = $2 AND ($3::uuid IS NULL OR owner_id = $3)"
+ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3)"
+"""A resource by its id, within a scope: its kinds' names and the owner's id, NULL for any."""
 
-RESOURCE: Final = Statement("RESOURCE", f"SELECT {WHOLE_WITH_ADAPTERS.columns} {_ONE}", is_read=True)
+_VERSIONED: Final = f"resource_version AS version FROM resources WHERE {ONE}"
+
+RESOURCE: Final = Statement("RESOURCE", f"SELECT {WHOLE_WITH_ADAPTERS.columns}, {_VERSIONED}", is_read=True)
+
+RESOURCE_KIND: Final = Statement("RESOURCE_KIND", f"SELECT kind FROM resources WHERE {ONE}", is_read=True)
+
+RESOURCE_TO_CHANGE: Final = Statement(
+    "RESOURCE_TO_CHANGE",
+    f"""
+    SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status, envelope,
+           {SUMMARIES} AS summaries
+    FROM resources WHERE {ONE}
+    """,
+    is_read=True,
+)
+
+# The lock goes first, in a statement of its own: a sub-select of the locking statement would show the reports as they
+# were before the wait.
+LOCKED_RESOURCE: Final = Statement("LOCKED_RESOURCE", f"SELECT FROM resources WHERE {ONE} FOR NO KEY UPDATE")
 
 _NEW_ROW: Final = """
     id, owner_id, created_time, updated_time, last_updated_time, last_transition_time, generation,
@@ -54,24 +75,98 @@ NEW_CHILD: Final = Statement(
 )
 
 
+NEW_REFERRING: Final = Statement(
+    "NEW_REFERRING",
+    f"""
+    WITH owner AS (
+        SELECT id, kind, href, tenancy, deleted_time IS NOT NULL AS is_deleting
+        FROM resources WHERE id = $17 AND kind = $18 FOR KEY SHARE
+    ), {references.targets(types="$21", kinds="$22", ids="$23")}, named AS (
+        SELECT id, href FROM owner UNION SELECT id, href FROM target
+    ), inserted AS (
+        INSERT INTO resources ({_NEW_ROW})
+        SELECT $1, owner.id, $2, $2, $3, $4, 1, $5, $6, $7, owner.kind, $8, $9, $9, $10, $11,
+               coalesce(owner.tenancy, '{{}}'), $12, $13, $14, $15, $16, {references.composition("$19", "$20")}
+        FROM (SELECT) AS always LEFT JOIN owner ON true
+        WHERE ($17::uuid IS NULL OR NOT owner.is_deleting) AND NOT EXISTS (SELECT FROM unfit)
+        RETURNING id, resource_version, envelope
+    ), referred AS (
+        INSERT INTO resource_references (source_id, target_id, ref_type)
+        SELECT inserted.id, wanted.id, wanted.type FROM inserted CROSS JOIN wanted
+    )
+    SELECT owner.href AS owner_href, owner.is_deleting AS owner_is_deleting, inserted.resource_version,
+           inserted.envelope, {references.UNFIT} AS unfit
+    FROM (SELECT) AS always LEFT JOIN owner ON true LEFT JOIN inserted ON true
+    """,
+)
+
+# An equal condition_status is kept as it is stored: a new value costs an index entry, even when it is the same.
+STATUS_COLUMNS: Final = """
+    status = $8, phase = $9,
+    condition_status = CASE WHEN condition_status = $10 THEN condition_status ELSE $10 END,
+    conditions = $11, observed_generation = $12, last_updated_time = $13, last_transition_time = $14, rules = $15
+"""
+
+_CHANGE: Final = f"""
+    UPDATE resources
+    SET resource_version = nextval('resource_versions'), generation = $3, updated_time = $4, updated_by = $5,
+        labels = CASE WHEN labels = $6 THEN labels ELSE $6 END, spec = $7, {STATUS_COLUMNS}
+"""
+
+CHANGED_RESOURCE: Final = Statement(
+    "CHANGED_RESOURCE",
+    f"{_CHANGE}, envelope = $16 WHERE id = $1 AND resource_version = $2 RETURNING resource_version",
+)
+
+CHANGED_REFERENCES: Final = Statement(
+    "CHANGED_REFERENCES",
+    f"""
+    WITH {references.targets(types="$18", kinds="$19", ids="$20")}, named AS (
+        SELECT id, href FROM target
+    ), changed AS (
+        {_CHANGE}, envelope = {references.composition("$16", "$17")}
+        WHERE id = $1 AND resource_version = $2 AND NOT EXISTS (SELECT FROM unfit)
+        RETURNING id, resource_version, envelope
+    ), dropped AS (
+        DELETE FROM resource_references AS kept USING changed
+        WHERE kept.source_id = changed.id
+            AND NOT EXISTS (SELECT FROM wanted WHERE wanted.type = kept.ref_type AND wanted.id = kept.target_id)
+    ), added AS (
+        INSERT INTO resource_references (source_id, target_id, ref_type)
+        SELECT changed.id, wanted.id, wanted.type FROM changed CROSS JOIN wanted
+        ON CONFLICT DO NOTHING
+    )
+    SELECT changed.resource_version, changed.envelope, {references.UNFIT} AS unfit
+    FROM (SELECT) AS always LEFT JOIN changed ON true
+    """,
+)
+
+
 def not_found(kind: Kind, id: UUID) -> NotFound:
     """The 404 of a missing resource, with its kind's own code."""
     return NotFound(f"There is no {kind.title} {id}.", code=kind.not_found_code)
 
 
-async def get_rendered(db: Database, scope: Scope, id: UUID, selection: Selection | None) -> bytes:
-    """The resource as served, or what is selected of it; without a selection with its adapters. Raises NotFound."""
-    arguments: list[object] = [id, scope.kind.name, scope.owner.id if scope.owner else None]
+class Rendered(NamedTuple):
+    """A resource as served, and its version."""
+
+    body: bytes
+    resource_version: int
+
+
+async def get_rendered(db: Connection, scope: Scope, id: UUID, selection: Selection | None = None) -> Rendered:
+    """The resource, or what is selected of it; without a selection with its adapters. Raises NotFound."""
+    arguments: list[object] = [id, scope.kind_names, scope.owner_id]
     statement, render = RESOURCE, WHOLE_WITH_ADAPTERS.render
     if selection is not None:
         parameters = Parameters(arguments)
         selected = projection(selection, parameters)
-        statement = Statement("RESOURCE", f"SELECT {selected.columns} {_ONE}", is_read=True)
+        statement = Statement("RESOURCE", f"SELECT {selected.columns}, {_VERSIONED}", is_read=True)
         arguments, render = parameters.values, selected.render
     row = await db.fetch_row(statement, *arguments)
     if row is None:
         raise not_found(scope.kind, id)
-    return render(row)
+    return Rendered(render(row), row["version"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +182,13 @@ class NewResource:
     created_by: str
 
 
-async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, int]:
-    """Stores a new resource and gives it as served, with its version.
+async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
+    """Stores a new resource and gives it as served.
 
-    Raises AlreadyExists when a live one has its name, NotFound for the owner, WrongState when the owner is being
-    deleted.
+    Raises AlreadyExists when a live one has its name, NotFound for the owner, WrongState when the owner or a target of
+    a reference is being deleted, InvalidInput when a target does not exist.
     """
-    before, after = rendering.envelope(
+    envelope = rendering.envelope(
         new.draft,
         kind=scope.kind,
         id=new.id,
@@ -103,7 +198,7 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, i
         created_by=new.created_by,
     )
     status = rendering.status(new.status)
-    arguments: tuple[object, ...] = (
+    arguments = (
         new.id,
         new.created_time,
         new.status.last_updated_time,
@@ -122,22 +217,139 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> tuple[bytes, i
         new.draft.desired.spec,
     )
     try:
-        if scope.owner is None:
-            row = await db.fetch_row(NEW_RESOURCE, *arguments, before)
+        if new.draft.desired.references:
+            whole, resource_version = await _insert_referring(db, scope, new.draft.desired, envelope, arguments)
+        elif scope.owner is not None:
+            whole, resource_version = await _insert_child(db, scope.owner, envelope, arguments)
+        else:
+            whole = envelope.whole
+            row = await db.fetch_row(NEW_RESOURCE, *arguments, whole)
             assert row is not None
-            return rendering.resource(before, row[0], status, b""), row[0]
-        row = await db.fetch_row(
-            NEW_CHILD, *arguments, before.decode(), scope.owner.id, scope.owner.kind.name, after.decode()
-        )
+            resource_version = row[0]
     except UniqueViolated as taken:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
         raise AlreadyExists(f"There is {scope.kind.one} named {new.draft.name!r}{place} already.") from taken
+    return Rendered(rendering.resource(whole, resource_version, status, b""), resource_version)
+
+
+async def _insert_child(
+    db: Database, owner: Owner, envelope: Envelope, arguments: tuple[object, ...]
+) -> tuple[bytes, int]:
+    before, after = envelope.texts
+    row = await db.fetch_row(NEW_CHILD, *arguments, before.decode(), owner.id, owner.kind.name, after.decode())
+    _require_owner(owner, row and row["owner_href"], is_deleting=row is not None and row["resource_version"] is None)
+    assert row is not None
+    return b'%b"%b"%b' % (before, row["owner_href"].encode(), after), row["resource_version"]
+
+
+async def _insert_referring(
+    db: Database, scope: Scope, desired: Desired, envelope: Envelope, arguments: tuple[object, ...]
+) -> tuple[bytes, int]:
+    row = await db.fetch_row(
+        NEW_REFERRING,
+        *arguments,
+        scope.owner_id,
+        scope.owner.kind.name if scope.owner is not None else None,
+        *references.composed(envelope),
+        *references.wanted(scope.kind, desired),
+    )
+    assert row is not None
+    if scope.owner is not None:
+        _require_owner(scope.owner, row["owner_href"], is_deleting=row["owner_is_deleting"])
+    references.require_fit(row["unfit"])
+    return row["envelope"], row["resource_version"]
+
+
+def _require_owner(owner: Owner, href: str | None, *, is_deleting: bool) -> None:
+    if href is None:
+        raise not_found(owner.kind, owner.id)
+    if is_deleting:
+        raise WrongState(f"The {owner.kind.title} {owner.id} is being deleted; nothing can be created in it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Changeable:
+    """A resource as the next change finds it; `status`, `envelope` and `summaries` are JSON text as stored."""
+
+    kind: str
+    resource_version: int
+    generation: int
+    updated_time: datetime
+    is_deleting: bool
+    status: bytes
+    envelope: bytes
+    summaries: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a caller's change makes of a resource; `references_change` tells whether those are to be written."""
+
+    kind: Kind
+    generation: int
+    updated_time: datetime
+    updated_by: str
+    desired: Desired
+    references_change: bool
+    envelope: Envelope
+    status: Status
+    rules: str
+
+
+async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
+    """The kind of a resource, one of the scope's; raises NotFound."""
+    row = await db.fetch_row(RESOURCE_KIND, id, scope.kind_names, scope.owner_id)
     if row is None:
-        raise not_found(scope.owner.kind, scope.owner.id)
-    owner_href, resource_version = row
-    if resource_version is None:
-        raise WrongState(
-            f"The {scope.owner.kind.title} {scope.owner.id} is being deleted; nothing can be created in it."
-        )
-    whole = b"%b%b%b" % (before, f'"{owner_href}"'.encode(), after)
-    return rendering.resource(whole, resource_version, status, b""), resource_version
+        raise not_found(scope.kind, id)
+    return scope.kind_named(row[0])
+
+
+async def get_changeable(connection: Connection, scope: Scope, id: UUID) -> Changeable:
+    """The resource with everything that a change is computed from; raises NotFound."""
+    row = await connection.fetch_row(RESOURCE_TO_CHANGE, id, scope.kind_names, scope.owner_id)
+    if row is None:
+        raise not_found(scope.kind, id)
+    return Changeable(*row)
+
+
+async def lock(connection: Connection, scope: Scope, id: UUID) -> None:
+    """Keeps every other writer of the resource out until the transaction ends; children may still be created."""
+    await connection.fetch_row(LOCKED_RESOURCE, id, scope.kind_names, scope.owner_id)
+
+
+async def update(
+    connection: Connection, id: UUID, change: Change, *, resource_version: int
+) -> tuple[bytes, int] | None:
+    """Stores the change when the resource still has `resource_version`: its envelope and its new version, else None.
+
+    Raises InvalidInput or WrongState for a target of a reference that does not exist, or is being deleted.
+    """
+    arguments = (
+        id,
+        resource_version,
+        change.generation,
+        change.updated_time,
+        change.updated_by,
+        rendering.labels(change.desired.labels),
+        change.desired.spec,
+        rendering.status(change.status),
+        change.status.phase,
+        rendering.condition_status(change.status),
+        rendering.condition_details(change.status),
+        change.status.observed_generation,
+        change.status.last_updated_time,
+        change.status.last_transition_time,
+        change.rules,
+    )
+    if not change.references_change:
+        row = await connection.fetch_row(CHANGED_RESOURCE, *arguments, change.envelope.whole)
+        return None if row is None else (change.envelope.whole, row[0])
+    row = await connection.fetch_row(
+        CHANGED_REFERENCES,
+        *arguments,
+        *references.composed(change.envelope),
+        *references.wanted(change.kind, change.desired),
+    )
+    assert row is not None
+    references.require_fit(row["unfit"])
+    return None if row["resource_version"] is None else (row["envelope"], row["resource_version"])

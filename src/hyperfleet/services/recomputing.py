@@ -1,0 +1,114 @@
+"""After a change of the rules what is stored is computed again: by `migrate`, and while the service serves.
+
+Row by row, by the ordinary write, so nobody waits; a row that somebody else writes meanwhile is computed by them. One
+process at a time works, in order of ids. What is being deleted and waits for nobody any more is removed.
+"""
+
+import asyncio
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from hyperfleet.errors import HyperFleetError, NotFound
+from hyperfleet.model import aggregation, deletion, rendering
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.report import Summary
+from hyperfleet.model.resource import Scope, Status
+from hyperfleet.services import deleting
+from hyperfleet.store import recomputations, trees
+from hyperfleet.store.database import Database, Transaction
+from hyperfleet.store.recomputations import Outdated
+from hyperfleet.telemetry import logging
+
+ROWS_AT_ONCE: Final = 100
+PAUSE_SECONDS: Final = 5.0
+"""How long a process waits while another one has the turn, or the database is away."""
+
+_FIRST: Final = UUID(int=0)
+_log = logging.get("resources")
+_status = msgspec.json.Decoder(Status)
+_summaries = msgspec.json.Decoder(tuple[Summary, ...])
+
+
+async def recompute(db: Database, catalog: Catalog) -> int:
+    """Computes every row again whose rules are not those of now; how many there were.
+
+    Raises what the database raises; what was written until then stays, and the next call goes on.
+    """
+    done = 0
+    after = _FIRST
+    while True:
+
+        async def turn(tx: Transaction, after: UUID = after) -> list[Outdated] | None:
+            if not await recomputations.has_turn(tx):
+                return None
+            rows = await recomputations.outdated(tx, catalog.kinds, after=after, most=ROWS_AT_ONCE)
+            for row in rows:
+                await _recompute(tx, catalog.by_name[row.kind], row)
+            return rows
+
+        rows = await db.in_transaction(turn)
+        if rows is None:
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
+        for row in rows:
+            if row.is_deleting:
+                await _remove_if_gone(db, catalog, row)
+        if not rows:
+            break
+        done += len(rows)
+        after = rows[-1].id
+    if done:
+        _log.info("computed again by the rules of now", resources=done)
+    return done
+
+
+async def keep_trying(db: Database, catalog: Catalog) -> None:
+    """`recompute` in the background of a service: whatever fails is logged and tried again."""
+    while True:
+        try:
+            await recompute(db, catalog)
+            return
+        except HyperFleetError as failure:
+            _log.warning("computing again waits", code=failure.row.full_name, detail=failure.detail)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _recompute(tx: Transaction, kind: Kind, row: Outdated) -> None:
+    status = aggregation.aggregate(
+        generation=row.generation,
+        reference_time=row.updated_time,
+        deleted=row.is_deleting,
+        previous=_status.decode(row.status),
+        required=kind.required_adapters,
+        reports=_summaries.decode(row.summaries),
+        has_children=row.has_children,
+    )
+    envelope = rendering.declared(row.envelope, kind)
+    await recomputations.write(tx, row, status, envelope=envelope, rules=rendering.rules(kind))
+
+
+async def _remove_if_gone(db: Database, catalog: Catalog, row: Outdated) -> None:
+    """Removes a resource that is being deleted when the rules of now await nobody."""
+    kind = catalog.by_name[row.kind]
+
+    async def work(tx: Transaction) -> None:
+        *_, node = await trees.lock_chain(tx, Scope(kind), row.id)
+        [found] = await trees.standing(tx, [row.id])
+        if found.is_deleting and deletion.is_gone(
+            kind.required_adapters,
+            generation=found.generation,
+            reports=_summaries.decode(found.summaries),
+            has_children=found.has_children,
+            is_referenced=found.is_referenced,
+        ):
+            await deleting.remove(tx, catalog, [node])
+            _log.info("deletion completed", audit=True, verb="delete", kind=kind.name, id=str(row.id), caller="rules")
+
+    try:
+        await db.in_transaction(work)
+    except NotFound:
+        # Somebody else completed it.
+        return
