@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.condition import ConditionStatus, ReportedCondition
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.report import Report
 from hyperfleet.model.resource import SYSTEM, Desired, Draft, Owner, Precondition, Scope
 from hyperfleet.model.search import parse

@@ -12,7 +12,8 @@ from typing import Any, Final
 import httpx2
 
 from hyperfleet import settings
-from hyperfleet.model.kind import BUILT_IN, Catalog
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database, Statement
 from tests.http.conftest import SETTINGS, client_of, impatient

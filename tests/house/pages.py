@@ -6,7 +6,7 @@ from typing import Final
 
 from hyperfleet.cli.reference import settings_page
 from hyperfleet.telemetry.metrics import INSTRUMENTS
-from tests.house import search_tables, test_errors_docs
+from tests.house import kinds_table, search_tables, test_errors_docs
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -35,6 +35,7 @@ def _written_anew(name: str, written: Callable[[str], str]) -> Callable[[], str]
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": _written_anew("errors.md", test_errors_docs.written),
+    "kinds.md": _written_anew("kinds.md", kinds_table.written),
     "metrics.md": metrics_page,
     "search.md": _written_anew("search.md", search_tables.written),
     "settings.md": settings_page,

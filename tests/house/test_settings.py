@@ -15,7 +15,6 @@ from hyperfleet.settings import (
     SECRET,
     SIZE,
     TEXT,
-    TEXTS,
     BadSettings,
     Loaded,
     Row,
@@ -163,9 +162,12 @@ def test_a_list_comes_from_the_file_and_replaces_the_default(tmp_path: Path) -> 
 
 
 def test_a_list_is_neither_a_variable_nor_a_flag() -> None:
-    assert [row.path for row in ROWS if row.form is TEXTS] == ["logging.masking.headers", "logging.masking.fields"]
-    assert "unknown" in mistakes(environ={"HYPERFLEET_LOGGING_MASKING_HEADERS": "x"})[0]
-    assert "unknown" in mistakes({"--logging-masking-headers": "x"})[0]
+    lists = [row for row in ROWS if not row.is_scalar]
+    assert [row.path for row in lists] == ["logging.masking.headers", "logging.masking.fields", "entities"]
+    end = "is unknown: it is a list, and lists stand in the configuration file only."
+    for row in lists:
+        assert mistakes(environ={row.variable: "x"}) == (f"Variable {row.variable} {end}",)
+        assert mistakes({row.flag: "x"}) == (f"Flag {row.flag} {end}",)
 
 
 def test_yaml_has_no_ideas_of_its_own_about_values(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hyperfleet import settings
 from hyperfleet.http.app import application
-from hyperfleet.model.kind import Catalog
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.store.database import Database
 from tests.contract.conformity import mistakes
 from tests.fleet import CATALOG

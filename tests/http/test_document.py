@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 from hyperfleet.http import publications
 from hyperfleet.http.app import ROWS, application, routes
 from hyperfleet.http.document import document
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi

@@ -21,7 +21,8 @@ from hyperfleet import settings
 from hyperfleet.errors import CODES, FieldError, HyperFleetError, InvalidInput
 from hyperfleet.http import problems
 from hyperfleet.http.app import application
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database, Statement
 from tests.fleet import create

@@ -10,7 +10,8 @@ import pytest
 
 from hyperfleet.cli import yaml_documents
 from hyperfleet.http.app import application
-from hyperfleet.model.kind import BUILT_IN, Catalog
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.model.spec_schema import SpecSchema
 from hyperfleet.store.database import Database, Statement
 from tests.http.conftest import SETTINGS

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hyperfleet.errors import NotFound, StaleVersion, WrongState
-from hyperfleet.model.kind import Catalog
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import SYSTEM, Desired
 from hyperfleet.services import writing
 from hyperfleet.store.database import Database

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from hyperfleet.errors import NotFound, StaleVersion, WrongState
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind, ReferenceRule
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from hyperfleet.model import rendering
-from hyperfleet.model.kind import Catalog, Kind, ReferenceRule
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.services import recomputing
 from hyperfleet.services.recomputing import ROWS_AT_ONCE

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from hyperfleet.errors import InvalidInput, NotFound, WrongState
-from hyperfleet.model.kind import Catalog, Kind, ReferenceRule
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement

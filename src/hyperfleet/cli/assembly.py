@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from hyperfleet import http, settings
-from hyperfleet.cli import yaml_documents
+from hyperfleet.cli import kinds, yaml_documents
 from hyperfleet.http import document as served_document
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model import openapi
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.spec_schema import BadSchema, SpecSchema
 from hyperfleet.store.database import Database
 
@@ -41,28 +42,33 @@ def document(server: settings.Server) -> Document:
         raise settings.BadSettings([f"{_file(path)}: {mistake}" for mistake in failure.mistakes]) from None
 
 
-def catalog(server: settings.Server, document: Document) -> Catalog:
+def catalog(configured: settings.Settings, document: Document) -> Catalog:
     """The kinds that are served; raises BadSettings with everything that is wrong with the schemas of their specs."""
-    kinds: list[Kind] = []
+    found: list[Kind] = []
     mistakes: list[str] = []
-    for kind in BUILT_IN:
+    for kind in kinds.declared(configured.entities):
         schema = None
         if openapi.has_component(document, kind.spec_schema_name):
             try:
                 schema = SpecSchema(document, kind.spec_schema_name)
             except BadSchema as failure:
                 mistakes += failure.mistakes
-        kinds.append(replace(kind, spec_schema=schema))
+        elif kind.require_spec_schema:
+            mistakes.append(
+                f"it has no component {kind.spec_schema_name}, which kind {kind.name} requires to validate specs by"
+                " (require_spec_schema)."
+            )
+        found.append(replace(kind, spec_schema=schema))
     if mistakes:
-        file = _file(server.openapi_schema_path)
+        file = _file(configured.server.openapi_schema_path)
         raise settings.BadSettings([f"{file}: {mistake}" for mistake in dict.fromkeys(mistakes)])
-    return Catalog(kinds)
+    return Catalog(found)
 
 
-def described(server: settings.Server) -> Document:
+def described(configured: settings.Settings) -> Document:
     """The document that is served."""
-    specs = document(server)
-    return served_document.document(catalog(server, specs), _provider(server, specs))
+    specs = document(configured.server)
+    return served_document.document(catalog(configured, specs), _provider(configured.server, specs))
 
 
 def _provider(server: settings.Server, document: Document) -> Document | None:
@@ -75,10 +81,12 @@ def assembled(configured: settings.Settings, document: Document, *, recomputes: 
 
     `recomputes`: it also computes again what other rules left in the database.
     """
-    kinds = catalog(configured.server, document)
+    served = catalog(configured, document)
     provider = _provider(configured.server, document)
-    return application(Database(configured.database), kinds, configured, provider, recomputes=recomputes)
+    return application(Database(configured.database), served, configured, provider, recomputes=recomputes)
 
 
 def _file(path: str) -> str:
+    if not path:
+        return "The project's own OpenAPI document (server.openapi_schema_path is unset)"
     return f"The OpenAPI document {path} (server.openapi_schema_path)"

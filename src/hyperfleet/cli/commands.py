@@ -128,17 +128,17 @@ def config(loaded: Loaded) -> int:
 
     Exit 1, with every mistake, when the configuration is wrong, the provider's OpenAPI document included.
     """
-    server = loaded.settings.server
-    if server.openapi_schema_path:
+    configured = loaded.settings
+    if configured.server.openapi_schema_path or configured.entities:
         from hyperfleet.cli import assembly
 
-        assembly.catalog(server, assembly.document(server))
+        assembly.catalog(configured, assembly.document(configured.server))
     for line in reference.effective(loaded):
         print(line)
     return 0
 
 
-@_with_settings(app, "server")
+@_with_settings(app, "server", "entities")
 def openapi(
     loaded: Loaded,
     *,
@@ -148,7 +148,7 @@ def openapi(
     from hyperfleet.cli import assembly
     from hyperfleet.http import publications
 
-    described = assembly.described(loaded.settings.server)
+    described = assembly.described(loaded.settings)
     sys.stdout.buffer.write(publications.yaml_text(described) if yaml else publications.json_text(described) + b"\n")
     return 0
 
@@ -207,7 +207,8 @@ def _fail(*sentences: str) -> int:
     return FAILED
 
 
-def _explained(mistakes: Sequence[str]) -> Iterator[str]:
+def explained(mistakes: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a configuration, in lines."""
     if len(mistakes) == 1:
         yield mistakes[0]
         return
@@ -230,7 +231,7 @@ def run(tokens: Sequence[str]) -> int:
         wrong.verbose = False
         return _fail(f"{wrong} {PROGRAM} --help tells more.")
     except BadSettings as wrong:
-        return _fail(*_explained(wrong.mistakes))
+        return _fail(*explained(wrong.mistakes))
     except HyperFleetError as failure:
         return _fail(failure.detail)
     except KeyboardInterrupt:

@@ -6,15 +6,16 @@ known one. All values arrive as texts, also from YAML, so that `port: 8000`, `HY
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from hyperfleet.settings import PREFIX, TEXTS, BadSettings, Loaded, Row, Settings, built, rows, value
+from hyperfleet.cli import entries
+from hyperfleet.cli.mistakes import Mistakes, nearest
+from hyperfleet.settings import PREFIX, BadSettings, Loaded, Row, Settings, built, rows, value
 
 CONFIG_FLAG: Final = "--config"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
@@ -22,13 +23,15 @@ DEFAULT_FILES: Final = (Path("/etc/hyperfleet/config.yaml"), Path("configs/confi
 EVERYTHING: Final = ("",)
 
 _FILE: Final = "_FILE"
-_NULLS: Final = {"", "~", "null", "Null", "NULL"}
 _ROWS: Final = {row.path: row for row in rows()}
 _GROUPS: Final = {path[: dot.start()] for path in _ROWS for dot in re.finditer(r"\.", path)}
 _BY_FLAG: Final = {row.flag: row for row in _ROWS.values() if row.is_scalar}
 _BY_VARIABLE: Final = {
     name: row for row in _ROWS.values() if row.is_scalar for name in (row.alias, row.variable) if name
 }
+_LIST_VARIABLES: Final = {row.variable for row in _ROWS.values() if row.form.is_list}
+_LIST_FLAGS: Final = {row.flag for row in _ROWS.values() if row.form.is_list}
+_LIST: Final = ": it is a list, and lists stand in the configuration file only."
 _BY_FILE_VARIABLE: Final = {row.variable + _FILE: row for row in _ROWS.values() if row.is_secret}
 # Kubernetes puts these into every pod beside a Service whose name begins with `hyperfleet-`; nobody configured them.
 _SERVICE_LINK: Final = re.compile(
@@ -39,34 +42,11 @@ _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
 
 @dataclass(frozen=True)
 class _Found:
-    """What one source says about one setting: a text, or the texts of a list."""
+    """What one source says about one setting."""
 
     row: Row
-    content: str | tuple[str, ...]
+    content: entries.Content | entries.Entries
     source: str
-
-
-class _Mistakes:
-    """Collects what is wrong, as far as it concerns the caller's command."""
-
-    def __init__(self, needed: tuple[str, ...]) -> None:
-        self.texts: list[str] = []
-        self._needed = needed
-
-    def concerns(self, path: str) -> bool:
-        """Whether the command needs the setting, or the group, at this path."""
-        return any(not name or path == name or path.startswith(name + ".") for name in self._needed)
-
-    def add(self, path: str, text: str) -> None:
-        """A mistake in the setting at `path`."""
-        if self.concerns(path):
-            self.texts.append(text)
-
-    def add_unknown(self, path: str, what: str, name: str, known: Iterable[str]) -> None:
-        """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
-        group = path.split(".", 1)[0]
-        if group not in _GROUPS or any(not name or name.split(".", 1)[0] == group for name in self._needed):
-            self.texts.append(f"{what} {name} is unknown{_nearest(name, known)}")
 
 
 def load(
@@ -82,7 +62,7 @@ def load(
     neither flag nor variable names one. `needed` lists the paths that matter to the caller: a bad value elsewhere is no
     mistake and leaves the default in force.
     """
-    mistakes = _Mistakes(needed)
+    mistakes = Mistakes(needed)
     found: dict[str, _Found] = {}
     for source in (
         _from_file(flags.get(CONFIG_FLAG) or environ.get(CONFIG_VARIABLE) or "", files, mistakes),
@@ -93,7 +73,7 @@ def load(
     values: dict[str, Any] = {}
     for path, item in found.items():
         try:
-            values[path] = _read(item)
+            values[path] = _value(item)
         except ValueError as wrong:
             shown = "" if item.row.is_secret else f", not {item.content!r}"
             mistakes.add(path, f"{path} ({item.source}): {wrong}{shown}.")
@@ -101,20 +81,20 @@ def load(
     _contradictions(effective, found, mistakes)
     if mistakes.texts:
         raise BadSettings(mistakes.texts)
-    return Loaded(effective, {path: found[path].source if path in values else "default" for path in _ROWS})
+    sources = {path: found[path].source if path in values else "default" for path in _ROWS}
+    for item in found.values():
+        if isinstance(item.content, entries.Entries):
+            sources |= item.content.sources
+    return Loaded(effective, sources)
 
 
-def _read(item: _Found) -> Any:
-    if item.row.form is TEXTS:
-        if isinstance(item.content, str):
-            raise ValueError("must be a list of texts")
-        return tuple(item.row.form.read(text) for text in item.content)
-    if not isinstance(item.content, str):
-        raise ValueError("must be a single value")
-    return item.row.form.read(item.content)
+def _value(item: _Found) -> Any:
+    if isinstance(item.content, entries.Entries):
+        return item.content.values
+    return entries.read(item.row.form, item.content)
 
 
-def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: _Mistakes) -> None:
+def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
     """What is wrong with settings that are each right."""
     database = effective.database
     beside = [f"database.{name}" for name in ("host", "port", "name", "username", "password")]
@@ -129,6 +109,8 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
     schema = effective.server.openapi_schema_path
     if schema and not Path(schema).is_file():
         mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: there is no file {schema}.")
+    if mistakes.concerns("entities"):
+        _check_kinds(effective, found, mistakes)
     taken: dict[tuple[str, int], str] = {}
     for group in ("server", "metrics", "health"):
         address = (value(effective, group + ".host"), value(effective, group + ".port"))
@@ -137,7 +119,22 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
             mistakes.add(group + ".port", f"{other} and {group} both listen on {address[0]} port {address[1]}.")
 
 
-def _from_file(named: str, files: Sequence[Path], mistakes: _Mistakes) -> list[_Found]:
+def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
+    """What is wrong with the kinds as a whole; nothing is told of a set of which one has no name."""
+    if not effective.entities or any(entity.kind is None for entity in effective.entities):
+        return
+    # Not before there is something to check: the model takes longer to import than the rest of a command.
+    from hyperfleet.cli import kinds
+    from hyperfleet.model.catalog import BadCatalog
+
+    try:
+        kinds.declared(effective.entities)
+    except BadCatalog as wrong:
+        for mistake in wrong.mistakes:
+            mistakes.add("entities", f"entities ({found['entities'].source}): {mistake}")
+
+
+def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> list[_Found]:
     path = Path(named) if named else next((file for file in files if file.exists()), None)
     if path is None:
         return []
@@ -149,7 +146,7 @@ def _from_file(named: str, files: Sequence[Path], mistakes: _Mistakes) -> list[_
     except yaml.YAMLError as failure:
         mistakes.texts.append(f"The configuration file {path} is not YAML: {' '.join(str(failure).split())}.")
         return []
-    if root is None or _is_unset(root):
+    if root is None or entries.is_unset(root):
         return []
     if not isinstance(root, yaml.MappingNode):
         mistakes.texts.append(f"The configuration file {path} must hold a mapping of settings.")
@@ -159,14 +156,10 @@ def _from_file(named: str, files: Sequence[Path], mistakes: _Mistakes) -> list[_
     return found
 
 
-def _is_unset(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and (not node.value or (node.style is None and node.value in _NULLS))
-
-
-def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], mistakes: _Mistakes) -> None:
+def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], mistakes: Mistakes) -> None:
     seen: set[str] = set()
     for key, node in tree.value:
-        source = f"{file} line {key.start_mark.line + 1}"
+        source = entries.source(key, file)
         path = prefix + (key.value if isinstance(key, yaml.ScalarNode) else "?")
         if path in seen:
             mistakes.add(path, f"{path} ({source}): stands twice in the same mapping.")
@@ -174,24 +167,26 @@ def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], m
         if path in _GROUPS:
             if isinstance(node, yaml.MappingNode):
                 _walk(node, path + ".", file, found, mistakes)
-            elif not _is_unset(node):
+            elif not entries.is_unset(node):
                 mistakes.add(path, f"{path} ({source}): must be a mapping of settings.")
         elif path not in _ROWS:
-            mistakes.add_unknown(path, f"{source}: setting", path, [*_ROWS, *_GROUPS])
-        elif not _is_unset(node):
-            found.append(_Found(_ROWS[path], _content(node), source))
+            _add_unknown(path, f"{source}: setting {path}", nearest(path, [*_ROWS, *_GROUPS]), mistakes)
+        elif not entries.is_unset(node):
+            row = _ROWS[path]
+            if row.entry is not None:
+                found.append(_Found(row, entries.entries(node, row.entry, path, file, mistakes), source))
+            else:
+                found.append(_Found(row, entries.content(node), source))
 
 
-def _content(node: yaml.Node) -> str | tuple[str, ...]:
-    """The text of a scalar, the texts of a list; of anything else a text of a list that no form takes."""
-    if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
-    if isinstance(node, yaml.SequenceNode):
-        return tuple(item.value if isinstance(item, yaml.ScalarNode) else "\0" for item in node.value)
-    return ("\0",)
+def _add_unknown(path: str, what: str, end: str, mistakes: Mistakes) -> None:
+    """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
+    group = path.split(".", 1)[0]
+    if group not in _GROUPS | _ROWS.keys() or mistakes.needs_group(group):
+        mistakes.texts.append(f"{what} is unknown{end}")
 
 
-def _from_environment(environ: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
+def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> list[_Found]:
     found: dict[str, _Found] = {}
     # In the order of the names, so that what is said does not depend on the order of the environment.
     for name, text in sorted(environ.items()):
@@ -203,7 +198,9 @@ def _from_environment(environ: Mapping[str, str], mistakes: _Mistakes) -> list[_
         row = _BY_VARIABLE.get(name) or _BY_FILE_VARIABLE.get(name)
         if row is None:
             path = name.removeprefix(PREFIX).lower().replace("_", ".", 1)
-            mistakes.add_unknown(path, "Variable", name, [*_BY_VARIABLE, *_BY_FILE_VARIABLE, CONFIG_VARIABLE])
+            known = [*_BY_VARIABLE, *_BY_FILE_VARIABLE, CONFIG_VARIABLE]
+            end = _LIST if name in _LIST_VARIABLES else nearest(name, known)
+            _add_unknown(path, f"Variable {name}", end, mistakes)
         elif text:
             content = _secret_from(Path(text), name, row, mistakes) if name in _BY_FILE_VARIABLE else text
             if row.path in found and found[row.path].content != content:
@@ -218,7 +215,7 @@ def _is_service_link(name: str, text: str) -> bool:
     return bool(_SERVICE_LINK.search(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
 
 
-def _secret_from(path: Path, name: str, row: Row, mistakes: _Mistakes) -> str:
+def _secret_from(path: Path, name: str, row: Row, mistakes: Mistakes) -> str:
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as failure:
@@ -226,7 +223,7 @@ def _secret_from(path: Path, name: str, row: Row, mistakes: _Mistakes) -> str:
         return ""
 
 
-def _from_flags(flags: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
+def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> list[_Found]:
     found: list[_Found] = []
     for flag, text in flags.items():
         if flag in _BY_FLAG:
@@ -234,13 +231,9 @@ def _from_flags(flags: Mapping[str, str], mistakes: _Mistakes) -> list[_Found]:
                 found.append(_Found(_BY_FLAG[flag], text, f"flag {flag}"))
         elif flag != CONFIG_FLAG:
             # Somebody typed it for this very command, so it is never unrelated.
-            known = _nearest(flag, [*_BY_FLAG, CONFIG_FLAG]) if flag.startswith("-") else "."
-            mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{known}")
+            if flag in _LIST_FLAGS:
+                end = _LIST
+            else:
+                end = nearest(flag, [*_BY_FLAG, CONFIG_FLAG]) if flag.startswith("-") else "."
+            mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{end}")
     return found
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name. What all names of a sort share does not make two of them alike."""
-    by_core = {each.removeprefix(PREFIX).removeprefix("--"): each for each in known}
-    close = get_close_matches(name.removeprefix(PREFIX).removeprefix("--"), list(by_core), n=1)
-    return f"; did you mean {by_core[close[0]]}?" if close else "."

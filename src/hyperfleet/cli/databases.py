@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
-from hyperfleet.store import embedded, migrations
+from hyperfleet.store import counts, embedded, migrations
 from hyperfleet.store.connections import translated
 from hyperfleet.telemetry import logging
 
@@ -144,6 +144,12 @@ def schema_now(configured: settings.Database) -> migrations.State:
     """What schema the database has."""
     with available(configured) as connection, _plain_failures(connection):
         return asyncio.run(schema(connection))
+
+
+def totals(configured: settings.Database) -> dict[str, int]:
+    """The number of stored resources by kind, kinds that nobody serves included."""
+    with _plain_failures(configured):
+        return asyncio.run(counts.totals(configured))
 
 
 @contextmanager

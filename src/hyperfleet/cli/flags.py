@@ -1,4 +1,4 @@
-"""The settings as flags of a command: what the parser and its help know, from the table in settings.py.
+"""The settings as flags of a command: what the parser and its help know, from the table in settings/.
 
 Every flag's value stays a text. The loader reads it by the same rule as a variable's, and so a wrong flag is reported
 together with all the other mistakes instead of ending the command line at the first.

@@ -1,22 +1,23 @@
 """The settings as text: the reference page from the table, and the effective configuration as a commented file.
 
-Both follow from settings.py. After a change there, `make docs` writes the page again; a test compares them.
+Both follow from settings/. After a change there, `make docs` writes the page again; a test compares them.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
-from hyperfleet.settings import TEXTS, Loaded, Row, rows, value
+from hyperfleet.settings import Loaded, Row, rows, value
 
 _BARE: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./-]*")
+_INDENT: Final = "  "
 _NOT_TEXT: Final = {"null", "yes", "no", "on", "off", "y", "n"}
 
 _HEAD: Final = """# Settings
 
-This page is generated from `src/hyperfleet/settings.py`; `make docs` writes it.
+This page is generated from `src/hyperfleet/settings/`; `make docs` writes it.
 
 A flag beats an environment variable, which beats the file, which beats the default. An empty value is as unset.
 The file is the one that `--config` or `HYPERFLEET_CONFIG` names, else `/etc/hyperfleet/config.yaml`, else
@@ -33,17 +34,30 @@ reported at once. (The variables that Kubernetes sets for a Service named `hyper
 
 Durations are written `500ms`, `30s`, `5m`, `1h` or joined, `1m30s`; sizes `65536`, `512KiB`, `1MiB`.
 A secret can come from a file: put `_FILE` behind its variable and give the path. Lists stand in the file only.
+The members of a list's entries are written `entities[].kind`; `none` means that nothing holds without one.
 """
 
 
 def settings_page() -> str:
     """The reference page in Markdown."""
     parts = [_HEAD]
-    for group, members in groupby(rows(), lambda row: row.path.split(".", 1)[0]):
+    for group, settings in groupby(rows(), lambda row: row.path.split(".", 1)[0]):
         parts.append(f"## `{group}`\n\n| setting | default | form | what it does |\n|---|---|---|---|")
-        parts += [_line(row) for row in members]
+        for row in settings:
+            parts.append(_line(row))
+            if row.entry is not None:
+                parts += members(row.entry, row.path + "[].")
         parts.append("")
     return "\n".join(parts)
+
+
+def members(entry: type, prefix: str = "") -> Iterator[str]:
+    """The rows of a table of the members of such entries, those of lists within them included."""
+    for row in rows(entry, prefix):
+        default = "required" if row.is_required else row.absent or "none"
+        yield f"| `{row.path}` | {default} | {row.form.description} | {row.help} |"
+        if row.entry is not None:
+            yield from members(row.entry, row.path + "[].")
 
 
 def _line(row: Row) -> str:
@@ -65,15 +79,42 @@ def effective(loaded: Loaded) -> Iterator[str]:
         *groups, name = row.path.split(".")
         for depth, group in enumerate(groups):
             if groups[: depth + 1] != above[: depth + 1]:
-                yield f"{'  ' * depth}{group}:"
+                yield f"{_INDENT * depth}{group}:"
         above = groups
-        setting = f"{'  ' * len(groups)}{name}: {_written(row, loaded)}"
-        yield f"{setting:<48}  # {loaded.sources[row.path]}"
+        yield from _setting(row, value(loaded.settings, row.path), row.path, _INDENT * len(groups) + name, loaded)
 
 
-def _written(row: Row, loaded: Loaded) -> str:
-    held = value(loaded.settings, row.path)
-    if row.form is TEXTS:
+def _setting(row: Row, held: Any, path: str, name: str, loaded: Loaded) -> Iterator[str]:
+    """The lines of one setting, which stands at `path`; `name` is its name with what is before it in the line."""
+    is_list_of_entries = row.entry is not None and held
+    setting = f"{name}:" if is_list_of_entries else f"{name}: {_written(row, held)}"
+    yield f"{setting:<48}  # {loaded.sources[path]}"
+    if row.entry is not None:
+        depth = len(name) - len(name.lstrip(" -"))
+        for position, entry in enumerate(held):
+            yield from _entry(row.entry, entry, f"{path}[{position}]", _INDENT + " " * depth, loaded)
+
+
+def _entry(of: type, entry: Any, path: str, before: str, loaded: Loaded) -> Iterator[str]:
+    """The lines of an entry of a list: the members that it gives."""
+    above: list[str] = []
+    first = before + "- "
+    for row in rows(of):
+        at = f"{path}.{row.path}"
+        if at not in loaded.sources:
+            continue
+        *groups, name = row.path.split(".")
+        for depth, group in enumerate(groups):
+            if groups[: depth + 1] != above[: depth + 1]:
+                yield f"{first}{_INDENT * depth}{group}:"
+                first = before + _INDENT
+        above = groups
+        yield from _setting(row, value(entry, row.path), at, first + _INDENT * len(groups) + name, loaded)
+        first = before + _INDENT
+
+
+def _written(row: Row, held: Any) -> str:
+    if row.form.is_list:
         return "[" + ", ".join(_quoted(item) for item in held) + "]"
     return _quoted(row.form.write(held))
 

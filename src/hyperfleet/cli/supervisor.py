@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -25,8 +25,8 @@ from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.endpoints import ROOT
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.json_schema import DEEPEST
-from hyperfleet.model.kind import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
 
@@ -109,7 +109,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     """The service, ready; what it opened is on the stack."""
     server, health, metrics = configured.server, configured.health, configured.metrics
     document = assembly.document(server)
-    catalog = assembly.catalog(server, document)
+    catalog = assembly.catalog(configured, document)
     _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))
@@ -122,6 +122,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     count = server.workers or _cores()
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections))
+    _warn_of_kinds(catalog, databases.totals(database))
     readiness.database = database
     order = Order(replace(configured, database=database), api, count, version(PROGRAM), document)
     service = Service(order, readiness, directory, postgres)
@@ -153,6 +154,13 @@ def _warn_of_schemas(catalog: Catalog, path: str) -> None:
         elif kind.spec_schema.deepest < DEEPEST:
             deepest = kind.spec_schema.deepest
             _log.warning("specs of a kind must be shallow", kind=kind.name, schema=name, deepest=deepest, document=path)
+
+
+def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:
+    """Resources of a kind that is no longer configured stay as they are, and are served again when it is."""
+    for kind, total in stored.items():
+        if kind not in catalog.by_name:
+            _log.warning("resources of a kind that is not configured are not served", kind=kind, resources=total)
 
 
 @contextmanager

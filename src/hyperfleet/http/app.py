@@ -21,7 +21,7 @@ from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Rece
 from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.model.kind import Catalog
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
 from hyperfleet.services import recomputing

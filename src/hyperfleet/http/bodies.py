@@ -15,15 +15,15 @@ from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.http import references
 from hyperfleet.http.limits import too_large
 from hyperfleet.model import lexer
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.condition import ReportedCondition
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.kind import ADAPTER_NAME, MOST_CONDITIONS, Kind
 from hyperfleet.model.report import Report
 from hyperfleet.model.resource import Desired, Draft
 
 LARGEST_INTEGER: Final = 2**31 - 1
 MOST_LABELS: Final = 64
 LONGEST_LABEL_KEY: Final = 255
-MOST_CONDITIONS: Final = 64
 LONGEST_REASON: Final = 1024
 LONGEST_FORCE_REASON: Final = 1024
 LONGEST_MESSAGE: Final = 32768
@@ -46,7 +46,6 @@ _STATUSES: Final = ("True", "False", "Unknown")
 _NAME: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _LABEL: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_PREFIX: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-_ADAPTER: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 _encode: Final = msgspec.json.Encoder().encode
 Members = dict[str, Any]
@@ -126,7 +125,7 @@ def reason(members: Members) -> str:
 def adapter_named(members: Members) -> str | None:
     """The adapter of a report that may be wrong otherwise; None when it has no proper name."""
     name = members.get("adapter")
-    return name if isinstance(name, str) and _ADAPTER.fullmatch(name) else None
+    return name if isinstance(name, str) and ADAPTER_NAME.fullmatch(name) else None
 
 
 def check_known(members: Members, known: tuple[str, ...], ignored: Container[str], path: str, wrong: Wrong) -> None:
@@ -183,7 +182,7 @@ def _name(members: Members, kind: Kind, wrong: Wrong) -> str:
     least, most = kind.name_min_length, kind.name_max_length
     if not least <= len(name) <= most:
         limit = f"{least} to {most} characters"
-        wrong.append(FieldError("VAL-004", "name", f"`name` of a {kind.title} must have {limit}", limit, name))
+        wrong.append(FieldError("VAL-004", "name", f"`name` of {kind.one} must have {limit}", limit, name))
     elif not _NAME.fullmatch(name):
         message = "`name` must be of small letters, digits and hyphens, with a letter or digit at both ends"
         wrong.append(FieldError("VAL-003", "name", message, f"^{_NAME.pattern}$", name))
@@ -232,7 +231,7 @@ def _adapter(members: Members, wrong: Wrong) -> str:
         wrong.append(mistyped("adapter", "a string", name))
     elif not 1 <= len(name) <= 63:
         wrong.append(FieldError("VAL-004", "adapter", "`adapter` must have 1 to 63 characters", "1 to 63", name))
-    elif not _ADAPTER.fullmatch(name):
+    elif not ADAPTER_NAME.fullmatch(name):
         message = "`adapter` must be letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
         wrong.append(FieldError("VAL-003", "adapter", message, value=name))
     return str(name)
@@ -292,7 +291,7 @@ def _conditions(members: Members, kind: Kind, wrong: Wrong) -> tuple[ReportedCon
     conditions = tuple(_condition(item, f"conditions[{position}]", seen, wrong) for position, item in enumerate(given))
     for type in kind.mandatory_conditions:
         if type not in seen:
-            message = f"`conditions` of a {kind.title} must have one of type `{type}`"
+            message = f"`conditions` of {kind.one} must have one of type `{type}`"
             wrong.append(FieldError("VAL-001", "conditions", message, type))
     return conditions
 

@@ -6,13 +6,14 @@ the top. So what the sources say of those two holds for every kind, and a new ro
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from itertools import chain, count
+from itertools import count
 from typing import Any, Final
 
-from hyperfleet.http import provider_schemas
-from hyperfleet.model.kind import BUILT_IN, Catalog, Kind
+from hyperfleet.http import kind_schemas, provider_schemas
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
 
 Document = dict[str, Any]
@@ -20,6 +21,12 @@ Document = dict[str, Any]
 _CLUSTER, _NODE_POOL = BUILT_IN
 _COMMON_TAGS: Final = 3
 """How many tags of the packaged document, the last of them, are of no kind."""
+
+_REPORT: Final = "NewReport"
+"""The schema of reports on every kind."""
+
+_SHOWN: Final = ("name_min_length", "name_max_length", "references", "mandatory_conditions")
+"""What examples of a built-in kind may contradict when an entry changes it."""
 
 _BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
@@ -36,16 +43,72 @@ def document(catalog: Catalog, provider: Mapping[str, Any] | None = None) -> Doc
         for kind in catalog.kinds
     }
     for kind in catalog.kinds:
-        name = schemas[f"{identifiers[kind.name]}Name"]
-        name["minLength"], name["maxLength"] = kind.name_min_length, kind.name_max_length
-    if provider is not None:
-        wanted = {kind.spec_schema_name: f"{identifiers[kind.name]}Spec" for kind in catalog.kinds}
-        replaced = provider_schemas.adopt(provider, schemas, wanted)
-        for path, item in whole["paths"].items():
-            kind_there = _kind_of(path, catalog.kinds)
-            if kind_there is not None and kind_there.spec_schema_name in replaced:
-                _drop_examples_of_specs(item)
+        _declare(whole, kind, identifiers[kind.name], catalog.kinds)
+    if provider is None:
+        _share(schemas, _further(catalog.kinds, identifiers, schemas))
+    else:
+        _adopt(whole, provider, catalog.kinds, identifiers)
     return whole
+
+
+def _declare(whole: Document, kind: Kind, identifier: str, kinds: tuple[Kind, ...]) -> None:
+    """Writes what the kind declares into its schemas and operations."""
+    schemas = whole["components"]["schemas"]
+    resource, new, selected, _, name, _, patch = (schemas[name] for name in _schema_names(identifier))
+    kind_schemas.add_name_lengths(kind, name)
+    kind_schemas.add_references(kind, resource, selected, new, patch)
+    items = {path: item for path, item in whole["paths"].items() if _kind_of(path, kinds) is kind}
+    report = kind_schemas.report(kind, _REPORT)
+    if report is not None:
+        own = next(word for word in _numbered(f"New{identifier}Report") if word not in schemas)
+        schemas[own] = report
+        for schema in _body_schemas(items):
+            if schema == {"$ref": provider_schemas.COMPONENTS + _REPORT}:
+                schema["$ref"] = provider_schemas.COMPONENTS + own
+    shown = next((built_in for built_in in BUILT_IN if built_in.name == kind.name), kind)
+    if any(getattr(kind, member) != getattr(shown, member) for member in _SHOWN):
+        for path in items:
+            whole["paths"][path] = _without_examples(whole["paths"][path])
+
+
+def _body_schemas(paths: Document) -> Iterator[Document]:
+    for operation in _operations(paths):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            yield content["schema"]
+
+
+def _adopt(
+    whole: Document, provider: Mapping[str, Any], kinds: tuple[Kind, ...], identifiers: Mapping[str, str]
+) -> None:
+    """Takes over the provider's schemas of specs."""
+    wanted: dict[str, str] = {}
+    shared: dict[str, str] = {}
+    for kind in kinds:
+        spec = f"{identifiers[kind.name]}Spec"
+        if wanted.setdefault(kind.spec_schema_name, spec) != spec:
+            shared[spec] = kind.spec_schema_name
+    replaced = provider_schemas.adopt(provider, whole["components"]["schemas"], wanted)
+    taken = {spec: wanted[theirs] for spec, theirs in shared.items() if theirs in replaced}
+    _share(whole["components"]["schemas"], taken)
+    for path, item in whole["paths"].items():
+        kind_there = _kind_of(path, kinds)
+        if kind_there is not None and kind_there.spec_schema_name in replaced:
+            _drop_examples_of_specs(item)
+
+
+def _further(kinds: tuple[Kind, ...], identifiers: Mapping[str, str], schemas: Document) -> dict[str, str]:
+    """The specs that our own schemas describe under another name than the kind's, which is that name, by their own."""
+    return {
+        f"{identifiers[kind.name]}Spec": kind.spec_schema_name
+        for kind in kinds
+        if kind.spec_schema_name != f"{kind.name}Spec" and kind.spec_schema_name in schemas
+    }
+
+
+def _share(schemas: Document, same: Mapping[str, str]) -> None:
+    """Lets schemas of specs be what others are."""
+    for spec, other in same.items():
+        schemas[spec] = {"allOf": [{"$ref": provider_schemas.COMPONENTS + other}]}
 
 
 def _template(whole: Document, kind: Kind) -> tuple[str, str]:
@@ -86,8 +149,7 @@ def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
     said_of_paths, said_of_schemas = _template(whole, _CLUSTER if owner is None else _NODE_POOL)
     schemas = whole["components"]["schemas"]
     taken = {operation["operationId"] for operation in _operations(whole["paths"])} | schemas.keys()
-    for suffix in chain([""], map(str, count(2))):
-        identifier = kind.name + suffix
+    for identifier in _numbered(kind.name):
         words = _words(kind, identifier, owner)
         paths, added = _reworded(said_of_paths, words), _reworded(said_of_schemas, words)
         if taken.isdisjoint({operation["operationId"] for operation in _operations(paths)} | added.keys()):
@@ -102,6 +164,12 @@ def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
     return identifier
 
 
+def _numbered(word: str) -> Iterator[str]:
+    """The word, then with a number behind it, from 2."""
+    yield word
+    yield from (f"{word}{number}" for number in count(2))
+
+
 def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Document]) -> None:
     """Gathers the operations of a kind below a tag of its own, but those that stand below one of all kinds."""
     common = [tag["name"] for tag in whole["tags"][-_COMMON_TAGS:]]
@@ -110,7 +178,7 @@ def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Docum
         own = f"{own} ({kind.name})"
     for operation in operations:
         operation["tags"] = [name if name in common else own for name in operation["tags"]]
-    owned = f", each owned by {_with_article(owner)}" if owner else ""
+    owned = f", each owned by {owner.one}" if owner else ""
     tag = {"name": own, "description": f"Resources of the kind {kind.name}{owned}."}
     whole["tags"].insert(-_COMMON_TAGS, tag)
 
@@ -136,7 +204,7 @@ def _forms(kind: Kind, identifier: str) -> tuple[str, ...]:
     many = (
         f"{kind.name}s" if is_regular else "".join(map(_capital, kind.plural.split("-")))
     ) + identifier.removeprefix(kind.name)
-    one = _with_article(kind)
+    one = kind.one
     return (
         *(identifier, many, f"{kind.name.lower()}_id", f"/{kind.plural}"),
         *(kind.title, _titles(kind), one, _capital(one), kind.not_found_code),
@@ -147,10 +215,6 @@ def _titles(kind: Kind) -> str:
     """The title of many."""
     is_regular = kind.plural.replace("-", "") == kind.title.replace(" ", "") + "s"
     return f"{kind.title}s" if is_regular else kind.plural.replace("-", " ")
-
-
-def _with_article(kind: Kind) -> str:
-    return f"{'an' if kind.title[:1] in 'aeiou' else 'a'} {kind.title}"
 
 
 def _capital(text: str) -> str:

@@ -18,7 +18,8 @@ from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
 from hyperfleet.http import bodies, documents, limits, patches, preconditions, publications, queries
 from hyperfleet.http.exchange import Answer, Exchange, Header
 from hyperfleet.model import rendering
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
@@ -193,7 +194,7 @@ def _require_top(kind: Kind, catalog: Catalog) -> None:
     owner = catalog.parent_of(kind)
     if owner is not None:
         path = f"{rendering.API_ROOT}/{owner.plural}/{{{owner.name.lower()}_id}}/{kind.plural}"
-        raise BadRequest(f"A {kind.title} is created under its owner: POST {path}.", status=422)
+        raise BadRequest(f"{kind.one.capitalize()} is created under its owner: POST {path}.", status=422)
 
 
 @cache

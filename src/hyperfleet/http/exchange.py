@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import SYSTEM, Caller
 from hyperfleet.settings import Server
 from hyperfleet.store.database import Database

@@ -280,9 +280,7 @@ class ClusterPatch(Struct, kw_only=True):
     references: (
         Annotated[
             dict[str, Any],
-            Meta(
-                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
-            ),
+            Meta(description="Resources of this kind refer to no others, so this is null or empty.", max_length=0),
         ]
         | None
     ) = None
@@ -350,9 +348,7 @@ class NodePoolPatch(Struct, kw_only=True):
     references: (
         Annotated[
             dict[str, Any],
-            Meta(
-                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
-            ),
+            Meta(description="Resources of this kind refer to no others, so this is null or empty.", max_length=0),
         ]
         | None
     ) = None

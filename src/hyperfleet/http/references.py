@@ -26,7 +26,7 @@ def targets(given: Mapping[str, Any], kind: Kind, wrong: list[FieldError]) -> di
         rule = rules.get(type)
         if rule is None:
             known = f"known are {', '.join(rules)}" if rules else "it declares none"
-            message = f"`{field}` is no reference of a {kind.title}; {known}"
+            message = f"`{field}` is no reference of {kind.one}; {known}"
             wrong.append(FieldError("VAL-002", field, message, ", ".join(rules) or None))
         elif items is not None and not isinstance(items, list):
             wrong.append(FieldError("VAL-003", field, f"`{field}` must be a list"))

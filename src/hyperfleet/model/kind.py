@@ -1,21 +1,25 @@
-"""Kinds: what is declared of them, and the Catalog that checks the whole set.
+"""Kinds: what is declared of them. What a set of them must fulfil is the Catalog's (model/catalog.py).
 
 A kind is a row of configuration, never a folder of code: whatever differs between two kinds is a field here.
 """
 
-from collections.abc import Iterable, Mapping
+import re
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.spec_schema import SpecSchema
 
 ParentPolicy = Literal["restrict", "cascade"]
 
-RESERVED_PLURALS = frozenset(
-    {"resources", "statuses", "force-delete", "openapi", "openapi.yaml", "openapi.html", "openapi-ui", "compatibility"}
-)
+ADAPTER_NAME: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+"""What an adapter is called (contract: Reports), by those who report and by kinds that require it."""
+
+ADAPTERS_PER_RESOURCE: Final = 100
+"""How many adapters report on one resource at most."""
+
+MOST_CONDITIONS: Final = 64
+"""How many conditions a report has at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ class Kind:
     conditions: tuple[ConditionRule, ...] = ()
     spec_schema: SpecSchema | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def one(self) -> str:
+        """Its title with the article: `a cluster`, `an upgrade policy`."""
+        return f"{'an' if self.title[:1] in ('a', 'e', 'i', 'o', 'u') else 'a'} {self.title}"
+
     def __post_init__(self) -> None:
         if not self.spec_schema_name:
             object.__setattr__(self, "spec_schema_name", f"{self.name}Spec")
@@ -74,87 +83,6 @@ BUILT_IN = (
         not_found_code="NTF-003",
     ),
 )
-
-
-class BadCatalog(ValueError):
-    """The declared kinds do not fit together; `mistakes` lists everything that is wrong, one sentence each."""
-
-    def __init__(self, mistakes: Iterable[str]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(self.mistakes))
-
-
-class Catalog:
-    """The kinds of one running service, checked as a whole when built; raises BadCatalog with every mistake at once."""
-
-    def __init__(self, kinds: Iterable[Kind]) -> None:
-        self.kinds = tuple(kinds)
-        mistakes = _mistakes(self.kinds)
-        if mistakes:
-            raise BadCatalog(mistakes)
-        self.by_name: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in self.kinds})
-        self.by_plural: Mapping[str, Kind] = MappingProxyType({kind.plural: kind for kind in self.kinds})
-
-    def parent_of(self, kind: Kind) -> Kind | None:
-        """The kind of its owners, None at the top."""
-        return self.by_name[kind.parent] if kind.parent else None
-
-    def children_of(self, kind: Kind) -> tuple[Kind, ...]:
-        """The kinds that it owns, in the order declared."""
-        return tuple(child for child in self.kinds if child.parent == kind.name)
-
-
-def _mistakes(kinds: tuple[Kind, ...]) -> list[str]:
-    if not kinds:
-        return ["No kind is declared; a service without kinds has nothing to serve."]
-    found: list[str] = []
-    names: set[str] = set()
-    plurals: set[str] = set()
-    for kind in kinds:
-        if kind.name in names:
-            found.append(f"Kind {kind.name} is declared twice.")
-        if kind.plural in plurals:
-            found.append(f"Kind {kind.name}: the plural {kind.plural!r} is taken.")
-        if kind.plural in RESERVED_PLURALS:
-            found.append(f"Kind {kind.name}: the plural {kind.plural!r} is reserved.")
-        if not 1 <= kind.name_min_length <= kind.name_max_length:
-            found.append(
-                f"Kind {kind.name}: name lengths {kind.name_min_length} to {kind.name_max_length} fit no name."
-            )
-        found.extend(_adapter_mistakes(kind))
-        names.add(kind.name)
-        plurals.add(kind.plural)
-    found.extend(_ownership_mistakes({kind.name: kind for kind in kinds}))
-    return found
-
-
-def _adapter_mistakes(kind: Kind) -> list[str]:
-    found: list[str] = []
-    types: dict[str, str] = {}
-    for adapter in kind.required_adapters:
-        condition = success_type(adapter)
-        if condition in types:
-            found.append(
-                f"Kind {kind.name}: required adapters {types[condition]} and {adapter} share the condition {condition}."
-            )
-        types[condition] = adapter
-    return found
-
-
-def _ownership_mistakes(by_name: dict[str, Kind]) -> list[str]:
-    found: list[str] = []
-    for kind in by_name.values():
-        if kind.parent is not None and kind.parent not in by_name:
-            found.append(f"Kind {kind.name}: its parent {kind.parent} is not declared.")
-            continue
-        seen = [kind.name]
-        parent = kind.parent
-        while parent is not None and parent in by_name and parent not in seen:
-            seen.append(parent)
-            parent = by_name[parent].parent
-        if parent == kind.name:
-            found.append(f"Kind {kind.name}: its owners form a loop, {' > '.join([*seen, kind.name])}.")
-    return found
 
 
 def success_type(adapter: str) -> str:

@@ -15,7 +15,8 @@ import msgspec
 
 from hyperfleet.errors import StaleVersion, WrongState
 from hyperfleet.model import aggregation, deletion, rendering
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Caller, Precondition, Scope, Status
 from hyperfleet.store import resources, trees

@@ -12,7 +12,8 @@ import msgspec
 
 from hyperfleet.errors import HyperFleetError, NotFound
 from hyperfleet.model import aggregation, deletion, rendering
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.services import deleting

@@ -14,7 +14,8 @@ import msgspec
 from hyperfleet.errors import WrongState
 from hyperfleet.model import aggregation, deletion, rendering
 from hyperfleet.model import report as reports_rules
-from hyperfleet.model.kind import Catalog, Kind
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Caller, Scope, Status
 from hyperfleet.services import deleting
@@ -26,7 +27,6 @@ from hyperfleet.telemetry import logging, metrics
 
 Result = Literal["stored", "unchanged", "outdated"]
 
-ADAPTERS_PER_RESOURCE: Final = 100
 CLOCK_SKEW: Final = timedelta(minutes=30)
 
 _log = logging.get("reports")

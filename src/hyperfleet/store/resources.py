@@ -228,7 +228,7 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
             resource_version = row[0]
     except UniqueViolated as taken:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
-        raise AlreadyExists(f"There is a {scope.kind.title} named {new.draft.name!r}{place} already.") from taken
+        raise AlreadyExists(f"There is {scope.kind.one} named {new.draft.name!r}{place} already.") from taken
     return Rendered(rendering.resource(whole, resource_version, status, b""), resource_version)
 
 

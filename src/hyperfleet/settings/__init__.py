@@ -2,134 +2,34 @@
 
 Nothing acts here: `load` turns texts into a `Settings` or lists every mistake at once. A scalar setting at
 `server.port` is `server: {port: …}` in a file, `HYPERFLEET_SERVER_PORT` in the environment and `--server-port` as a
-flag; a flag beats the environment, which beats the file, which beats the default. An empty value is as unset.
+flag; a flag beats the environment, which beats the file, which beats the default. An empty value is as unset. A list
+stands in a file only; one of entries with members of their own is a tuple of such a class (`settings/entities.py`).
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, get_type_hints
 
+from hyperfleet.settings.entities import Entity as Entity
+from hyperfleet.settings.forms import BOOLEAN as BOOLEAN
+from hyperfleet.settings.forms import BOOLEANS as BOOLEANS
+from hyperfleet.settings.forms import DATABASE_URL as DATABASE_URL
+from hyperfleet.settings.forms import DURATION as DURATION
+from hyperfleet.settings.forms import ENTRIES as ENTRIES
+from hyperfleet.settings.forms import MASK as MASK
+from hyperfleet.settings.forms import PORT as PORT
+from hyperfleet.settings.forms import SECRET as SECRET
+from hyperfleet.settings.forms import SIZE as SIZE
+from hyperfleet.settings.forms import TEXT as TEXT
+from hyperfleet.settings.forms import TEXTS as TEXTS
+from hyperfleet.settings.forms import Form as Form
+from hyperfleet.settings.forms import Secret as Secret
+from hyperfleet.settings.forms import choice as _choice
+from hyperfleet.settings.forms import entries as _entries
+from hyperfleet.settings.forms import setting as _setting
+from hyperfleet.settings.forms import whole as _whole
+
 PREFIX: Final = "HYPERFLEET_"
-MASK: Final = "********"
-
-
-class Secret(str):
-    """A text that is not shown: its `repr` is masked, and so is what prints the configuration."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"'{MASK}'"
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a setting is written: what it may be, its value from a text and the text of a value.
-
-    `read` raises ValueError, which says what the value must be.
-    """
-
-    description: str
-    read: Callable[[str], Any]
-    write: Callable[[Any], str] = str
-
-
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_LONGEST_SECONDS: Final = 7 * 24 * 3600.0
-_BYTES: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
-BOOLEANS: Final = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+", text):
-        raise ValueError("must be a duration such as 500ms, 30s, 5m or 1h")
-    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not 0 < seconds <= _LONGEST_SECONDS:
-        raise ValueError("must be more than 0s and at most 168h")
-    return seconds
-
-
-def _written_seconds(seconds: float) -> str:
-    unit = next((unit for unit, length in _UNITS.items() if seconds >= length and seconds % length == 0), "ms")
-    return f"{seconds / _UNITS[unit]:g}{unit}"
-
-
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,12})(KiB|MiB|GiB|)", text)
-    size = int(match[1]) * _BYTES[match[2]] if match else 0
-    if not 0 < size <= 1 << 30:
-        raise ValueError("must be a size such as 65536, 512KiB or 1MiB, at most 1GiB")
-    return size
-
-
-def _written_bytes(size: int) -> str:
-    unit = next(unit for unit, length in _BYTES.items() if size % length == 0)
-    return f"{size // _BYTES[unit]}{unit}"
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in BOOLEANS:
-        raise ValueError("must be true or false")
-    return BOOLEANS[text.lower()]
-
-
-def _line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line without control characters")
-    return text
-
-
-def _database_url(text: str) -> Secret:
-    if not re.match(r"postgres(ql)?://", text):
-        raise ValueError("must begin with postgresql://")
-    return Secret(text)
-
-
-def _choice(*names: str) -> Form:
-    def read(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"must be one of {', '.join(names)}")
-        return text
-
-    return Form(" or ".join(names), read)
-
-
-def _whole(least: int, most: int) -> Form:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return Form(f"{least} to {most}", read)
-
-
-TEXT: Final = Form("text", _line)
-BOOLEAN: Final = Form("true or false", _boolean, lambda value: str(value).lower())
-DURATION: Final = Form("duration", _seconds, _written_seconds)
-SIZE: Final = Form("size", _bytes, _written_bytes)
-PORT: Final = _whole(1, 65535)
-SECRET: Final = Form("secret text", lambda text: Secret(_line(text)), lambda value: MASK if value else "")
-DATABASE_URL: Final = Form("secret URL", _database_url, SECRET.write)
-TEXTS: Final = Form("list of texts", _line, ", ".join)
-
-
-_FORMS: Final = {str: TEXT, bool: BOOLEAN, Secret: SECRET, tuple: TEXTS}
-
-
-def _setting(default: Any, help: str, form: Form | None = None, *, alias: str = "") -> Any:
-    """A leaf: its default, what it is for, how it is written when its type does not say, another variable for it."""
-    return field(default=default, metadata={"help": help, "form": form or _FORMS[type(default)], "alias": alias})
 
 
 @dataclass(frozen=True)
@@ -287,17 +187,28 @@ class Settings:
     logging: Logging = Logging()
     metrics: Metrics = Metrics()
     health: Health = Health()
+    entities: tuple[Entity, ...] = _entries(
+        Entity,
+        "Kinds of resources: an entry adds one to Cluster and NodePool, or changes one of these ([Kinds](kinds.md)).",
+    )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A leaf of the tree: its path and the names that follow from it."""
+    """A leaf of the tree: its path and the names that follow from it.
+
+    `entry` is the class of what a list of entries holds. Of a member of such an entry, `is_required` tells whether it
+    must be given, and `absent` says what holds without it.
+    """
 
     path: str
     default: Any
     help: str
     form: Form
-    alias: str
+    alias: str = ""
+    entry: type | None = None
+    is_required: bool = False
+    absent: str = ""
 
     @property
     def variable(self) -> str:
@@ -317,7 +228,7 @@ class Row:
     @property
     def is_scalar(self) -> bool:
         """Whether it can be a variable and a flag; lists stand in files only."""
-        return self.form is not TEXTS
+        return not self.form.is_list
 
 
 class BadSettings(ValueError):
@@ -337,14 +248,14 @@ class Loaded:
 
 
 def rows(of: type = Settings, prefix: str = "") -> Iterator[Row]:
-    """Every setting, in the order of the tree."""
+    """Every setting, in the order of the tree; or every member of such a class of entries."""
     types = get_type_hints(of)
     for item in fields(of):
         path = prefix + item.name
         if is_dataclass(types[item.name]):
             yield from rows(types[item.name], path + ".")
         else:
-            yield Row(path, item.default, item.metadata["help"], item.metadata["form"], item.metadata["alias"])
+            yield Row(path, item.default, **item.metadata)
 
 
 def value(of: Any, path: str) -> Any:

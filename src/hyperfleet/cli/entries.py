@@ -1,0 +1,135 @@
+"""What a configuration file says, from YAML's nodes: texts, lists of texts, and lists of entries with members.
+
+Nodes and not values are read, because a node knows its line, and YAML's own ideas of values never apply to its text.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final, get_type_hints
+
+import yaml
+
+from hyperfleet.cli.mistakes import Mistakes, nearest
+from hyperfleet.settings import Form
+
+_NULLS: Final = {"", "~", "null", "Null", "NULL"}
+
+Content = str | tuple[str, ...]
+"""The text of a setting, or the texts of a list."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A list of entries, as far as they are right, and where the value of each member stands, by its path."""
+
+    values: tuple[Any, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_unset(node: yaml.Node) -> bool:
+    """Whether the node says nothing: empty, or null without quotes."""
+    return isinstance(node, yaml.ScalarNode) and (not node.value or (node.style is None and node.value in _NULLS))
+
+
+def source(node: yaml.Node, file: str) -> str:
+    """Where the node stands."""
+    return f"{file} line {node.start_mark.line + 1}"
+
+
+def content(node: yaml.Node) -> Content:
+    """The text of a scalar, the texts of a list; of anything else a text of a list that no form takes."""
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return tuple(item.value if isinstance(item, yaml.ScalarNode) else "\0" for item in node.value)
+    return ("\0",)
+
+
+def read(form: Form, given: Content) -> Any:
+    """The value of what is written in this form; raises ValueError, which says what it must be."""
+    if form.is_list:
+        if isinstance(given, str):
+            raise ValueError("must be a list of texts")
+        return tuple(form.read(text) for text in given)
+    if not isinstance(given, str):
+        raise ValueError("must be a single value")
+    return form.read(given)
+
+
+def entries(node: yaml.Node, entry: type, path: str, file: str, mistakes: Mistakes) -> Entries:
+    """The list of entries that the setting at `path` is, each of the class `entry`; adds what is wrong to `mistakes`.
+
+    A member that is wrong or missing is None.
+    """
+    reading = _Reading(file, mistakes)
+    return Entries(reading.list(node, entry, path), reading.sources)
+
+
+class _Reading:
+    """Goes down the nodes of a list of entries beside the classes that say what they may be."""
+
+    def __init__(self, file: str, mistakes: Mistakes) -> None:
+        self.sources: dict[str, str] = {}
+        self._file = file
+        self._mistakes = mistakes
+
+    def list(self, node: yaml.Node, entry: type, path: str) -> tuple[Any, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            self._wrong(node, path, "must be a list of entries")
+            return ()
+        return tuple(self._entry(item, entry, f"{path}[{position}]") for position, item in enumerate(node.value))
+
+    def _entry(self, node: yaml.Node, of: type, path: str) -> Any:
+        """What a mapping says of such a class."""
+        if not isinstance(node, yaml.MappingNode):
+            self._wrong(node, path, f"must be a mapping with {', '.join(item.name for item in fields(of))}")
+            return of()
+        types = get_type_hints(of)
+        given = self._given(node, list(types), path)
+        members: dict[str, Any] = {}
+        for item in fields(of):
+            below = f"{path}.{item.name}"
+            if is_dataclass(types[item.name]):
+                # Without it, the members that it must have are told to be missing.
+                members[item.name] = self._entry(given.get(item.name, _nothing_at(node)), types[item.name], below)
+            elif item.name in given:
+                members[item.name] = self._member(given[item.name], item.metadata, below)
+            elif item.metadata.get("is_required"):
+                self._wrong(node, below, "is missing")
+        return of(**members)
+
+    def _given(self, node: yaml.MappingNode, known: Sequence[str], path: str) -> dict[str, yaml.Node]:
+        """The nodes of the members that are given, by name."""
+        given: dict[str, yaml.Node] = {}
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if name not in known:
+                what = f"{source(key, self._file)}: setting {path}.{name} is unknown"
+                self._mistakes.add(path, what + nearest(name, known))
+            elif name in seen:
+                self._wrong(key, f"{path}.{name}", "stands twice in the same mapping")
+            elif not is_unset(value):
+                given[name] = value
+                self.sources[f"{path}.{name}"] = source(key, self._file)
+            seen.add(name)
+        return given
+
+    def _member(self, node: yaml.Node, said: Mapping[str, Any], path: str) -> Any:
+        entry = said.get("entry")
+        if entry is not None:
+            return self.list(node, entry, path)
+        text = content(node)
+        try:
+            return read(said["form"], text)
+        except ValueError as wrong:
+            self._wrong(node, path, f"{wrong}, not {text!r}")
+            return None
+
+    def _wrong(self, node: yaml.Node, path: str, sentence: str) -> None:
+        self._mistakes.add(path, f"{path} ({source(node, self._file)}): {sentence}.")
+
+
+def _nothing_at(node: yaml.Node) -> yaml.MappingNode:
+    """An empty mapping in the place of what is not there."""
+    return yaml.MappingNode("tag:yaml.org,2002:map", [], node.start_mark, node.end_mark)

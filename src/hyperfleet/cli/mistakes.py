@@ -1,0 +1,38 @@
+"""What is wrong with a configuration: collected, not thrown, so that one start tells of everything.
+
+A command that needs a part of the settings only is not stopped by what is wrong elsewhere.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from hyperfleet.settings import PREFIX
+
+
+class Mistakes:
+    """Collects what is wrong, as far as it concerns the caller's command, which needs the settings at these paths."""
+
+    def __init__(self, needed: tuple[str, ...]) -> None:
+        self.texts: list[str] = []
+        self._needed = needed
+
+    def concerns(self, path: str) -> bool:
+        """Whether the command needs the setting, or the group, at this path; `entities[0].kind` is of `entities`."""
+        setting = path.partition("[")[0]
+        return any(not name or setting == name or setting.startswith(name + ".") for name in self._needed)
+
+    def needs_group(self, group: str) -> bool:
+        """Whether the command needs anything in this group."""
+        return any(not name or name.split(".", 1)[0] == group for name in self._needed)
+
+    def add(self, path: str, text: str) -> None:
+        """A mistake in the setting at `path`."""
+        if self.concerns(path):
+            self.texts.append(text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name. What all names of a sort share does not make two of them alike."""
+    by_core = {each.removeprefix(PREFIX).removeprefix("--"): each for each in known}
+    close = get_close_matches(name.removeprefix(PREFIX).removeprefix("--"), list(by_core), n=1)
+    return f"; did you mean {by_core[close[0]]}?" if close else "."

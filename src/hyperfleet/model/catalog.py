@@ -1,0 +1,203 @@
+"""The Catalog: the kinds of one running service, checked as a whole.
+
+A mistake that passes here is found by callers at night, so whatever a set of kinds can be wrong in is looked for, and
+everything is told at once. Each check is a generator of sentences.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Final
+
+from hyperfleet.model.kind import ADAPTER_NAME, ADAPTERS_PER_RESOURCE, MOST_CONDITIONS, Kind, success_type
+
+RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "openapi", "openapi-ui", "compatibility"})
+"""Words that paths have for something else; what has a dot in it is no plural anyway."""
+
+RESERVED_NAMES: Final = frozenset({"API", "AdapterStatus", "Resource"})
+"""Words that stand in `kind` members for something else, as they are or with `List` behind them."""
+
+RESERVED_CONDITIONS: Final = frozenset({"Reconciled", "LastKnownReconciled"})
+LONGEST_WORD: Final = 63
+LONGEST_CONDITION_TYPE: Final = 100
+
+_NAME: Final = re.compile(f"[A-Z][A-Za-z0-9]{{0,{LONGEST_WORD - 1}}}")
+_PLURAL: Final = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_REFERENCE_TYPE: Final = re.compile(f"[A-Za-z]([-_A-Za-z0-9]{{0,{LONGEST_WORD - 2}}}[A-Za-z0-9])?")
+_CONDITION_TYPE: Final = re.compile("[A-Za-z]([-_A-Za-z0-9]*[A-Za-z0-9])?")
+
+
+class BadCatalog(ValueError):
+    """The declared kinds do not fit together; `mistakes` lists everything that is wrong, one sentence each."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class Catalog:
+    """The kinds of one running service, checked as a whole when built; raises BadCatalog with every mistake at once."""
+
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        self.kinds = tuple(kinds)
+        mistakes = tuple(_mistakes(self.kinds))
+        if mistakes:
+            raise BadCatalog(mistakes)
+        self.by_name: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in self.kinds})
+        self.by_plural: Mapping[str, Kind] = MappingProxyType({kind.plural: kind for kind in self.kinds})
+
+    def parent_of(self, kind: Kind) -> Kind | None:
+        """The kind of its owners, None at the top."""
+        return self.by_name[kind.parent] if kind.parent else None
+
+    def children_of(self, kind: Kind) -> tuple[Kind, ...]:
+        """The kinds that it owns, in the order declared."""
+        return tuple(child for child in self.kinds if child.parent == kind.name)
+
+
+def _mistakes(kinds: tuple[Kind, ...]) -> Iterator[str]:
+    if not kinds:
+        yield "No kind is declared; a service without kinds has nothing to serve."
+    names: dict[str, str] = {}
+    plurals: set[str] = set()
+    for kind in kinds:
+        of_kind = (*_word_mistakes(kind, names, plurals), *_adapter_mistakes(kind), *_condition_mistakes(kind))
+        yield from (f"Kind {kind.name}: {mistake}" for mistake in of_kind)
+        names.setdefault(kind.name.lower(), kind.name)
+        plurals.add(kind.plural)
+    by_name = {kind.name: kind for kind in kinds}
+    for kind in by_name.values():
+        of_kind = (*_parent_mistakes(kind, by_name), *_reference_mistakes(kind, by_name))
+        yield from (f"Kind {kind.name}: {mistake}" for mistake in of_kind)
+
+
+def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> Iterator[str]:
+    """What is wrong with its name, its plural and the names of its resources, beside the kinds before it."""
+    before = names.get(kind.name.lower())
+    if before == kind.name:
+        yield "it is declared twice."
+    elif before is not None:
+        yield f"it differs from {before} in capitals only."
+    if not _NAME.fullmatch(kind.name):
+        yield f"a kind is named with letters and digits, a capital first, at most {LONGEST_WORD}."
+    elif kind.name.endswith("List") or kind.name in RESERVED_NAMES:
+        yield f"the name {kind.name} is reserved{' for lists' if kind.name.endswith('List') else ''}."
+    if not kind.plural:
+        yield "it has no plural, which is the word in its paths."
+    elif kind.plural in RESERVED_PLURALS:
+        yield f"the plural {kind.plural!r} is reserved."
+    elif not _PLURAL.fullmatch(kind.plural) or len(kind.plural) > LONGEST_WORD:
+        yield (
+            f"the plural {kind.plural!r} is no word of a path: lower-case letters and digits, a letter first, with"
+            f" single hyphens between, at most {LONGEST_WORD}."
+        )
+    elif kind.plural in plurals:
+        yield f"the plural {kind.plural!r} is taken."
+    if not 1 <= kind.name_min_length <= kind.name_max_length:
+        yield f"name lengths {kind.name_min_length} to {kind.name_max_length} fit no name."
+
+
+def _adapter_mistakes(kind: Kind) -> Iterator[str]:
+    types: dict[str, str] = {}
+    if len(kind.required_adapters) > ADAPTERS_PER_RESOURCE:
+        required = len(kind.required_adapters)
+        yield f"it requires {required} adapters; a resource takes reports of {ADAPTERS_PER_RESOURCE}."
+    for adapter, times in Counter(kind.required_adapters).items():
+        if not ADAPTER_NAME.fullmatch(adapter):
+            yield (
+                f"the required adapter {adapter!r} cannot report: an adapter's name has letters, digits, `-`, `_` and"
+                f" `.`, a letter or digit at both ends, and at most {LONGEST_WORD}."
+            )
+            continue
+        if times > 1:
+            yield f"the required adapter {adapter} is named {times} times."
+        condition = success_type(adapter)
+        if condition in types:
+            yield f"required adapters {types[condition]} and {adapter} share the condition {condition}."
+        types[condition] = adapter
+
+
+def _condition_mistakes(kind: Kind) -> Iterator[str]:
+    """What is wrong with the types of conditions that it demands of reports, and of those that it computes."""
+    if len(kind.mandatory_conditions) > MOST_CONDITIONS:
+        yield f"it has {len(kind.mandatory_conditions)} mandatory conditions; a report has {MOST_CONDITIONS} at most."
+    for type, times in Counter(kind.mandatory_conditions).items():
+        if not type.strip():
+            yield "a mandatory condition is empty."
+        elif times > 1:
+            yield f"the mandatory condition {type} is named {times} times."
+    own = {success_type(adapter) for adapter in kind.required_adapters}
+    for type, times in Counter(rule.type for rule in kind.conditions).items():
+        if not _CONDITION_TYPE.fullmatch(type) or len(type) > LONGEST_CONDITION_TYPE:
+            yield (
+                f"the condition {type!r} is no type: letters, digits, `-` and `_`, a letter first, a letter or digit"
+                f" last, at most {LONGEST_CONDITION_TYPE}."
+            )
+        elif type in RESERVED_CONDITIONS or type in own:
+            yield f"the condition {type} is one of the service's own."
+        if times > 1:
+            yield f"the condition {type} is declared {times} times."
+
+
+def _parent_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str]:
+    if kind.parent is None:
+        return
+    if kind.parent not in by_name:
+        yield f"its parent {kind.parent} is not declared{_nearest(kind.parent, by_name)}"
+        return
+    owners = [kind.name]
+    parent: str | None = kind.parent
+    while parent is not None and parent in by_name and parent not in owners:
+        owners.append(parent)
+        parent = by_name[parent].parent
+    if parent == kind.name:
+        yield f"its owners form a loop, {' > '.join([*owners, kind.name])}."
+
+
+def _reference_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str]:
+    seen: set[str] = set()
+    for rule in kind.references:
+        what = f"the reference {rule.type!r}"
+        if not _REFERENCE_TYPE.fullmatch(rule.type):
+            yield (
+                f"{what} is no word: letters, digits, `-` and `_`, a letter first, a letter or digit last, at most"
+                f" {LONGEST_WORD}."
+            )
+        elif rule.type in seen:
+            yield f"{what} is declared twice."
+        seen.add(rule.type)
+        if rule.least < 0 or (rule.most is not None and rule.most < max(1, rule.least)):
+            yield f"{what} takes {rule.least} to {rule.most} targets; the most must be at least 1 and the least."
+        if rule.target not in by_name:
+            yield f"{what} is to {rule.target}, which is not declared{_nearest(rule.target, by_name)}"
+        elif rule.least > 0:
+            way = _needs(rule.target, kind.name, by_name)
+            if way:
+                yield f"{what} can never be given, because {' needs '.join([kind.name, *way])} first."
+
+
+def _needs(name: str, needed: str, by_name: Mapping[str, Kind]) -> list[str]:
+    """The kinds from one to another, each needed before a resource of the one before it can be; empty without a way.
+
+    A resource needs its owner, and what it must refer to.
+    """
+    ways = [[name]]
+    seen = {name}
+    for way in ways:
+        if way[-1] == needed:
+            return way
+        kind = by_name[way[-1]]
+        following = [kind.parent, *(rule.target for rule in kind.references if rule.least > 0)]
+        for after in following:
+            if after is not None and after in by_name and after not in seen:
+                seen.add(after)
+                ways.append([*way, after])
+    return []
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown kind."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else "."

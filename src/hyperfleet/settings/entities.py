@@ -1,0 +1,113 @@
+"""An entry of `entities`: what a configuration says of a kind.
+
+Members are None where an entry is silent, because an entry for a built-in kind changes only what it gives. What fits
+together is for the Catalog to say (model/catalog.py); here is only how each member is written.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from hyperfleet.settings.forms import BOOLEAN, EXPRESSION, TEXTS, Form, choice, entries, member, required, whole
+
+LONGEST_NAME: Final = 253
+MOST_REFERENCES: Final = 1000
+_NAME_LENGTH: Final = whole(1, LONGEST_NAME)
+_REFERENCES: Final = whole(0, MOST_REFERENCES)
+_POLICY: Final[Form] = choice("restrict", "cascade")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """References of one type."""
+
+    ref_type: str | None = required("The word for such references in bodies: `version`, `identity-config`.")
+    target_kind: str | None = required("The kind of the resources that are named.")
+    min: int | None = member("How many must be named.", _REFERENCES, absent="`0`")
+    max: int | None = member("How many may be named.", _REFERENCES, absent="no limit")
+
+
+@dataclass(frozen=True)
+class When:
+    """Whether a condition is there."""
+
+    expression: str | None = required("True where the condition is there.", EXPRESSION)
+
+
+@dataclass(frozen=True)
+class Status:
+    """The status of a condition."""
+
+    expression: str | None = required("Its status: `True` or `False`.", EXPRESSION)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """The reason of a condition."""
+
+    expression: str | None = required("Its reason.", EXPRESSION)
+
+
+@dataclass(frozen=True)
+class Message:
+    """The message of a condition."""
+
+    expression: str | None = required("Its message.", EXPRESSION)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a condition says."""
+
+    status: Status = Status()
+    reason: Reason = Reason()
+    message: Message = Message()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that is computed from reports and the resource."""
+
+    type: str | None = required("The type of the condition.")
+    when: When = When()
+    output: Output = Output()
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A kind: a new one, or what is different of a built-in one."""
+
+    kind: str | None = required("The word in `kind` members: letters and digits, the first one a capital.")
+    plural: str | None = member(
+        "The word in paths: lower-case letters and digits, with hyphens between. Required for a new kind, and fixed"
+        " for a built-in one.",
+        absent="the built-in kind's",
+    )
+    parent_kind: str | None = member(
+        "The kind of its owners. Fixed for a built-in kind.", absent="none: it stands at the top"
+    )
+    on_parent_delete: str | None = member(
+        "What deleting an owner does while it has resources of this kind: `restrict` refuses, `cascade` deletes them"
+        " too.",
+        _POLICY,
+        absent="`restrict`",
+    )
+    required_adapters: tuple[str, ...] | None = member(
+        "The adapters whose reports decide its phase and conditions.", TEXTS, absent="every adapter that reports"
+    )
+    mandatory_conditions: tuple[str, ...] | None = member(
+        "Types of conditions that every report on it must have.", TEXTS, absent="none"
+    )
+    name_min_len: int | None = member("The fewest characters of a name.", _NAME_LENGTH, absent="`1`")
+    name_max_len: int | None = member("The most characters of a name.", _NAME_LENGTH, absent="`100`")
+    spec_schema_name: str | None = member(
+        "The component of the OpenAPI document that describes its `spec`.", absent="the kind with `Spec` behind it"
+    )
+    require_spec_schema: bool | None = member(
+        "Whether the start stops when the document lacks that component.", BOOLEAN, absent="`false`"
+    )
+    references: tuple[Reference, ...] = entries(
+        Reference, "Which other resources its resources name, one entry a type of reference."
+    )
+    conditions: tuple[Condition, ...] = entries(
+        Condition, "Conditions beyond those of the service, computed by expressions from reports and the resource."
+    )

@@ -1,0 +1,20 @@
+"""How many resources of each kind are stored, of kinds that nobody serves as well."""
+
+from typing import Final
+
+from hyperfleet import settings
+from hyperfleet.store.connections import connect
+
+_TOTALS: Final = (
+    "SELECT kind, sum(resources)::bigint FROM resource_counts WHERE tenancy = '*' GROUP BY kind ORDER BY kind"
+)
+_APPLICATION_NAME: Final = "hyperfleet-api start"
+
+
+async def totals(configured: settings.Database) -> dict[str, int]:
+    """The number of stored resources by kind, over a connection of its own; raises what the driver raises."""
+    connection = await connect(configured, application_name=_APPLICATION_NAME)
+    try:
+        return {kind: total for kind, total in await connection.fetch(_TOTALS) if total}
+    finally:
+        await connection.close()
