@@ -478,6 +478,31 @@ def test_every_mistake_of_a_report_is_told_at_once() -> None:
     }
 
 
+NO_TEXTS: Final[list[Any]] = [None, 1, True, [], {}, ["x"]]
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 1024, "é" * 1024, "stuck\tsince\r\nMonday", " gone ", "\U0001f600"])
+def test_a_reason_is_taken_as_it_was_sent(text: str) -> None:
+    assert bodies.reason({"reason": text}) == text
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({}, "VAL-001"),
+        *(({"reason": value}, "VAL-003") for value in NO_TEXTS),
+        *(({"reason": text}, "VAL-004") for text in ("", " ", "\t\r\n", "x" * 1025, " " * 2000)),
+        *(({"reason": text}, "VAL-003") for text in ("a\x1b[31m", "a\x07", "\x7f", "a\x85b", "a\x0bb")),
+    ],
+)
+def test_a_reason_is_a_text_that_says_something(members: dict[str, Any], code: str) -> None:
+    assert refusal(lambda: bodies.reason(members)) == (code, ("reason",))
+
+
+def test_beside_a_reason_there_is_nothing() -> None:
+    assert refusal(lambda: bodies.reason({"reason": "x", "force": True})) == ("VAL-002", ("force",))
+
+
 def test_messages_speak_of_the_callers_types_only() -> None:
     foreign = ("str", "dict", "int64", "float", "NoneType", "struct", "msgspec", "object of")
     wrong: list[dict[str, Any]] = [{"name": 1}, {"spec": []}, {"labels": 1}, {"labels": {"a": 1}}]

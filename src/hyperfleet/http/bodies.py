@@ -46,6 +46,7 @@ _STATUSES: Final = ("True", "False", "Unknown")
 _NAME: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _LABEL: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_PREFIX: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _encode: Final = msgspec.json.Encoder().encode
 Members = dict[str, Any]
@@ -107,7 +108,10 @@ def kind_named(members: Members, catalog: Catalog) -> Kind:
 
 
 def reason(members: Members) -> str:
-    """Why a resource is removed by force (contract: Delete); raises InvalidInput."""
+    """Why a resource is removed by force (contract: Delete): a text for the audit log; raises InvalidInput.
+
+    It says something, so blanks alone are refused, and so are control characters but tabs and line breaks.
+    """
     wrong: Wrong = []
     check_known(members, ("reason",), (), "", wrong)
     text = _required(members, "reason", "", wrong)
@@ -117,6 +121,9 @@ def reason(members: Members) -> str:
         limit = f"1 to {LONGEST_FORCE_REASON} characters"
         message = f"`reason` must say in {limit} why it is removed by force"
         wrong.append(FieldError("VAL-004", "reason", message, limit, str(len(text))))
+    elif text is not None and _CONTROL.search(text):
+        message = "`reason` must not have control characters but tabs and line breaks"
+        wrong.append(FieldError("VAL-003", "reason", message, value=text))
     if wrong:
         raise InvalidInput(*wrong)
     return str(text)

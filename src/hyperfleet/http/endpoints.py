@@ -103,7 +103,8 @@ async def change(exchange: Exchange) -> Answer:
     members = documents.decoded(body)
     precondition = preconditions.if_match(exchange.header(b"if-match"))
     scope, id = await _of_one_kind(exchange)
-    patch = patches.change(members, scope.kind, exchange.header(b"content-type"))
+    content_type = exchange.header(b"content-type")
+    patch = patches.change(members, scope.kind, content_type, largest=exchange.limits.max_body_size)
     changed = await writing.change(
         exchange.db, scope, id, patch, precondition=precondition, caller=exchange.caller, now=now
     )

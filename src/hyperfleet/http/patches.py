@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import FieldError, InvalidInput
-from hyperfleet.http import documents, references
+from hyperfleet.http import references
 from hyperfleet.http.bodies import Members, Wrong, check_known, labels_of, mistyped
+from hyperfleet.http.limits import too_large
 from hyperfleet.http.media_types import is_merge_patch
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Desired, Patch
@@ -21,10 +22,14 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def change(members: Members, kind: Kind, content_type: bytes | None) -> Patch:
-    """What a body changes; raises InvalidInput, and so does the Patch where its result is wrong."""
+def change(members: Members, kind: Kind, content_type: bytes | None, *, largest: int) -> Patch:
+    """What a body changes; raises InvalidInput, and so does the Patch where its result is wrong.
+
+    A merge makes a spec of `largest` bytes at most, for else many small ones would make it larger than a body may be;
+    the Patch raises BadRequest (413).
+    """
     if content_type is not None and is_merge_patch(content_type):
-        return _merge(members, kind)
+        return _merge(members, kind, largest)
     return _replacement(members, kind)
 
 
@@ -38,7 +43,7 @@ def _replacement(members: Members, kind: Kind) -> Patch:
     spec = given.get("spec")
     if isinstance(spec, dict) and kind.spec_schema is not None:
         wrong += kind.spec_schema.faults(spec)
-    labels = labels_of(given, wrong)
+    labels = labels_of(given, wrong) if isinstance(given.get("labels"), dict) else {}
     named: dict[str, tuple[UUID, ...]] = {}
     if isinstance(given.get("references"), dict):
         named = references.targets(given["references"], kind, wrong)
@@ -57,9 +62,12 @@ def _replacement(members: Members, kind: Kind) -> Patch:
     return replaced
 
 
-def _merge(members: Members, kind: Kind) -> Patch:
+def _merge(members: Members, kind: Kind, largest: int) -> Patch:
     wrong: Wrong = []
     _check(members, wrong)
+    if isinstance(members.get("labels"), dict):
+        # What is null goes, whatever it is called.
+        labels_of({"labels": {key: value for key, value in members["labels"].items() if value is not None}}, wrong)
     if isinstance(members.get("references"), dict):
         # Lists of targets are replaced whole, so what they hold shows now.
         references.targets(members["references"], kind, wrong)
@@ -69,15 +77,18 @@ def _merge(members: Members, kind: Kind) -> Patch:
     def merged(old: Desired) -> Desired:
         wrong: Wrong = []
         spec, labels, named = old.spec, old.labels, old.references
-        if "spec" in members:
+        # An empty merge changes nothing, so what was stored under another schema is not held against this one.
+        if members.get("spec"):
             value = merge(_decode(old.spec), members["spec"])
             spec = _encode(value)
-            # A merge may nest deeper than either side; read as a member of a body, it is measured as one.
-            documents.decoded(b'{"spec":%b}' % spec)
+            # It is nested no deeper than the deeper of the two, so that needs no look.
+            if len(spec) > max(largest, len(old.spec)):
+                raise too_large(largest, "`spec`, with what the body merges into it,")
             if kind.spec_schema is not None:
                 wrong += kind.spec_schema.faults(value)
         if "labels" in members:
-            labels = labels_of({"labels": merge(dict(old.labels), members["labels"] or _cleared(old.labels))}, wrong)
+            labels = {} if members["labels"] is None else merge(old.labels, members["labels"])
+            labels_of({"labels": labels}, wrong)
         if "references" in members:
             named = {} if members["references"] is None else _merged_references(old, members["references"], kind)
             references.check_numbers(named, kind, wrong)
@@ -105,10 +116,6 @@ def _merged_references(old: Desired, given: Members, kind: Kind) -> dict[str, tu
     named = references.targets(given, kind, [])
     merged = old.references | named
     return {type: targets for type, targets in merged.items() if targets and (type in named or type not in given)}
-
-
-def _cleared(labels: dict[str, str]) -> dict[str, None]:
-    return dict.fromkeys(labels)
 
 
 def _check(members: Members, wrong: Wrong) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from hyperfleet.errors import FieldError
+from hyperfleet.errors import MOST_FIELDS, FieldError
 from hyperfleet.http import queries
 from hyperfleet.model.kind import Kind, ReferenceRule
 
@@ -22,6 +22,8 @@ def targets(given: Mapping[str, Any], kind: Kind, wrong: list[FieldError]) -> di
     rules = {rule.type: rule for rule in kind.references}
     found: dict[str, tuple[UUID, ...]] = {}
     for type, items in given.items():
+        if len(wrong) >= MOST_FIELDS:
+            break
         field = f"references.{type[:_LONGEST_SHOWN]}"
         rule = rules.get(type)
         if rule is None:
@@ -55,6 +57,8 @@ def _ids(items: list[Any], rule: ReferenceRule, field: str, wrong: list[FieldErr
     ids: dict[UUID, None] = {}
     for position, item in enumerate(items):
         place = f"{field}[{position}]"
+        if len(wrong) >= MOST_FIELDS:
+            break
         if not isinstance(item, dict):
             wrong.append(FieldError("VAL-003", place, f"`{place}` must be an object with the `id` of a {rule.target}"))
             continue
@@ -62,9 +66,13 @@ def _ids(items: list[Any], rule: ReferenceRule, field: str, wrong: list[FieldErr
             if name not in _TARGET:
                 message = f"`{place}.{name[:_LONGEST_SHOWN]}` is not known; known are {', '.join(_TARGET)}"
                 wrong.append(FieldError("VAL-002", f"{place}.{name}", message))
-        if item.get("kind") not in (None, rule.target):
-            message = f"`{place}.kind` must be `{rule.target}`"
-            wrong.append(FieldError("VAL-002", f"{place}.kind", message, rule.target))
+        of_kind = item.get("kind")
+        if of_kind not in (None, rule.target):
+            code, message = (
+                "VAL-002" if isinstance(of_kind, str) else "VAL-003",
+                f"`{place}.kind` must be {rule.target}",
+            )
+            wrong.append(FieldError(code, f"{place}.kind", message, rule.target))
         id = _id(item, place, wrong)
         if id in ids:
             wrong.append(FieldError("VAL-002", f"{place}.id", f"`{place}.id` must be given once only", value=str(id)))
@@ -74,10 +82,10 @@ def _ids(items: list[Any], rule: ReferenceRule, field: str, wrong: list[FieldErr
 
 
 def _id(item: Mapping[str, Any], place: str, wrong: list[FieldError]) -> UUID | None:
-    text = item.get("id")
-    if text is None:
+    if "id" not in item:
         wrong.append(FieldError("VAL-001", f"{place}.id", f"`{place}.id` is missing"))
         return None
+    text = item["id"]
     id = queries.uuid(text) if isinstance(text, str) else None
     if id is None:
         shown = text if isinstance(text, str) else None
