@@ -73,9 +73,7 @@ def test_there_are_as_many_targets_as_the_kind_demands() -> None:
 
 
 def test_a_draft_without_references_lacks_those_that_its_kind_demands() -> None:
-    with pytest.raises(
-        HyperFleetError, match="must name exactly 1 of kind Version"
-    ):
+    with pytest.raises(HyperFleetError, match="must name exactly 1 of kind Version"):
         bodies.draft({"name": "alpha", "spec": {}}, KIND)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfleet.errors import InvalidInput
-from hyperfleet.model.fields import FIELDS, SELECTED, Selection, nearest_name, parse_order, parse_selection
+from hyperfleet.model.fields import FIELDS, SELECTED, Selection, parse_order, parse_selection
 
 SORTED = (
     "id",
@@ -179,9 +179,3 @@ def test_a_selection_is_not_endless() -> None:
     many = ",".join(f"spec.a{number}" for number in range(SELECTED))
     assert len(paths(many)) == SELECTED
     assert selection_refusal(many + ",name")[0] == "VAL-004"
-
-
-def test_the_nearest_name_is_near() -> None:
-    assert nearest_name("creation_time", ["created_time", "name"]) == "created_time"
-    assert nearest_name("x", ["created_time", "name"]) is None
-    assert nearest_name("y" * 10_000, ["created_time", "name"]) is None

@@ -87,6 +87,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"oneOf": {}}, f"{AT}/oneOf: must be a list of schemas."),
     ({"anyOf": [{}, {"type": 1}]}, f"{AT}/anyOf/1/type: must be one of {TYPES}."),
     ({"pattern": 5}, f"{AT}/pattern: must be a text."),
+    ({"pattern": "a", "x-must": 5}, f"{AT}: `x-must` must be a text."),
     ({"pattern": "["}, f"{AT}/pattern: the pattern [ is malformed, too large, or looks around or back, which"),
     ({"pattern": "^(?!x)a"}, f"{AT}/pattern: the pattern ^(?!x)a is malformed, too large, or looks around or back"),
     ({"pattern": r"(a)\1"}, rf"{AT}/pattern: the pattern (a)\1 is malformed"),

@@ -13,6 +13,7 @@ from uuid import UUID
 from hyperfleet.errors import BadSearch, FieldError, HyperFleetError, InvalidInput
 from hyperfleet.model import fields, search
 from hyperfleet.model.fields import Selection
+from hyperfleet.model.spelling import nearest_name
 from hyperfleet.store.pages import Listing
 
 LARGEST_PAGE: Final = 2**31 - 1
@@ -141,7 +142,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     names = tuple(known)
     if not names:
         return "this path takes no parameters"
-    nearest = fields.nearest_name(name, names)
+    nearest = nearest_name(name, names)
     if nearest is not None:
         return f"is no parameter of this path; the nearest is `{nearest}`"
     return f"is no parameter of this path; there are {', '.join(names)}"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from hyperfleet.errors import MOST_FIELDS, FieldError
 from hyperfleet.model import wording
-from hyperfleet.model.json_schema import Component, Schema, Validator, compiled
+from hyperfleet.model.json_schema import PASSED_OVER, Component, Schema, Validator, compiled
 
 MOST_STEPS: Final = 20_000
 MOST_FAULTS: Final = MOST_FIELDS
@@ -51,6 +51,11 @@ class Place(NamedTuple):
         """The value as an error repeats it."""
         return None if self.is_secret else wording.shown(value)
 
+    def counted(self, value: object) -> str | None:
+        """The value as an error repeats it that is about how much there is of it."""
+        is_many = isinstance(value, dict | list) and not self.is_secret
+        return str(len(value)) if is_many else self.shown(value)  # type: ignore[arg-type]
+
 
 class Explanation:
     """Explains what is wrong with values against one component; compiled once, used by any number of calls."""
@@ -62,7 +67,10 @@ class Explanation:
         self._leaves: dict[tuple[int, str], Validator] = {}
 
     def faults(self, value: object, path: str, most: int) -> list[FieldError]:
-        """What is wrong with a value that does not fit, at most so many; never nothing."""
+        """What is wrong with a value that does not fit, at most so many; never nothing.
+
+        `path` is where it stands, empty for a body itself.
+        """
         found: dict[tuple[str, str], FieldError] = {}
         for fault in _Walk(self).faults(self._component.schema, value, Place(path)):
             found.setdefault((fault.error.field, fault.error.message), fault.error)
@@ -70,7 +78,7 @@ class Explanation:
                 break
         if not found:
             found["", ""] = wording.other(
-                path, "does not have the form that it must have, and is too large to say where"
+                path or "body", "does not have the form that it must have, and is too large to say where"
             )
         return list(found.values())
 
@@ -153,9 +161,10 @@ class _Walk:
         if mismatch is not None:
             yield mismatch
             return
-        for keyword, words in wording.LEAVES.items():
+        for keyword in wording.LEAVES:
             if keyword in schema and not self._of.fits_keyword(schema, keyword, value):
-                yield Fault(wording.must(at.path, words(schema[keyword]), at.shown(value)), keyword, at.depth)
+                shown = at.shown(value) if keyword == "uniqueItems" else at.counted(value)
+                yield Fault(wording.leaf(at.path, keyword, schema, shown), keyword, at.depth)
         if isinstance(value, dict):
             yield from self._in_members(schema, value, at)
         elif isinstance(value, list) and "items" in schema:
@@ -173,14 +182,11 @@ class _Walk:
     def _mismatch(self, schema: Schema, value: object, at: Place) -> Fault | None:
         """A value that is none of the choices, or of another type: then nothing else about it matters."""
         if "enum" in schema and not self._of.fits_keyword(schema, "enum", value):
-            choices = tuple(wording.text(choice) for choice in schema["enum"])
-            listed = wording.one_of(choices)
-            words = wording.Words(f"be one of {listed}" if len(choices) > 1 else f"be {listed}", listed)
-            return Fault(wording.must(at.path, words, at.shown(value)), "enum", at.depth, choices)
+            error = wording.chosen(at.path, schema["enum"], value, at.shown(value))
+            return Fault(error, "enum", at.depth, tuple(map(wording.text, schema["enum"])))
         if "type" in schema and not self._of.fits_keyword(schema, "type", value):
-            names = tuple(wording.types(schema["type"]))
-            words = wording.Words(f"be {' or '.join(names)}", " or ".join(names))
-            return Fault(wording.must(at.path, words, at.shown(value)), "type", at.depth, names)
+            names = wording.types(schema["type"])
+            return Fault(wording.mistyped(at.path, names, at.shown(value)), "type", at.depth, tuple(names))
         return None
 
     def _in_members(self, schema: Schema, value: dict[str, Any], at: Place) -> Iterator[Fault]:
@@ -194,7 +200,8 @@ class _Walk:
             part: Schema | bool | None = members.get(name, others)
             if part is False:
                 below = at.member(name)
-                yield Fault(wording.unknown(below.path, members), "additionalProperties", below.depth)
+                known = [each for each, about in members.items() if PASSED_OVER not in about]
+                yield Fault(wording.unknown(below.path, name, known), "additionalProperties", below.depth)
             elif isinstance(part, dict) and not self._of.fits(part, content):
                 yield from self._faults(part, content, at.member(name))
 
@@ -284,7 +291,8 @@ def _together(told: list[Fault | None]) -> Fault | None:
     choices = f"one of {listed}" if len(by_keyword["enum"]) > 1 else listed
     allowed = " or ".join(filter(None, (choices, *by_keyword["type"])))
     constraint = allowed if by_keyword["type"] else listed
-    error = wording.must(first.error.field, wording.Words(f"be {allowed}", constraint), first.error.value)
+    words = wording.Words(f"be {allowed}", constraint)
+    error = wording.must(first.error.code, first.error.field, words, first.error.value)
     return Fault(error, "enum" if by_keyword["enum"] else "type", first.depth, tuple(by_keyword["enum"]))
 
 

@@ -6,18 +6,17 @@ with a placeholder in angle brackets stands for every name of that form; what fi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.model import lexer
+from hyperfleet.model.spelling import nearest_name
 
 Type = Literal["text", "integer", "time", "any"]
 
 PATH_PARTS: Final = 100
 SELECTED: Final = 200
-_LONGEST_GUESS: Final = 80
 _REPEATED: Final = 100
 
 
@@ -194,17 +193,6 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     if nearest is not None:
         return f"there is no field {lexer.shown(name)}; the nearest is `{nearest}`"
     return f"there is no field {lexer.shown(name)}; there are {', '.join(names)}"
-
-
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a mistyped one most likely means, None when none is near; case and `_` are set aside."""
-    folded = {_folded(candidate): candidate for candidate in known}
-    near = get_close_matches(_folded(name[:_LONGEST_GUESS]), folded, n=1, cutoff=0.7)
-    return folded[near[0]] if near else None
-
-
-def _folded(name: str) -> str:
-    return name.lower().replace("_", "")
 
 
 _DIRECTIONS: Final = {"asc": False, "desc": True}

@@ -21,6 +21,12 @@ LARGEST_PATTERN: Final = 10 << 20
 SMALL_PATTERN: Final = 1 << 20
 """Bytes that most patterns keep below; what is larger is counted (openapi.py)."""
 
+MUST: Final = "x-must"
+"""The keyword beside a `pattern` that says in words what it wants: what goes on after "`field` must"."""
+
+PASSED_OVER: Final = "x-passed-over"
+"""The keyword of a member that callers may send although nothing is done with it: no error offers it."""
+
 _BASE64: Final = re.compile("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _UUID: Final = re.compile("[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 

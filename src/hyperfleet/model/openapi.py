@@ -10,7 +10,17 @@ from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import unquote
 
-from hyperfleet.model.json_schema import DEEPEST, FORMATS, SMALL_PATTERN, BadSchema, Component, Schema, is_pattern
+from hyperfleet.model.json_schema import (
+    DEEPEST,
+    FORMATS,
+    MUST,
+    PASSED_OVER,
+    SMALL_PATTERN,
+    BadSchema,
+    Component,
+    Schema,
+    is_pattern,
+)
 
 COMPONENTS: Final = "#/components/schemas/"
 LARGEST: Final = 20_000
@@ -150,6 +160,7 @@ class _Conversion:
         _read_only(out, given)
         if given.get("writeOnly") is True or given.get("format") == "password":
             out["writeOnly"] = True
+        self._for_people(out, given, at)
         if isinstance(given.get("discriminator"), dict):
             self._discriminated(out, given, at)
         return _nullable(out) if given.get("nullable") is True else out
@@ -160,6 +171,15 @@ class _Conversion:
                 self._wrong(at, f"`{keyword}` must be true or false.")
         if not isinstance(given.get("format", ""), str):
             self._wrong(at, "`format` must be a text.")
+
+    def _for_people(self, out: Schema, given: dict[str, Any], at: str) -> None:
+        """What says nothing of values, and something to whoever explains why one does not fit."""
+        if not isinstance(given.get(MUST, ""), str):
+            self._wrong(at, f"`{MUST}` must be a text.")
+        elif MUST in given and "pattern" in out:
+            out[MUST] = given[MUST]
+        if given.get(PASSED_OVER) is True:
+            out[PASSED_OVER] = True
 
     def _exclusive(self, out: Schema, given: dict[str, Any]) -> None:
         for keyword, flag in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):

@@ -4,6 +4,7 @@ Checking a good spec is one call into compiled code; a bad one is explained at l
 both end soon: the document is bounded while it is converted (openapi.py, breadth.py), the spec when it is decoded.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 from hyperfleet.errors import FieldError
@@ -14,6 +15,8 @@ from hyperfleet.model.json_schema import DEEPEST, BadSchema, Uncompilable, compi
 __all__ = ["BadSchema", "SpecSchema"]
 
 FIELD: Final = "spec"
+CODE: Final = "VAL-000"
+"""Every fault in a spec against its schema, also a single one (contract: Errors)."""
 
 
 class SpecSchema:
@@ -36,10 +39,12 @@ class SpecSchema:
         """What is wrong with a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""
         if self.deepest < DEEPEST and _depth(spec) > self.deepest:
             sentence = f"must not be nested deeper than {self.deepest}"
-            return [wording.other(FIELD, sentence, f"at most {self.deepest}")]
-        if self._validator.is_valid(spec):
+            found = [wording.other(FIELD, sentence, f"at most {self.deepest}")]
+        elif self._validator.is_valid(spec):
             return []
-        return self._explanation.faults(spec, FIELD, MOST_FAULTS)
+        else:
+            found = self._explanation.faults(spec, FIELD, MOST_FAULTS)
+        return [replace(fault, code=CODE) for fault in found]
 
 
 def _depth(value: object) -> int:

@@ -1,7 +1,8 @@
 """What is wrong with a value, keyword by keyword, in the caller's words: the sentences behind `errors[]`.
 
 A row says what the value must be and what to call that in short; sentences begin with the field's path, so that each
-stands alone. No word of a schema language is among them.
+stands alone. No word of a schema language is among them. Bodies and specs are told of in the same words, and what no
+schema says is worded here as well.
 """
 
 import re
@@ -11,20 +12,27 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hyperfleet.errors import FieldError
-
-CODE: Final = "VAL-000"
-"""Every fault in a spec against its schema, also a single one (contract: Errors)."""
+from hyperfleet.model.json_schema import MUST
+from hyperfleet.model.spelling import nearest_name
 
 MOST_NAMES: Final = 20
 LONGEST_PATH: Final = 200
+LONGEST_NAME: Final = 80
+
+_FEW: Final = 3
+"""Names among which a caller finds the one that was meant at a glance."""
 
 _PLAIN: Final = re.compile(r"[\w/-]+")
+
+_MISSING: Final = "VAL-001"
+_NOT_ALLOWED: Final = "VAL-002"
+_MISTYPED: Final = "VAL-003"
+_OUT_OF_RANGE: Final = "VAL-004"
 
 _TYPES: Final = {
     "array": "a list",
     "boolean": "true or false",
     "integer": "a whole number",
-    "null": "null",
     "number": "a number",
     "object": "an object",
     "string": "a string",
@@ -59,42 +67,74 @@ class Words(NamedTuple):
     constraint: str
 
 
-def _count(what: str, many: str) -> Mapping[str, Callable[[Any], Words]]:
-    def word(number: int) -> str:
-        return what if number == 1 else many
+_Schema = Mapping[str, Any]
+_Row = tuple[str, Callable[[_Schema, str], Words]]
 
-    return {
-        "min": lambda n: Words(f"have at least {n} {word(n)}", f"at least {n}"),
-        "max": lambda n: Words(f"have at most {n} {word(n)}", f"at most {n}"),
-    }
+_EDGES: Final = (-(2**31), -(2**63))
+"""What only the width of a type says; it is of no interest beside the other limit."""
 
 
-_CHARACTERS: Final = _count("character", "characters")
-_ITEMS: Final = _count("item", "items")
-_MEMBERS: Final = _count("member", "members")
+def _limits(least: str, most: str, verb: str, what: tuple[str, str]) -> dict[str, _Row]:
+    """Two keywords that bound one thing. Who misses one of both is told both, so as not to miss the other next."""
 
-LEAVES: Final[Mapping[str, Callable[[Any], Words]]] = {
-    "minimum": lambda limit: Words(f"be at least {text(limit)}", f"at least {text(limit)}"),
-    "maximum": lambda limit: Words(f"be at most {text(limit)}", f"at most {text(limit)}"),
-    "exclusiveMinimum": lambda limit: Words(f"be more than {text(limit)}", f"more than {text(limit)}"),
-    "exclusiveMaximum": lambda limit: Words(f"be less than {text(limit)}", f"less than {text(limit)}"),
-    "multipleOf": lambda unit: Words(f"be a multiple of {text(unit)}", f"a multiple of {text(unit)}"),
-    "minLength": _CHARACTERS["min"],
-    "maxLength": _CHARACTERS["max"],
-    "pattern": lambda pattern: Words(f"match the pattern {pattern}", pattern),
-    "format": lambda name: Words(f"be {FORMATS[name]}", name),
-    "minItems": _ITEMS["min"],
-    "maxItems": _ITEMS["max"],
-    "uniqueItems": lambda _: Words("not have two equal items", "no two equal items"),
-    "minProperties": _MEMBERS["min"],
-    "maxProperties": _MEMBERS["max"],
+    def word(limit: Any) -> str:
+        counted = what[limit != 1]
+        return f"{text(limit)} {counted}" if counted else text(limit)
+
+    def words(schema: _Schema, keyword: str) -> Words:
+        low, high = schema.get(least), schema.get(most)
+        if low is None or high is None or low in _EDGES or (low == 0 and what[0]):
+            limit = f"at {'least' if keyword == least else 'most'} {word(schema[keyword])}"
+        elif low == high:
+            limit = f"exactly {word(high)}"
+        else:
+            limit = f"{'' if what[0] else 'from '}{text(low)} to {word(high)}"
+        return Words(f"{verb} {limit}", limit)
+
+    return dict.fromkeys((least, most), (_OUT_OF_RANGE, words))
+
+
+def _pattern(schema: _Schema, _keyword: str) -> Words:
+    wanted = schema["pattern"]
+    return Words(schema.get(MUST, f"match the pattern {wanted}"), wanted)
+
+
+def _bound(keyword: str, phrase: str) -> dict[str, _Row]:
+    def words(schema: _Schema, keyword: str) -> Words:
+        limit = f"{phrase} {text(schema[keyword])}"
+        return Words(f"be {limit}", limit)
+
+    return {keyword: (_OUT_OF_RANGE, words)}
+
+
+LEAVES: Final[Mapping[str, _Row]] = {
+    **_limits("minimum", "maximum", "be", ("", "")),
+    **_bound("exclusiveMinimum", "more than"),
+    **_bound("exclusiveMaximum", "less than"),
+    **_bound("multipleOf", "a multiple of"),
+    **_limits("minLength", "maxLength", "have", ("character", "characters")),
+    "pattern": (_MISTYPED, _pattern),
+    "format": (_MISTYPED, lambda schema, _: Words(f"be {FORMATS[schema['format']]}", schema["format"])),
+    **_limits("minItems", "maxItems", "have", ("item", "items")),
+    "uniqueItems": (_NOT_ALLOWED, lambda *_: Words("not have two equal items", "no two equal items")),
+    **_limits("minProperties", "maxProperties", "have", ("member", "members")),
 }
-"""The keywords that look at one value and at nothing below it, but for type and enum, which come before them."""
+"""The keywords that look at one value and at nothing below it, but for type and enum, which come before them.
+
+Each with the code of what it finds, and its words, which also depend on what stands beside it in the schema.
+"""
+
+
+def leaf(path: str, keyword: str, schema: _Schema, value: str | None) -> FieldError:
+    """A value is not as one of those keywords wants it."""
+    code, words = LEAVES[keyword]
+    return must(code, path, words(schema, keyword), value)
 
 
 def types(names: str | list[str]) -> list[str]:
-    """The types in words."""
-    return [_TYPES[name] for name in ([names] if isinstance(names, str) else names)]
+    """The types in words. Null is not offered: where it is taken, it says that there is no value."""
+    each = [names] if isinstance(names, str) else [name for name in names if name != "null"]
+    return [_TYPES[name] for name in each]
 
 
 def one_of(words: Iterable[str]) -> str:
@@ -104,29 +144,59 @@ def one_of(words: Iterable[str]) -> str:
     return shown if len(each) <= MOST_NAMES else f"{shown} and {len(each) - MOST_NAMES} more"
 
 
-def must(path: str, words: Words, value: str | None) -> FieldError:
+def must(code: str, path: str, words: Words, value: str | None) -> FieldError:
     """A value is not what it must be."""
-    return FieldError(CODE, path, f"`{path}` must {words.must}", words.constraint, value)
+    return FieldError(code, path, f"`{path}` must {words.must}", words.constraint, value)
+
+
+def mistyped(path: str, names: list[str], value: str | None) -> FieldError:
+    """A value has another type than those, in words."""
+    listed = " or ".join(names)
+    return must(_MISTYPED, path, Words(f"be {listed}", listed), value)
+
+
+def chosen(path: str, choices: list[Any], value: object, shown: str | None) -> FieldError:
+    """A value is none of the choices; null is not offered among them either."""
+    offered = [choice for choice in choices if choice is not None] or choices
+    listed = one_of(map(text, offered))
+    # `true` is no `"True"`, which one does not see without quotes.
+    typed = isinstance(value, str) or not all(isinstance(choice, str) for choice in offered)
+    strings = "" if typed else "the string " if len(offered) == 1 else "the strings "
+    words = Words(f"be {'one of ' if len(offered) > 1 else ''}{strings}{listed}", listed)
+    return must(_NOT_ALLOWED if typed else _MISTYPED, path, words, shown)
 
 
 def missing(path: str) -> FieldError:
     """A member is missing."""
-    return FieldError(CODE, path, f"`{path}` is missing")
+    return FieldError(_MISSING, path, f"`{path}` is missing")
 
 
-def unknown(path: str, known: Iterable[str]) -> FieldError:
-    """A member is there that must not be."""
-    names = one_of(known)
-    return FieldError(CODE, path, f"`{path}` is not known; known are {names}" if names else f"`{path}` is not known")
+def unknown(path: str, name: str, known: Iterable[str]) -> FieldError:
+    """A member is there that must not be; `name` is the last part of its path."""
+    names = list(known)
+    if not names:
+        return FieldError(_NOT_ALLOWED, path, f"`{path}` must be left out; nothing is known there")
+    nearest = nearest_name(name, names) if len(names) > _FEW else None
+    guess = f"the nearest is {nearest}, " if nearest is not None else ""
+    return FieldError(_NOT_ALLOWED, path, f"`{path}` is not known; {guess}known are {one_of(names)}")
+
+
+def repeated(path: str, value: str) -> FieldError:
+    """A value stands twice where each must stand once."""
+    return must(_NOT_ALLOWED, path, Words("be given once only", "once"), value)
 
 
 def other(path: str, sentence: str, constraint: str | None = None, value: str | None = None) -> FieldError:
     """Anything else that is wrong; the sentence goes on after the path."""
-    return FieldError(CODE, path, f"`{path}` {sentence}", constraint, value)
+    return FieldError(_NOT_ALLOWED, path, f"`{path}` {sentence}", constraint, value)
 
 
 def member(path: str, name: str) -> str:
-    """The path of a member."""
+    """The path of a member; of the body itself it is the name. Labels have nothing below them, so theirs ends there."""
+    if not path:
+        return name
+    if path == "labels":
+        return f"labels.{cut(name)}"
     step = f".{name}" if _PLAIN.fullmatch(name) else f"['{name}']"
     return (path + step)[:LONGEST_PATH]
 
@@ -134,6 +204,11 @@ def member(path: str, name: str) -> str:
 def item(path: str, position: int) -> str:
     """The path of an item of a list."""
     return f"{path}[{position}]"[:LONGEST_PATH]
+
+
+def cut(name: str) -> str:
+    """A name that a caller made up, short enough for a sentence."""
+    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
 
 
 def text(value: object) -> str:
