@@ -81,7 +81,7 @@ ROWS: Final[list[tuple[bytes, str, tuple[str, ...]]]] = [
     (draft(labels={"": "x"}), "VAL-004", ("labels.",)),
     (draft(labels={"x." * 130 + "x/y": "x"}), "VAL-004", ("labels." + "x." * 40 + "…",)),
     (draft(labels={f"k{number}": "x" for number in range(65)}), "VAL-004", ("labels",)),
-    (draft(labels={"a": 1, "b ": "x", "c": "x" * 64}), "VAL-000", ("labels.a", "labels.b ", "labels.c")),
+    (draft(labels={"a": 1, "b ": "x", "c": "x" * 64}), "VAL-000", ("labels.a", "labels.c", "labels.b ")),
     *((draft(references=wrong), "VAL-003", ("references",)) for wrong in NO_OBJECTS[1:]),
     (draft(references={"uses": []}), "VAL-002", ("references.uses",)),
     *(

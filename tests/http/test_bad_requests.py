@@ -92,7 +92,7 @@ REPORTS: Final[list[tuple[Any, str, tuple[str, ...]]]] = [
     (condition(reason="x" * 1025), "VAL-004", ("conditions[0].reason",)),
     (condition(message="x" * 32769), "VAL-004", ("conditions[0].message",)),
     (condition(last_updated_time="x"), "VAL-002", ("conditions[0].last_updated_time",)),
-    (condition(**{"": 1}), "VAL-002", ("conditions[0].",)),
+    (condition(**{"": 1}), "VAL-002", ("conditions[0]['']",)),
     *((report(data=wrong), "VAL-003", ("data",)) for wrong in NO_OBJECTS),
     *((report(metadata=wrong), "VAL-003", ("metadata",)) for wrong in NO_OBJECTS),
     (report(data={"a": "\0"}), "VAL-003", ("data.a",)),

@@ -403,6 +403,11 @@ def test_a_type_is_neither_empty_nor_given_twice() -> None:
     assert len(report(conditions=[READY, READY | {"type": "ready"}]).conditions) == 2
 
 
+def test_a_type_has_at_most_316_characters() -> None:
+    assert reported(type="é" * 316).type == "é" * 316
+    assert refusal(reported, type="é" * 317) == ("VAL-004", ("conditions[0].type",))
+
+
 @pytest.mark.parametrize(("member", "most"), [("reason", 1024), ("message", 32768)])
 def test_words_of_a_condition_have_a_limit(member: str, most: int) -> None:
     assert getattr(reported(**{member: "é" * most}), member) == "é" * most
@@ -446,6 +451,22 @@ def test_data_and_metadata_together_have_256_kib_at_most() -> None:
     with pytest.raises(HyperFleetError) as refused:
         report(data=half, metadata=half | {"b": 1})
     assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
+
+
+def test_conditions_together_have_256_kib_at_most() -> None:
+    def conditions(size: int) -> list[dict[str, Any]]:
+        made = [{"type": f"T{number:02}", "status": "True", "message": "x" * 32000} for number in range(9)]
+        made[-1]["message"] = ""
+        made[-1]["message"] = "x" * (size - len(json.dumps(made, separators=(",", ":"))))
+        return made
+
+    assert len(report(conditions=conditions(256 * 1024)).conditions) == 9
+    with pytest.raises(HyperFleetError, match="`conditions` together may have at most 262144 bytes") as refused:
+        report(conditions=conditions(256 * 1024 + 1))
+    assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
+    with pytest.raises(HyperFleetError) as refused:
+        report(conditions=["x" * 256 * 1024], adapter=7)
+    assert refused.value.status == 413
 
 
 def test_a_kind_may_demand_conditions() -> None:

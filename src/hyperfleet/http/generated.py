@@ -114,7 +114,7 @@ class NewCondition(Struct, kw_only=True):
     the adapter succeeds; other types never do. Optional members that are null are as left out; unknown ones are refused.
     """
 
-    type: Annotated[str, Meta(description="Its name, once in a report.", min_length=1)]
+    type: Annotated[str, Meta(description="Its name, once in a report.", max_length=316, min_length=1)]
     status: Literal["True", "False", "Unknown"]
     reason: Annotated[str, Meta(max_length=1024)] | None = None
     message: Annotated[str, Meta(max_length=32768)] | None = None
@@ -132,7 +132,9 @@ class NewReport(Struct, kw_only=True):
 
     adapter: Annotated[str, Meta(max_length=63, min_length=1, pattern="^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
     observed_generation: Annotated[int, Meta(description="The generation that the adapter has seen.", ge=1)]
-    conditions: Annotated[list[NewCondition], Meta(max_length=64, min_length=1)]
+    conditions: Annotated[
+        list[NewCondition], Meta(description="Together at most 256 KiB, as JSON.", max_length=64, min_length=1)
+    ]
     observed_time: (
         Annotated[
             datetime,
@@ -246,25 +248,17 @@ class AdapterSummary(Struct, kw_only=True):
     conditions: list[SummaryCondition]
 
 
-class AnyResourcePatch(Struct, kw_only=True):
-    """
-    What is sent to change a resource of any kind.
-    """
-
-    spec: dict[str, Any] | UnsetType = UNSET
-    labels: (
-        Annotated[dict[str, Any], Meta(description="As `labels` of a resource; in a merge, a label that is null goes.")]
-        | None
-    ) = None
-    references: (
-        Annotated[
-            dict[str, Any],
-            Meta(
-                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
-            ),
-        ]
-        | None
-    ) = None
+ChangedLabel: TypeAlias = (
+    Annotated[
+        str,
+        Meta(
+            description="The new value of a label, or in a merge null for one that goes.",
+            max_length=63,
+            pattern="^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        ),
+    ]
+    | None
+)
 
 
 class ClusterPatch(Struct, kw_only=True):
@@ -274,7 +268,12 @@ class ClusterPatch(Struct, kw_only=True):
 
     spec: dict[str, Any] | UnsetType = UNSET
     labels: (
-        Annotated[dict[str, Any], Meta(description="As `labels` of a resource; in a merge, a label that is null goes.")]
+        Annotated[
+            dict[str, ChangedLabel | None],
+            Meta(
+                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
+            ),
+        ]
         | None
     ) = None
     references: (
@@ -342,7 +341,12 @@ class NodePoolPatch(Struct, kw_only=True):
 
     spec: dict[str, Any] | UnsetType = UNSET
     labels: (
-        Annotated[dict[str, Any], Meta(description="As `labels` of a resource; in a merge, a label that is null goes.")]
+        Annotated[
+            dict[str, ChangedLabel | None],
+            Meta(
+                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
+            ),
+        ]
         | None
     ) = None
     references: (
@@ -494,6 +498,32 @@ class AnyResource(Struct, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+
+
+class AnyResourcePatch(Struct, kw_only=True):
+    """
+    What is sent to change a resource of any kind.
+    """
+
+    spec: dict[str, Any] | UnsetType = UNSET
+    labels: (
+        Annotated[
+            dict[str, ChangedLabel | None],
+            Meta(
+                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
+            ),
+        ]
+        | None
+    ) = None
+    references: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Cluster(Struct, kw_only=True):

@@ -4,13 +4,11 @@ What the body alone tells is told at once; a merge is checked once more where it
 """
 
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
 from hyperfleet.errors import FieldError, InvalidInput
-from hyperfleet.http import references
-from hyperfleet.http.bodies import Members, Wrong, check_known, labels_of, mistyped
+from hyperfleet.http import labels, references, request_schemas
 from hyperfleet.http.limits import too_large
 from hyperfleet.http.media_types import is_merge_patch
 from hyperfleet.model.kind import Kind
@@ -20,6 +18,8 @@ CHANGEABLE: Final = ("spec", "labels", "references")
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
+Members = dict[str, Any]
+Wrong = list[FieldError]
 
 
 def change(members: Members, kind: Kind, content_type: bytes | None, *, largest: int) -> Patch:
@@ -34,8 +34,8 @@ def change(members: Members, kind: Kind, content_type: bytes | None, *, largest:
 
 
 def _replacement(members: Members, kind: Kind) -> Patch:
-    wrong: Wrong = []
-    _check(members, wrong)
+    schema = request_schemas.replacement(kind)
+    wrong = schema.faults(members)
     given = {name: members[name] for name in CHANGEABLE if members.get(name) is not None}
     if not given and not wrong:
         message = f"the body must have at least one of {', '.join(CHANGEABLE)}"
@@ -43,60 +43,75 @@ def _replacement(members: Members, kind: Kind) -> Patch:
     spec = given.get("spec")
     if isinstance(spec, dict) and kind.spec_schema is not None:
         wrong += kind.spec_schema.faults(spec)
-    labels = labels_of(given, wrong) if isinstance(given.get("labels"), dict) else {}
-    named: dict[str, tuple[UUID, ...]] = {}
-    if isinstance(given.get("references"), dict):
-        named = references.targets(given["references"], kind, wrong)
-        references.check_numbers(named, kind, wrong)
+    named = given.get("labels")
+    if isinstance(named, dict) and len(named) <= labels.MOST:
+        labels.check_keys(named, wrong)
+    referenced = references.targets(given.get("references"), kind, wrong)
+    if "references" in given:
+        references.check_numbers(referenced, kind, wrong)
     if wrong:
-        raise InvalidInput(*wrong)
+        raise InvalidInput(*schema.in_order(wrong))
     encoded = None if spec is None else _encode(spec)
 
     def replaced(old: Desired) -> Desired:
         return Desired(
             old.spec if encoded is None else encoded,
-            labels if "labels" in given else old.labels,
-            named if "references" in given else old.references,
+            old.labels if named is None else named,
+            referenced if "references" in given else old.references,
         )
 
     return replaced
 
 
 def _merge(members: Members, kind: Kind, largest: int) -> Patch:
-    wrong: Wrong = []
-    _check(members, wrong)
-    if isinstance(members.get("labels"), dict):
+    schema = request_schemas.merge(kind)
+    wrong = schema.faults(members)
+    named = members.get("labels")
+    if isinstance(named, dict):
         # What is null goes, whatever it is called.
-        labels_of({"labels": {key: value for key, value in members["labels"].items() if value is not None}}, wrong)
-    if isinstance(members.get("references"), dict):
-        # Lists of targets are replaced whole, so what they hold shows now.
-        references.targets(members["references"], kind, wrong)
+        keys = [key for key, value in named.items() if value is not None]
+        if len(keys) <= labels.MOST:
+            labels.check_keys(keys, wrong)
+        else:
+            wrong.append(labels.too_many(len(keys)))
+    referenced = references.targets(members.get("references"), kind, wrong)
     if wrong:
-        raise InvalidInput(*wrong)
+        raise InvalidInput(*schema.in_order(wrong))
 
     def merged(old: Desired) -> Desired:
         wrong: Wrong = []
-        spec, labels, named = old.spec, old.labels, old.references
         # An empty merge changes nothing, so what was stored under another schema is not held against this one.
-        if members.get("spec"):
-            value = merge(_decode(old.spec), members["spec"])
-            spec = _encode(value)
-            # It is nested no deeper than the deeper of the two, so that needs no look.
-            if len(spec) > max(largest, len(old.spec)):
-                raise too_large(largest, "`spec`, with what the body merges into it,")
-            if kind.spec_schema is not None:
-                wrong += kind.spec_schema.faults(value)
+        spec = _merged_spec(old, members["spec"], kind, largest, wrong) if members.get("spec") else old.spec
+        after = old.labels
         if "labels" in members:
-            labels = {} if members["labels"] is None else merge(old.labels, members["labels"])
-            labels_of({"labels": labels}, wrong)
+            after = {} if named is None else merge(old.labels, named)
+            if len(after) > labels.MOST:
+                wrong.append(labels.too_many(len(after)))
+        targets = old.references
         if "references" in members:
-            named = {} if members["references"] is None else _merged_references(old, members["references"], kind)
-            references.check_numbers(named, kind, wrong)
+            targets = _merged_references(old, members["references"], referenced)
+            references.check_numbers(targets, kind, wrong)
         if wrong:
             raise InvalidInput(*wrong)
-        return Desired(spec, labels, named)
+        return Desired(spec, after, targets)
 
     return merged
+
+
+def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, wrong: Wrong) -> bytes:
+    value = merge(_decode(old.spec), given)
+    spec = _encode(value)
+    # It is nested no deeper than the deeper of the two, so that needs no look.
+    if len(spec) > max(largest, len(old.spec)):
+        raise too_large(largest, "`spec`, with what the body merges into it,")
+    if kind.spec_schema is not None:
+        wrong += kind.spec_schema.faults(value)
+    return spec
+
+
+def _merged_references(old: Desired, given: Members | None, named: references.Targets) -> references.Targets:
+    """The references with those types replaced that a merge gives, and those removed for which it names none."""
+    return {} if given is None else {type: ids for type, ids in old.references.items() if type not in given} | named
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -110,19 +125,3 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             merged[name] = merge(merged.get(name), value)
     return merged
-
-
-def _merged_references(old: Desired, given: Members, kind: Kind) -> dict[str, tuple[UUID, ...]]:
-    named = references.targets(given, kind, [])
-    merged = old.references | named
-    return {type: targets for type, targets in merged.items() if targets and (type in named or type not in given)}
-
-
-def _check(members: Members, wrong: Wrong) -> None:
-    """What both forms have in common: the members that may be there, and their types."""
-    check_known(members, CHANGEABLE, (), "", wrong)
-    if "spec" in members and not isinstance(members["spec"], dict):
-        wrong.append(mistyped("spec", "an object", members["spec"]))
-    for name in ("labels", "references"):
-        if members.get(name) is not None and not isinstance(members[name], dict):
-            wrong.append(mistyped(name, "an object", members[name]))

@@ -276,7 +276,10 @@ class _Conversion:
 
     def _read_schema(self, out: Schema, keyword: str, value: object, at: str, depth: int) -> None:
         is_flag = keyword == "additionalProperties" and isinstance(value, bool)
-        out[keyword] = value if is_flag else self._schema(value, at, depth + 1)
+        schema = value if is_flag else self._schema(value, at, depth + 1)
+        # Whatever takes everything is left out, because large objects would be walked for nothing.
+        if keyword != "additionalProperties" or schema not in ({}, True):
+            out[keyword] = schema
 
     def _read_schemas(self, out: Schema, keyword: str, value: object, at: str, depth: int) -> None:
         if isinstance(value, list) and value:
