@@ -106,9 +106,11 @@ def resolved(document: Any) -> Any:
     """The document as it is served: parameters stand where they are used, only models are referred to.
 
     What may not be there at all is `false`, which validators tell better than a schema that nothing fits. A choice that
-    may be null has null among its values, as OpenAPI wants it and the compiler leaves it out.
+    may be null has null among its values, as OpenAPI wants it and the compiler leaves it out. What is a model or null
+    says itself what the model says, because a model that is referred to takes no null.
     """
     parameters = document["components"].pop("parameters")
+    models = document["components"]["schemas"]
 
     def walk(value: Any, name: str = "") -> Any:
         if isinstance(value, list):
@@ -120,6 +122,9 @@ def resolved(document: Any) -> Any:
             return walk(parameters[reference.rpartition("/")[2]])
         if name == "additionalProperties" and value == {"not": {}}:
             return False
+        if value.get("nullable") and [part.keys() for part in value.get("allOf", ())] == [{"$ref"}]:
+            model = models[value["allOf"][0]["$ref"].rpartition("/")[2]]
+            value = model | {key: said for key, said in value.items() if key != "allOf"}
         if value.get("nullable") and "enum" in value:
             value = value | {"enum": [*value["enum"], None]}
         return {key: walk(item, key) for key, item in value.items()}

@@ -221,8 +221,8 @@ def test_a_kind_gets_its_paths_from_its_entry_alone() -> None:
 def test_a_kind_gets_its_schemas_from_its_entry_alone() -> None:
     found = schemas(document(MORE_KINDS))
     assert (found["ChannelName"]["minLength"], found["ChannelName"]["maxLength"]) == (1, 30)
-    for name in ("Version", "NewVersion", "SelectedVersion"):
-        assert found[name]["properties"]["kind"]["enum"] == ["Version"]
+    for name, or_null in (("Version", []), ("NewVersion", [None]), ("SelectedVersion", [])):
+        assert found[name]["properties"]["kind"]["enum"] == ["Version", *or_null]
         assert found[name]["properties"]["name"] == {"$ref": "#/components/schemas/VersionName"}
     assert found["VersionList"]["properties"]["kind"]["enum"] == ["VersionList"]
     assert found["VersionList"]["properties"]["items"]["items"] == {"$ref": "#/components/schemas/SelectedVersion"}

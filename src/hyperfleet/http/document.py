@@ -155,8 +155,9 @@ def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
         if taken.isdisjoint({operation["operationId"] for operation in _operations(paths)} | added.keys()):
             break
     resource, new, selected, page, *_ = _schema_names(identifier)
-    for schema in (resource, new, selected):
+    for schema in (resource, selected):
         added[schema]["properties"]["kind"]["enum"] = [kind.name]
+    added[new]["properties"]["kind"]["enum"] = [kind.name, None]
     added[page]["properties"]["kind"]["enum"] = [f"{kind.name}List"]
     schemas.update(added)
     whole["paths"].update(paths)

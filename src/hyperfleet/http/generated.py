@@ -8,6 +8,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+ChangedLabel: TypeAlias = (
+    Annotated[
+        str,
+        Meta(
+            description="The new value of a label, or in a merge null for one that goes.",
+            max_length=63,
+            pattern="^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        ),
+    ]
+    | None
+)
+
 
 class Compatibility(Struct, kw_only=True):
     """
@@ -248,17 +260,30 @@ class AdapterSummary(Struct, kw_only=True):
     conditions: list[SummaryCondition]
 
 
-ChangedLabel: TypeAlias = (
-    Annotated[
-        str,
-        Meta(
-            description="The new value of a label, or in a merge null for one that goes.",
-            max_length=63,
-            pattern="^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
-        ),
-    ]
-    | None
-)
+class AnyResourcePatch(Struct, kw_only=True):
+    """
+    What is sent to change a resource of any kind.
+    """
+
+    spec: dict[str, Any] | UnsetType = UNSET
+    labels: (
+        Annotated[
+            dict[str, ChangedLabel | None],
+            Meta(
+                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
+            ),
+        ]
+        | None
+    ) = None
+    references: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ClusterPatch(Struct, kw_only=True):
@@ -498,32 +523,6 @@ class AnyResource(Struct, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-
-
-class AnyResourcePatch(Struct, kw_only=True):
-    """
-    What is sent to change a resource of any kind.
-    """
-
-    spec: dict[str, Any] | UnsetType = UNSET
-    labels: (
-        Annotated[
-            dict[str, ChangedLabel | None],
-            Meta(
-                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
-            ),
-        ]
-        | None
-    ) = None
-    references: (
-        Annotated[
-            dict[str, Any],
-            Meta(
-                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
-            ),
-        ]
-        | None
-    ) = None
 
 
 class Cluster(Struct, kw_only=True):

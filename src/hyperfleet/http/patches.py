@@ -38,7 +38,7 @@ def _replacement(members: Members, kind: Kind) -> Patch:
     wrong = schema.faults(members)
     given = {name: members[name] for name in CHANGEABLE if members.get(name) is not None}
     if not given and not wrong:
-        message = f"the body must have at least one of {', '.join(CHANGEABLE)}"
+        message = f"`body` must have at least one of {', '.join(CHANGEABLE)}"
         raise InvalidInput(FieldError("VAL-001", "body", message, ", ".join(CHANGEABLE)))
     spec = given.get("spec")
     if isinstance(spec, dict) and kind.spec_schema is not None:
