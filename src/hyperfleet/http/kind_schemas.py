@@ -5,12 +5,23 @@ references, and the conditions that a report must have. OpenAPI 3.0 cannot say "
 item is not".
 """
 
-from typing import Any
+from typing import Any, Final
 
 from hyperfleet.http.provider_schemas import COMPONENTS
+from hyperfleet.model.json_schema import MUST, PASSED_OVER
 from hyperfleet.model.kind import Kind, ReferenceRule
 
+MOST_TARGETS: Final = 1000
+"""Resources that one resource references by one type at most."""
+
 Schema = dict[str, Any]
+
+_UUID: Final = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": "^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$",
+    MUST: "be a UUID in small letters",
+}
 
 
 def add_name_lengths(kind: Kind, name: Schema) -> None:
@@ -34,13 +45,19 @@ def add_references(kind: Kind, whole: Schema, selected: Schema, new: Schema, pat
     patch["properties"]["references"] = _changed(kind)
 
 
+def references(kind: Kind) -> Schema:
+    """References by type as a body may name them, each null or any number of targets.
+
+    How many there must be is left out: in a change, only what comes of it shows that.
+    """
+    types = {rule.type: _targets(rule) | {"nullable": True} for rule in kind.references}
+    return {"type": "object", "nullable": True, "properties": types, "additionalProperties": False}
+
+
 def _changed(kind: Kind) -> Schema:
     """References in a change: in a merge, a type that is null names nothing any more."""
-    types = {
-        rule.type: {"type": "array", "uniqueItems": True, "items": _target(rule), "nullable": True}
-        for rule in kind.references
-    }
     told = "The resources that it names, by type of reference; in a merge, a type that is null names none any more."
+    types = {rule.type: _targets(rule) | {"uniqueItems": True, "nullable": True} for rule in kind.references}
     return _of_types(types, told) | {"nullable": True}
 
 
@@ -56,22 +73,22 @@ def _served(rule: ReferenceRule, target: str) -> Schema:
 def _taken(kind: Kind, needed: list[str]) -> Schema:
     types: Schema = {}
     for rule in kind.references:
-        types[rule.type] = {"type": "array", "uniqueItems": True, "items": _target(rule)}
-        if rule.least > 0:
-            types[rule.type]["minItems"] = rule.least
+        types[rule.type] = _targets(rule) | {"uniqueItems": True}
+        types[rule.type] |= {"minItems": rule.least} if rule.least > 0 else {"nullable": True}
         if rule.most is not None:
-            types[rule.type]["maxItems"] = rule.most
+            types[rule.type]["maxItems"] = min(rule.most, MOST_TARGETS)
     taken = _of_types(types, "The resources that it names, by type of reference.")
     return taken | ({"required": needed} if needed else {"nullable": True})
 
 
-def _target(rule: ReferenceRule) -> Schema:
+def _targets(rule: ReferenceRule) -> Schema:
     properties = {
-        "id": {"$ref": f"{COMPONENTS}Uuid"},
+        "id": _UUID,
         "kind": {"type": "string", "enum": [rule.target, None], "nullable": True},
-        "href": {"description": "Passed over."},
+        "href": {"description": "Passed over.", PASSED_OVER: True},
     }
-    return {"type": "object", "required": ["id"], "properties": properties, "additionalProperties": False}
+    target = {"type": "object", "required": ["id"], "properties": properties, "additionalProperties": False}
+    return {"type": "array", "maxItems": MOST_TARGETS, "items": target}
 
 
 def report(kind: Kind, common: str) -> Schema | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hyperfleet.errors import FieldError
 from hyperfleet.http import queries
-from hyperfleet.http.request_schemas import MOST_TARGETS
+from hyperfleet.http.kind_schemas import MOST_TARGETS
 from hyperfleet.model import wording
 from hyperfleet.model.kind import Kind
 

@@ -8,22 +8,13 @@ in it is for the kind's own schema.
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
-from hyperfleet.model.json_schema import MUST, PASSED_OVER
-from hyperfleet.model.kind import Kind, ReferenceRule
+from hyperfleet.http import kind_schemas
+from hyperfleet.model.kind import Kind
 from hyperfleet.model.request_schema import RequestSchema
 
-MOST_TARGETS: Final = 1000
-"""Resources that one resource references by one type at most."""
-
 Schema = dict[str, Any]
-
-_UUID: Final = {
-    "type": "string",
-    "pattern": "^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$",
-    MUST: "be a UUID in small letters",
-}
 
 
 @cache
@@ -32,7 +23,7 @@ def creation(kind: Kind) -> RequestSchema:
     schemas = _schemas()
     new: Schema = schemas["NewCluster"]
     new["properties"]["kind"]["enum"] = [kind.name, None]
-    new["properties"]["references"] = _references(kind)
+    new["properties"]["references"] = kind_schemas.references(kind)
     schemas["ClusterName"] |= {"minLength": kind.name_min_length, "maxLength": kind.name_max_length}
     return _schema(schemas, "NewCluster")
 
@@ -43,7 +34,7 @@ def replacement(kind: Kind) -> RequestSchema:
     schemas = _schemas()
     change: Schema = schemas["ClusterPatch"]
     change["properties"]["labels"] = schemas["NewCluster"]["properties"]["labels"]
-    change["properties"]["references"] = _references(kind)
+    change["properties"]["references"] = kind_schemas.references(kind)
     return _schema(schemas, "ClusterPatch")
 
 
@@ -51,7 +42,7 @@ def replacement(kind: Kind) -> RequestSchema:
 def merge(kind: Kind) -> RequestSchema:
     """Of a change as a merge patch."""
     schemas = _schemas()
-    schemas["ClusterPatch"]["properties"]["references"] = _references(kind)
+    schemas["ClusterPatch"]["properties"]["references"] = kind_schemas.references(kind)
     return _schema(schemas, "ClusterPatch")
 
 
@@ -65,24 +56,6 @@ def report() -> RequestSchema:
 def forced_deletion() -> RequestSchema:
     """Of the reason for a removal by force."""
     return _schema(_schemas(), "ForcedDeletion")
-
-
-def _references(kind: Kind) -> Schema:
-    """References by type. How many there must be is left out: in a change, only what comes of it shows that."""
-    types = {
-        rule.type: {"type": "array", "nullable": True, "maxItems": MOST_TARGETS, "items": _target(rule)}
-        for rule in kind.references
-    }
-    return {"type": "object", "nullable": True, "properties": types, "additionalProperties": False}
-
-
-def _target(rule: ReferenceRule) -> Schema:
-    properties = {
-        "id": _UUID,
-        "kind": {"type": "string", "nullable": True, "enum": [rule.target, None]},
-        "href": {PASSED_OVER: True},
-    }
-    return {"type": "object", "required": ["id"], "properties": properties, "additionalProperties": False}
 
 
 def _schema(schemas: Schema, name: str) -> RequestSchema:
