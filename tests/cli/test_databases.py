@@ -1,5 +1,6 @@
 """`migrate` and `db` on real servers: what they leave behind, and what they say when it does not work."""
 
+import asyncio
 import json
 import shutil
 import socket
@@ -7,12 +8,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from hyperfleet.store import embedded
+from hyperfleet.store.database import Database
+from tests import fleet
 from tests.cli.programs import run
 
 
@@ -62,6 +66,44 @@ def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
     again = run("migrate", variables=empty_database)
     assert again.returncode == 0
     assert json.loads(again.stdout.splitlines()[-1])["changed"] is False
+
+
+def test_migrate_brings_statuses_to_the_rules_of_the_kinds_that_the_configuration_names(
+    empty_database: dict[str, str], postgres: embedded.Server, tmp_path: Path
+) -> None:
+    def migrated(**more: str) -> tuple[int, str, str]:
+        done = run("migrate", variables=empty_database | more)
+        return done.returncode, done.stdout, done.stderr
+
+    def recomputed(**more: str) -> int:
+        status, said, failure = migrated(**more)
+        assert status == 0, failure
+        return int(json.loads(said.splitlines()[-1])["recomputed"])
+
+    async def fill() -> None:
+        db = Database(configured)
+        await db.open()
+        for name in ("alpha", "beta"):
+            await fleet.create(db, name)
+        await db.close()
+
+    assert recomputed() == 0
+    name = empty_database["HYPERFLEET_DATABASE_NAME"]
+    configured = replace(postgres.settings(), name=name)
+    asyncio.run(fill())
+    file = tmp_path / "kinds.yaml"
+    file.write_text("entities: [{kind: Cluster, required_adapters: [d-ns, dNs]}]")
+    status, _, failure = migrated(HYPERFLEET_CONFIG=str(file))
+    assert status == 1
+    assert "DNsSuccessful" in failure
+    file.write_text("entities: [{kind: Cluster, required_adapters: [dns]}]")
+    assert recomputed(HYPERFLEET_CONFIG=str(file)) == 2
+    assert recomputed(HYPERFLEET_CONFIG=str(file)) == 0
+    # A job that knows the database alone does not take the built-in rules for those of the service.
+    assert recomputed() == 0
+    counted = "SELECT count(*) FROM resources WHERE condition_status ->> 'Reconciled' = 'False'"
+    psql = embedded.client_command(postgres, "psql", "-d", name, "-Atc", counted)
+    assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == "2"
 
 
 def test_a_url_names_server_role_and_database_alone(

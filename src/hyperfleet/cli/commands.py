@@ -88,7 +88,7 @@ def serve(loaded: Loaded) -> int:
     return supervisor.run(loaded.settings)
 
 
-@_with_settings(app, "database")
+@_with_settings(app, "database", "entities")
 def migrate(
     loaded: Loaded,
     *,
@@ -101,10 +101,12 @@ def migrate(
 ) -> int:
     """Bring the database to this version's schema, and exit.
 
-    Needs the database's settings only. Safe to run many at once: one works, the others wait. Without a database
-    configured it works on the embedded PostgreSQL.
+    Needs the database's settings only. Where the configuration names kinds (entities), it also brings the statuses of
+    stored resources to their rules, as the service does at start. Safe to run many at once: one works, the others
+    wait. Without a database configured it works on the embedded PostgreSQL.
     """
-    from hyperfleet.cli import databases
+    from hyperfleet.cli import databases, kinds
+    from hyperfleet.model.catalog import Catalog
     from hyperfleet.telemetry import logging
 
     configured = loaded.settings
@@ -115,10 +117,17 @@ def migrate(
             return _fail(_NEWER)
         print("Nothing to do." if state == "current" else "The schema is behind: run hyperfleet-api migrate.")
         return 0 if state == "current" else BEHIND
-    state, revision = databases.migrate(configured.database)
-    if state == "newer":
+    # Without entries this may be a job that knows the database alone, not that the kinds are the built-in ones as such.
+    catalog = Catalog(kinds.declared(configured.entities)) if configured.entities else None
+    done = databases.migrate(configured.database, catalog)
+    if done.before == "newer":
         return _fail(_NEWER)
-    logging.get("migrate").info("the schema is up to date", revision=revision, changed=state != "current")
+    logging.get("migrate").info(
+        "the schema is up to date",
+        revision=done.revision,
+        changed=done.before != "current",
+        recomputed=done.recomputed,
+    )
     return 0
 
 

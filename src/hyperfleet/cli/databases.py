@@ -11,13 +11,16 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.services import recomputing
 from hyperfleet.store import counts, embedded, migrations
 from hyperfleet.store.connections import translated
+from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
 
 _log = logging.get("database")
@@ -127,17 +130,40 @@ def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
             signal.signal(signal.SIGINT, previous)
 
 
-def migrate(configured: settings.Database) -> tuple[migrations.State, str]:
-    """Brings the schema up to date; gives what it was before, and the revision that it has now."""
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What the schema was before, the revision that it has now, and how many resources were computed again."""
 
-    async def upgrade(connection: settings.Database) -> migrations.State:
+    before: migrations.State
+    revision: str
+    recomputed: int
+
+
+def migrate(configured: settings.Database, catalog: Catalog | None) -> Migrated:
+    """Brings the schema up to date, and statuses to the rules of `catalog`, None: they are left to the service.
+
+    A database that is newer than this version is left as it is.
+    """
+
+    async def upgrade(connection: settings.Database) -> Migrated:
         before = await schema(connection)
-        if before != "newer":
-            await migrations.upgrade(connection)
-        return before
+        revision = migrations.revisions()[-1]
+        if before == "newer":
+            return Migrated(before, revision, 0)
+        await migrations.upgrade(connection)
+        return Migrated(before, revision, await _recompute(connection, catalog) if catalog else 0)
 
     with available(configured) as connection, _plain_failures(connection):
-        return asyncio.run(upgrade(connection)), migrations.revisions()[-1]
+        return asyncio.run(upgrade(connection))
+
+
+async def _recompute(connection: settings.Database, catalog: Catalog) -> int:
+    db = Database(connection, application_name="hyperfleet-migrate")
+    await db.open()
+    try:
+        return await recomputing.recompute(db, catalog)
+    finally:
+        await db.close()
 
 
 def schema_now(configured: settings.Database) -> migrations.State:

@@ -177,7 +177,7 @@ def _database(
         here = server.settings()
         connection = replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
         _log.info("embedded PostgreSQL", data=str(directory), pid=server.pid, joined=server.process is None)
-        if databases.migrate(connection)[0] == "newer":
+        if databases.migrate(connection, None).before == "newer":
             _require_schema("newer", connection)
         yield server, connection
 
