@@ -68,7 +68,7 @@ def test_a_running_service_validates_by_the_document_that_the_readmes_variable_n
     fixed = next(case for case in GCP if case.kind == "NodePool")
     assert post(service, "pool", fixed.spec, pools)[0] == 201
     status, problem = post(service, "bad-pool", {"capacity": {"nodes": 501}}, pools)
-    assert told(problem) == ("`spec.machineType` is missing", "`spec.capacity.nodes` must be at most 500")
+    assert told(problem) == ("`spec.machineType` is missing", "`spec.capacity.nodes` must be from 0 to 500")
 
 
 def test_a_worker_that_is_replaced_validates_by_the_document_of_the_start(service: Service) -> None:

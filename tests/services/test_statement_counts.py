@@ -12,7 +12,7 @@ from hyperfleet.store import pages
 from hyperfleet.store.database import Database
 from hyperfleet.store.pages import Listing
 from hyperfleet.telemetry import metrics
-from tests.fleet import CLUSTERS, below, create, read, report, send
+from tests.fleet import CLUSTERS, below, change, create, delete, read, report, send
 
 
 def so_far() -> float:
@@ -70,3 +70,22 @@ async def test_a_report_is_two_statements_and_one_when_nothing_is_stored(db: Dat
     assert await statements(send(db, id, report(at=3, Available="False"))) == 2
     assert await statements(send(db, id, report(at=3, Available="False"))) == 1
     assert await statements(send(db, id, report(at=1))) == 1
+
+
+async def test_a_change_is_two_statements_and_one_when_nothing_is_stored(db: Database) -> None:
+    id = (await create(db, "alpha", spec={"a": 1}))["id"]
+    await send(db, id, report())
+    assert await statements(change(db, id, spec={"a": 2})) == 2
+    assert await statements(change(db, id, labels={"a": "b"}, precondition=lambda _, generation: generation == 2)) == 2
+    assert await statements(change(db, id, spec={"a": 2})) == 1
+
+
+async def test_a_deletion_takes_as_many_statements_for_a_hundred_children_as_for_one(db: Database) -> None:
+    counts = set()
+    for name, children in (("few", 1), ("many", 100)):
+        owner = (await create(db, name))["id"]
+        for number in range(children):
+            await create(db, f"pool-{number}", below(UUID(owner)))
+        counts.add(await statements(delete(db, owner)))
+    assert len(counts) == 1
+    assert counts.pop() < 16
