@@ -19,7 +19,7 @@ DB_PORT ?= 5432
 DB_IMAGE ?= postgres:18
 DB_CONTAINER ?= hyperfleet-postgresql
 
-# Whether this machine has the Node.js that compiling typespec/ takes; without it PyPI's is installed.
+# Whether this machine has the Node.js that development takes; without it PyPI's is installed.
 NODE := node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' >/dev/null 2>&1
 
 INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
@@ -50,7 +50,6 @@ lint: .venv/.dev ## Check style, format, types and the floors of the house
 	$(BIN)/lint-imports
 
 generate: .venv/.dev ## Compile typespec/ to the OpenAPI document and the models that follow from it
-	@$(NODE) || $(UV) sync --quiet --frozen --inexact --group node --python .tools/bin/python
 	$(BIN)/python -m typespec.generate $(ARGS)
 
 examples: .venv/.dev ## Write typespec/examples.tsp anew, from answers of the service itself
@@ -87,7 +86,7 @@ else
 endif
 
 clean: ## Remove what make made here; data of the embedded PostgreSQL stay
-	rm -rf .tools .venv build typespec/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .tools .venv build typespec/node_modules tests/contract/client/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
 define find-python
@@ -111,7 +110,7 @@ $(UV_READY):
 	@touch $@
 
 .venv/.dev: $(UV_READY) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --group binary --python .tools/bin/python
+	$(UV) sync --quiet --frozen --group binary $$($(NODE) || echo --group node) --python .tools/bin/python
 	@touch $@ .venv/.run .venv/.binary
 
 .venv/.binary: $(UV_READY) pyproject.toml uv.lock

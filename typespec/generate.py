@@ -79,24 +79,26 @@ def _run(*command: str | Path, folder: Path = ROOT) -> None:
         raise subprocess.CalledProcessError(done.returncode, [str(word) for word in command], done.stdout)
 
 
-def compiler(engine: Node) -> Path:
-    """The compiler's script, installed as the lock file says when it is not. Raises NoNode without a registry."""
-    installed = HERE / "node_modules"
-    lock, receipt = HERE / "package-lock.json", installed / ".installed.json"
-    with (HERE / "package.json").open(encoding="utf-8") as guard:
+def packages(engine: Node, folder: Path) -> Path:
+    """What a folder's lock file names, installed below the path given back. Raises NoNode without a registry."""
+    installed = folder / "node_modules"
+    lock, receipt = folder / "package-lock.json", installed / ".installed.json"
+    with (folder / "package.json").open(encoding="utf-8") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not receipt.exists() or receipt.read_bytes() != lock.read_bytes():
             try:
-                _run(engine.program, engine.npm, "ci", "--fetch-retries=1", "--fetch-timeout=30000", folder=HERE)
+                _run(engine.program, engine.npm, "ci", "--fetch-retries=1", "--fetch-timeout=30000", folder=folder)
             except subprocess.CalledProcessError as failure:
-                raise NoNode(f"npm could not install the TypeSpec compiler: {str(failure.output)[:300]}") from failure
+                raise NoNode(
+                    f"npm cannot install for {folder.name}: {str(failure.output)[:300]}"
+                ) from failure
             shutil.copy(lock, receipt)
-    return installed / "@typespec" / "compiler" / "cmd" / "tsp.js"
+    return installed
 
 
 def _compile(into: Path) -> Any:
     engine = node()
-    script = compiler(engine)
+    script = packages(engine, HERE) / "@typespec" / "compiler" / "cmd" / "tsp.js"
     into.parent.mkdir(parents=True, exist_ok=True)
     _run(engine.program, script, "compile", "main.tsp", "--warn-as-error", "--output-dir", into.parent, folder=HERE)
     return yaml.safe_load(into.read_text(encoding="utf-8"))
