@@ -89,9 +89,7 @@ def packages(engine: Node, folder: Path) -> Path:
             try:
                 _run(engine.program, engine.npm, "ci", "--fetch-retries=1", "--fetch-timeout=30000", folder=folder)
             except subprocess.CalledProcessError as failure:
-                raise NoNode(
-                    f"npm cannot install for {folder.name}: {str(failure.output)[:300]}"
-                ) from failure
+                raise NoNode(f"npm cannot install for {folder.name}: {str(failure.output)[:300]}") from failure
             shutil.copy(lock, receipt)
     return installed
 

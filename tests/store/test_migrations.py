@@ -16,6 +16,7 @@ from hyperfleet.store.connections import connect
 RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",
     "0002_references.py": "5302b8e9149bad92",
+    "0003_tenancy.py": "d3eb1511a1192eca",
 }
 
 

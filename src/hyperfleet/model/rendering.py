@@ -6,7 +6,7 @@ looking inside. `VERSION` goes up with every change of the spelling, so that row
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -16,7 +16,7 @@ import msgspec
 from hyperfleet.model.condition import Condition, TimedCondition
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Desired, Draft, Owner, Status
+from hyperfleet.model.resource import Desired, Draft, Owner, Status, Tenancy
 
 VERSION: Final = 1
 API_ROOT: Final = "/api/hyperfleet/v1"
@@ -308,6 +308,12 @@ def page(kind: str, items: Sequence[bytes], *, page: int | None, total: int | No
 def labels(given: Mapping[str, str]) -> bytes:
     """Labels as a JSON object."""
     return _encode(given)
+
+
+@lru_cache(maxsize=1024)
+def tenancy(given: Tenancy) -> bytes:
+    """Dimensions and their values as a JSON object."""
+    return _encode(dict(given))
 
 
 @cache

@@ -10,12 +10,19 @@ import msgspec
 from hyperfleet.model.condition import Condition
 from hyperfleet.model.kind import Kind
 
+Tenancy = tuple[tuple[str, str], ...]
+"""Dimensions and their values, sorted by dimension. Empty: of no tenant, and a caller with it sees every tenant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking; `identity` is what `created_by` and the audit log say."""
+    """Who is asking; `identity` is what `created_by` and the audit log say.
+
+    It sees the resources whose tenancy contains all of its own (operations: Callers).
+    """
 
     identity: str
+    tenancy: Tenancy = ()
 
 
 SYSTEM = Caller("system@hyperfleet.local")
@@ -34,7 +41,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a statement may see: resources of `kind`, and below `owner` when the path names one.
+    """What a statement may see: resources of `kind`, below `owner` when the path names one, that have this `tenancy`.
 
     No store function reads or writes a resource without one. Where a path serves several kinds at once, `kind` is the
     word for any of them, ANY, and `members` are those kinds.
@@ -43,6 +50,7 @@ class Scope:
     kind: Kind
     owner: Owner | None = None
     members: tuple[Kind, ...] = ()
+    tenancy: Tenancy = ()
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

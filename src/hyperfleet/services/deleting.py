@@ -23,7 +23,7 @@ from hyperfleet.store import resources, trees
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.resources import Rendered
 from hyperfleet.store.trees import Mark, Node, Standing
-from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry import audit, logging, metrics
 
 MARKED_AT_ONCE: Final = 500
 """Resources that one statement marks: enough that its round trip does not count, few enough to hold in memory."""
@@ -66,7 +66,7 @@ async def request(
         nodes = [root, *await trees.lock_descendants(tx, id)]
         _require_no_restricted(catalog, root, nodes)
         ids = [node.id for node in nodes]
-        await _require_no_source_outside(tx, ids)
+        await _require_no_source_outside(tx, scope, ids)
         marked = [node for node in nodes if node.deleted_time is None]
         gone = _gone(catalog, nodes, await trees.references_within(tx, ids))
         # What goes within this transaction need not be marked, but for the resource that the answer shows.
@@ -120,7 +120,7 @@ async def force(
         if root.deleted_time is None:
             raise WrongState(f"The {kind.title} {id} is not being deleted; DELETE it first.")
         nodes = [root, *await trees.lock_descendants(tx, id)]
-        await _require_no_source_outside(tx, [node.id for node in nodes])
+        await _require_no_source_outside(tx, scope, [node.id for node in nodes])
         await remove(tx, catalog, nodes)
         return nodes
 
@@ -262,11 +262,12 @@ def _stays(catalog: Catalog, node: Node) -> bool:
     return kind is None or kind.on_parent_delete == "restrict"
 
 
-async def _require_no_source_outside(tx: Transaction, ids: Sequence[UUID]) -> None:
-    """Raises, naming them, when resources outside a tree reference one of it."""
-    sources = await trees.sources_outside(tx, ids)
+async def _require_no_source_outside(tx: Transaction, scope: Scope, ids: Sequence[UUID]) -> None:
+    """Raises, naming those that the caller may see, when resources outside a tree reference one of it."""
+    sources = await trees.sources_outside(tx, scope, ids)
     if sources:
-        named = ", ".join(f"{source.kind} {source.name} ({source.href}, as {source.ref_type})" for source in sources)
+        seen = [f"{one.kind} {one.name} ({one.href}, as {one.ref_type})" for one in sources if one.is_seen]
+        named = ", ".join(seen) or "resources that you may not see"
         raise WrongState(f"It is still referenced, at least by {named}; remove these references first.")
 
 
@@ -275,4 +276,4 @@ def _counted(nodes: Iterable[Node]) -> dict[str, int]:
 
 
 def _tell(event: str, verb: str, root: Node, caller: Caller, **more: object) -> None:
-    _log.info(event, audit=True, verb=verb, caller=caller.identity, kind=root.kind, id=str(root.id), **more)
+    _log.info(event, audit=True, verb=verb, **audit.who(caller), kind=root.kind, id=str(root.id), **more)

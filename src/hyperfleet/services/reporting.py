@@ -23,7 +23,7 @@ from hyperfleet.store import reports, resources, trees
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.reports import Change, Reported
 from hyperfleet.store.trees import Node
-from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry import audit, logging, metrics
 
 Result = Literal["stored", "unchanged", "outdated"]
 
@@ -78,7 +78,7 @@ async def report(
             "deletion completed" if is_removed else "report stored",
             audit=True,
             verb="report",
-            caller=caller.identity,
+            **audit.who(caller),
             kind=kind.name,
             id=str(id),
             adapter=received.adapter,

@@ -15,7 +15,7 @@ from hyperfleet.model.resource import Caller, Desired, Draft, Patch, Preconditio
 from hyperfleet.store import resources
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.resources import Change, Changeable, Rendered
-from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry import audit, logging, metrics
 
 _log = logging.get("resources")
 _status = msgspec.json.Decoder(Status)
@@ -175,7 +175,7 @@ def _tell(event: str, verb: str, kind: Kind, id: UUID, resource_version: int, ca
         event,
         audit=True,
         verb=verb,
-        caller=caller.identity,
+        **audit.who(caller),
         kind=kind.name,
         id=str(id),
         resource_version=str(resource_version),

@@ -121,6 +121,7 @@ def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str
         ",".join(map(str, listing.ids or ())),
         " ".join(map(str, listing.reference or ())),
         ",".join(_kinds(scope, listing)),
+        rendering.tenancy(scope.tenancy).decode(),
     )
 
 
@@ -139,23 +140,28 @@ def statement(
     single row outside, the join keeps the page's order. The limit stands in the text: a planner that does not know it
     plans for a tenth of the table. One row more than asked for tells whether more follow.
     """
-    where = _where(scope, listing, parameters)
+    wanted = _where(scope, listing, parameters)
     counted = listing.count if listing.count is not None else listing.page_token is None
     keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
     matches = ""
     if counted and listing.page_token is None and listing.search is not None and not _is_in_order(listing.search):
         # One look at the matches serves the count and the page; a page alone would stop at its end.
-        matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {where}) "
+        within = _within(scope, listing, parameters)
+        matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {wanted}{within}) "
     total = "NULL::bigint"
     if counted:
-        total = "(SELECT count(*) FROM found)" if matches else _total(scope, listing, where, parameters)
+        total = "(SELECT count(*) FROM found)" if matches else _total(scope, listing, wanted, parameters)
     has_owner = "true"
     if scope.owner is not None:
         id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
-        has_owner = f"EXISTS (SELECT FROM resources AS owner WHERE owner.id = {id} AND owner.kind = {kind})"
+        tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+        has_owner = (
+            "EXISTS (SELECT FROM resources AS owner"
+            f" WHERE owner.id = {id} AND owner.kind = {kind} AND owner.tenancy @> {tenancy})"
+        )
     if listing.page_token is not None:
         after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
-        where = f"{where} AND {_after(order, after, parameters)}"
+        wanted = f"{wanted} AND {_after(order, after, parameters)}"
     limit = f"LIMIT {listing.size + 1}"
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
     if skipped:
@@ -165,7 +171,7 @@ def statement(
     if matches:
         source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {limit}"
     else:
-        source = _source(_kinds(scope, listing), where, order, parameters, most=skipped + listing.size + 1)
+        source = _source(scope, listing, wanted, order, parameters, most=skipped + listing.size + 1)
         chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {limit}"
     if matches or skipped:
         body = (
@@ -183,19 +189,54 @@ def statement(
     )
 
 
-def _source(kinds: list[str], where: str, order: Sequence[OrderKey], parameters: Parameters, *, most: int) -> str:
+def _source(
+    scope: Scope, listing: Listing, where: str, order: Sequence[OrderKey], parameters: Parameters, *, most: int
+) -> str:
     """Where a page's rows come from, in order: `most` of them are enough.
 
-    Each kind's rows lie in order in the indexes, those of several kinds do not; so the first of each are merged.
+    Each kind's rows lie in order in the indexes, and each tenancy's within it; those of several do not. So the first of
+    each are merged.
     """
-    ordered = f"resources WHERE {where} ORDER BY {_order_by(order)}"
-    if len(kinds) == 1:
-        return ordered
+    kinds = _kinds(scope, listing)
+    if _is_by_tenancy(scope, listing):
+        visible = _visible(scope, listing, parameters)
+        of = f"(SELECT DISTINCT kind AS of_kind, {_VISIBLE} AS of_tenancy {visible}) AS each"
+        own = "kind = of_kind AND tenancy = of_tenancy AND tenancy <> '{}'"
+    else:
+        where += _within(scope, listing, parameters)
+        if len(kinds) == 1:
+            return f"resources WHERE {where} ORDER BY {_order_by(order)}"
+        of, own = f"unnest({parameters.add(kinds, 'text[]')}) AS each (of_kind)", "kind = of_kind"
     return (
-        f"unnest({parameters.add(kinds, 'text[]')}) AS of (kind_name) CROSS JOIN LATERAL (SELECT * FROM resources"
-        f" WHERE kind = of.kind_name AND {where} ORDER BY {_order_by(order)}"
+        f"{of} CROSS JOIN LATERAL (SELECT * FROM resources WHERE {own} AND {where} ORDER BY {_order_by(order)}"
         f" LIMIT {most}) AS resources ORDER BY {_order_by(order)}"
     )
+
+
+_VISIBLE: Final = "CASE WHEN tenancy <> '*' THEN tenancy::jsonb END"
+"""The tenancy that a row of `resource_counts` counts, as its index has it."""
+
+
+def _is_by_tenancy(scope: Scope, listing: Listing) -> bool:
+    """Whether rows are found by their tenancy: the ones below an owner, or named, are found by that."""
+    return bool(scope.tenancy) and scope.owner is None and listing.ids is None and listing.reference is None
+
+
+def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """Which counted rows a caller sees; the counters know every tenancy that there is."""
+    kinds = parameters.add(_kinds(scope, listing), "text[]")
+    tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+    return f"FROM resource_counts WHERE kind = ANY ({kinds}) AND ({_VISIBLE}) @> {tenancy}"
+
+
+def _within(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """The term that keeps to the scope's tenancy; none for callers that see every tenant."""
+    if not scope.tenancy:
+        return ""
+    if not _is_by_tenancy(scope, listing):
+        return f" AND tenancy @> {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
+    visible = _visible(scope, listing, parameters)
+    return f" AND tenancy <> '{{}}' AND tenancy = ANY (ARRAY(SELECT DISTINCT {_VISIBLE} {visible}))"
 
 
 def _is_in_order(search: Expression) -> bool:
@@ -236,12 +277,14 @@ def _filter(scope: Scope, listing: Listing) -> Expression:
 
 def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters) -> str:
     if scope.owner is None and listing.search is None and listing.ids is None and listing.reference is None:
+        if scope.tenancy:
+            return f"(SELECT coalesce(sum(resources), 0)::bigint {_visible(scope, listing, parameters)})"
         kinds = parameters.add(_kinds(scope, listing), "text[]")
         return (
             "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
             f" WHERE resource_counts.kind = ANY ({kinds}) AND resource_counts.tenancy = '*')"
         )
-    return f"(SELECT count(*) FROM resources WHERE {where})"
+    return f"(SELECT count(*) FROM resources WHERE {where}{_within(scope, listing, parameters)})"
 
 
 def _order_by(order: Sequence[OrderKey]) -> str:

@@ -14,14 +14,18 @@ from hyperfleet.model.rendering import Envelope
 from hyperfleet.model.resource import Desired
 
 
-def targets(*, types: str, kinds: str, ids: str) -> str:
-    """The expressions `wanted`, `target` and `unfit` of a WITH, from placeholders of three arrays side by side."""
+def targets(*, types: str, kinds: str, ids: str, tenancy: str) -> str:
+    """The expressions `wanted`, `target` and `unfit` of a WITH, from placeholders of three arrays side by side.
+
+    A target must have the source's `tenancy`, so that whoever sees the source sees the target. Another tenant's row is
+    not even locked.
+    """
     return f"""
     wanted AS (
         SELECT * FROM unnest({types}::text[], {kinds}::text[], {ids}::uuid[]) AS wanted (type, kind, id)
     ), target AS (
         SELECT id, kind, href, deleted_time IS NOT NULL AS is_deleting
-        FROM resources WHERE id = ANY ({ids}::uuid[]) ORDER BY id FOR KEY SHARE
+        FROM resources WHERE id = ANY ({ids}::uuid[]) AND tenancy @> {tenancy} ORDER BY id FOR KEY SHARE
     ), unfit AS (
         SELECT wanted.type, wanted.kind, wanted.id, target.id IS NOT NULL AS is_deleting
         FROM wanted LEFT JOIN target ON target.id = wanted.id AND target.kind = wanted.kind

@@ -9,7 +9,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.resources import ONE, not_found
+from hyperfleet.store.resources import ONE, not_found, one
 
 RESOURCE_WITH_REPORTS: Final = Statement(
     "RESOURCE_WITH_REPORTS",
@@ -17,7 +17,7 @@ RESOURCE_WITH_REPORTS: Final = Statement(
     SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status,
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
-           (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $4) AS rendered,
+           (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $5) AS rendered,
            deleted_time IS NOT NULL
                AND EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
            deleted_time IS NOT NULL
@@ -57,7 +57,7 @@ REPORT_PAGE: Final = Statement(
     FROM resources
     LEFT JOIN LATERAL (
         SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id
-        ORDER BY adapter LIMIT $4 OFFSET $5
+        ORDER BY adapter LIMIT $5 OFFSET $6
     ) AS page ON true
     WHERE {ONE}
     """,
@@ -99,7 +99,7 @@ class Change:
 
 async def get_resource(connection: Connection, scope: Scope, id: UUID, *, adapter: str) -> Reported:
     """The resource with every adapter's summary and `adapter`'s stored report; raises NotFound."""
-    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, id, scope.kind_names, scope.owner_id, adapter)
+    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, *one(scope, id), adapter)
     if row is None:
         raise not_found(scope.kind, id)
     return Reported(*row)
@@ -131,7 +131,7 @@ async def write(connection: Connection, id: UUID, change: Change, *, resource_ve
 
 async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> tuple[int, list[bytes]]:
     """How many reports the resource has, and those of the page, by adapter; raises NotFound."""
-    rows = await db.fetch(REPORT_PAGE, id, scope.kind_names, scope.owner_id, size, (page - 1) * size)
+    rows = await db.fetch(REPORT_PAGE, *one(scope, id), size, (page - 1) * size)
     if not rows:
         raise not_found(scope.kind, id)
     return rows[0][0], [row[1] for row in rows if row[1] is not None]

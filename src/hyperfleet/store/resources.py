@@ -17,8 +17,14 @@ from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.filters import Parameters
 from hyperfleet.store.projections import SUMMARIES, WHOLE_WITH_ADAPTERS, projection
 
-ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3)"
-"""A resource by its id, within a scope: its kinds' names and the owner's id, NULL for any."""
+ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3) AND tenancy @> $4::jsonb"
+"""A resource by its id, within a scope: its kinds' names, the owner's id, NULL for any, and the tenancy that it has."""
+
+
+def one(scope: Scope, id: UUID) -> tuple[object, ...]:
+    """The values of ONE."""
+    return id, scope.kind_names, scope.owner_id, rendering.tenancy(scope.tenancy)
+
 
 _VERSIONED: Final = f"resource_version AS version FROM resources WHERE {ONE}"
 
@@ -50,7 +56,7 @@ NEW_RESOURCE: Final = Statement(
     "NEW_RESOURCE",
     f"""
     INSERT INTO resources ({_NEW_ROW})
-    VALUES ($1, NULL, $2, $2, $3, $4, 1, $5, $6, $7, NULL, $8, $9, $9, $10, $11, '{{}}', $12, $13, $14, $15, $16, $17)
+    VALUES ($1, NULL, $2, $2, $3, $4, 1, $5, $6, $7, NULL, $8, $9, $9, $10, $11, $18, $12, $13, $14, $15, $16, $17)
     RETURNING resource_version
     """,
 )
@@ -62,7 +68,7 @@ NEW_CHILD: Final = Statement(
     f"""
     WITH owner AS (
         SELECT id, kind, href, tenancy, deleted_time IS NOT NULL AS is_deleting
-        FROM resources WHERE id = $18 AND kind = $19 FOR KEY SHARE
+        FROM resources WHERE id = $18 AND kind = $19 AND tenancy @> $21::jsonb FOR KEY SHARE
     ), inserted AS (
         INSERT INTO resources ({_NEW_ROW})
         SELECT $1, owner.id, $2, $2, $3, $4, 1, $5, $6, $7, owner.kind, $8, $9, $9, $10, $11, owner.tenancy, $12, $13,
@@ -75,18 +81,21 @@ NEW_CHILD: Final = Statement(
 )
 
 
+# A child is of its owner's tenancy.
+_TENANCY: Final = "coalesce((SELECT tenancy FROM owner), $24::jsonb)"
+
 NEW_REFERRING: Final = Statement(
     "NEW_REFERRING",
     f"""
     WITH owner AS (
         SELECT id, kind, href, tenancy, deleted_time IS NOT NULL AS is_deleting
-        FROM resources WHERE id = $17 AND kind = $18 FOR KEY SHARE
-    ), {references.targets(types="$21", kinds="$22", ids="$23")}, named AS (
+        FROM resources WHERE id = $17 AND kind = $18 AND tenancy @> $24::jsonb FOR KEY SHARE
+    ), {references.targets(types="$21", kinds="$22", ids="$23", tenancy=_TENANCY)}, named AS (
         SELECT id, href FROM owner UNION SELECT id, href FROM target
     ), inserted AS (
         INSERT INTO resources ({_NEW_ROW})
         SELECT $1, owner.id, $2, $2, $3, $4, 1, $5, $6, $7, owner.kind, $8, $9, $9, $10, $11,
-               coalesce(owner.tenancy, '{{}}'), $12, $13, $14, $15, $16, {references.composition("$19", "$20")}
+               {_TENANCY}, $12, $13, $14, $15, $16, {references.composition("$19", "$20")}
         FROM (SELECT) AS always LEFT JOIN owner ON true
         WHERE ($17::uuid IS NULL OR NOT owner.is_deleting) AND NOT EXISTS (SELECT FROM unfit)
         RETURNING id, resource_version, envelope
@@ -118,10 +127,12 @@ CHANGED_RESOURCE: Final = Statement(
     f"{_CHANGE}, envelope = $16 WHERE id = $1 AND resource_version = $2 RETURNING resource_version",
 )
 
+_SOURCE_TENANCY: Final = "(SELECT tenancy FROM resources WHERE id = $1)"
+
 CHANGED_REFERENCES: Final = Statement(
     "CHANGED_REFERENCES",
     f"""
-    WITH {references.targets(types="$18", kinds="$19", ids="$20")}, named AS (
+    WITH {references.targets(types="$18", kinds="$19", ids="$20", tenancy=_SOURCE_TENANCY)}, named AS (
         SELECT id, href FROM target
     ), changed AS (
         {_CHANGE}, envelope = {references.composition("$16", "$17")}
@@ -156,7 +167,7 @@ class Rendered(NamedTuple):
 
 async def get_rendered(db: Connection, scope: Scope, id: UUID, selection: Selection | None = None) -> Rendered:
     """The resource, or what is selected of it; without a selection with its adapters. Raises NotFound."""
-    arguments: list[object] = [id, scope.kind_names, scope.owner_id]
+    arguments = list(one(scope, id))
     statement, render = RESOURCE, WHOLE_WITH_ADAPTERS.render
     if selection is not None:
         parameters = Parameters(arguments)
@@ -220,10 +231,10 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
         if new.draft.desired.references:
             whole, resource_version = await _insert_referring(db, scope, new.draft.desired, envelope, arguments)
         elif scope.owner is not None:
-            whole, resource_version = await _insert_child(db, scope.owner, envelope, arguments)
+            whole, resource_version = await _insert_child(db, scope, scope.owner, envelope, arguments)
         else:
             whole = envelope.whole
-            row = await db.fetch_row(NEW_RESOURCE, *arguments, whole)
+            row = await db.fetch_row(NEW_RESOURCE, *arguments, whole, rendering.tenancy(scope.tenancy))
             assert row is not None
             resource_version = row[0]
     except UniqueViolated as taken:
@@ -233,10 +244,18 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
 
 
 async def _insert_child(
-    db: Database, owner: Owner, envelope: Envelope, arguments: tuple[object, ...]
+    db: Database, scope: Scope, owner: Owner, envelope: Envelope, arguments: tuple[object, ...]
 ) -> tuple[bytes, int]:
     before, after = envelope.texts
-    row = await db.fetch_row(NEW_CHILD, *arguments, before.decode(), owner.id, owner.kind.name, after.decode())
+    row = await db.fetch_row(
+        NEW_CHILD,
+        *arguments,
+        before.decode(),
+        owner.id,
+        owner.kind.name,
+        after.decode(),
+        rendering.tenancy(scope.tenancy),
+    )
     _require_owner(owner, row and row["owner_href"], is_deleting=row is not None and row["resource_version"] is None)
     assert row is not None
     return b'%b"%b"%b' % (before, row["owner_href"].encode(), after), row["resource_version"]
@@ -252,6 +271,7 @@ async def _insert_referring(
         scope.owner.kind.name if scope.owner is not None else None,
         *references.composed(envelope),
         *references.wanted(scope.kind, desired),
+        rendering.tenancy(scope.tenancy),
     )
     assert row is not None
     if scope.owner is not None:
@@ -298,7 +318,7 @@ class Change:
 
 async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
     """The kind of a resource, one of the scope's; raises NotFound."""
-    row = await db.fetch_row(RESOURCE_KIND, id, scope.kind_names, scope.owner_id)
+    row = await db.fetch_row(RESOURCE_KIND, *one(scope, id))
     if row is None:
         raise not_found(scope.kind, id)
     return scope.kind_named(row[0])
@@ -306,7 +326,7 @@ async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
 
 async def get_changeable(connection: Connection, scope: Scope, id: UUID) -> Changeable:
     """The resource with everything that a change is computed from; raises NotFound."""
-    row = await connection.fetch_row(RESOURCE_TO_CHANGE, id, scope.kind_names, scope.owner_id)
+    row = await connection.fetch_row(RESOURCE_TO_CHANGE, *one(scope, id))
     if row is None:
         raise not_found(scope.kind, id)
     return Changeable(*row)
@@ -314,7 +334,7 @@ async def get_changeable(connection: Connection, scope: Scope, id: UUID) -> Chan
 
 async def lock(connection: Connection, scope: Scope, id: UUID) -> None:
     """Keeps every other writer of the resource out until the transaction ends; children may still be created."""
-    await connection.fetch_row(LOCKED_RESOURCE, id, scope.kind_names, scope.owner_id)
+    await connection.fetch_row(LOCKED_RESOURCE, *one(scope, id))
 
 
 async def update(

@@ -14,7 +14,7 @@ from uuid import UUID
 from hyperfleet.model import rendering
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Statement, Transaction
-from hyperfleet.store.resources import ONE, not_found
+from hyperfleet.store.resources import ONE, not_found, one
 
 NAMED_SOURCES: Final = 10
 """How many of the resources that keep another from going an error names."""
@@ -55,10 +55,10 @@ REFERENCES_INTO: Final = Statement(
 SOURCES_OUTSIDE: Final = Statement(
     "SOURCES_OUTSIDE",
     f"""
-    SELECT source.kind, source.name, source.href, resource_references.ref_type
+    SELECT source.kind, source.name, source.href, resource_references.ref_type, source.tenancy @> $2::jsonb AS is_seen
     FROM resource_references JOIN resources AS source ON source.id = source_id
     WHERE target_id = ANY ($1::uuid[]) AND NOT source_id = ANY ($1::uuid[])
-    ORDER BY source.kind, source.name, source.id LIMIT {NAMED_SOURCES}
+    ORDER BY is_seen DESC, source.kind, source.name, source.id LIMIT {NAMED_SOURCES}
     """,
     is_read=True,
 )
@@ -144,12 +144,13 @@ class Node(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A resource that references another: what an error says of it."""
+    """A resource that references another: what an error says of it, and whether the caller may see it."""
 
     kind: str
     name: str
     href: str
     ref_type: str
+    is_seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class Mark:
 
 async def lock_chain(tx: Transaction, scope: Scope, id: UUID) -> list[Node]:
     """Locks the resource's owners, then itself; gives them from the root to the resource. Raises NotFound."""
-    rows = await tx.fetch(LOCKED_CHAIN, id, scope.kind_names, scope.owner_id)
+    rows = await tx.fetch(LOCKED_CHAIN, *one(scope, id))
     # A row that went while the lock was waited for is not among them.
     if not rows or rows[-1]["id"] != id:
         raise not_found(scope.kind, id)
@@ -210,9 +211,9 @@ async def references_within(tx: Transaction, ids: Sequence[UUID]) -> list[tuple[
     return [(row[0], row[1]) for row in await tx.fetch(REFERENCES_INTO, ids)]
 
 
-async def sources_outside(tx: Transaction, ids: Sequence[UUID]) -> list[Source]:
-    """Resources outside a tree that reference one of it, ten at most."""
-    return [Source(*row) for row in await tx.fetch(SOURCES_OUTSIDE, ids)]
+async def sources_outside(tx: Transaction, scope: Scope, ids: Sequence[UUID]) -> list[Source]:
+    """Resources outside a tree that reference one of it, ten at most, those of the scope's tenancy first."""
+    return [Source(*row) for row in await tx.fetch(SOURCES_OUTSIDE, ids, rendering.tenancy(scope.tenancy))]
 
 
 async def targets_being_deleted(tx: Transaction, ids: Sequence[UUID]) -> list[UUID]:
