@@ -8,6 +8,8 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
     ├── BadDocument         the body is not one JSON document          400 VAL-006
     ├── BadSearch           the search text is wrong                   400 VAL-007
     ├── BadRequest          the request itself is wrong                VAL-005, status of its own
+    ├── Unauthenticated     no token, or none that is right            401 AUT-…, WWW-Authenticate
+    ├── Forbidden           the caller may not do this                 403 AUZ-001
     ├── NotFound            no such path or resource                   404 NTF-…
     ├── AlreadyExists       the name is taken                          409 CNF-001
     ├── StaleVersion        the version that the caller expects is gone 412 CNF-002
@@ -45,6 +47,10 @@ _ROWS = (
     Code("VAL-005", (400, 405, 406, 413, 415, 422, 431), "Bad request", "Change the request as `detail` says."),
     Code("VAL-006", (400,), "Not a JSON document", "Send one JSON document as the body."),
     Code("VAL-007", (400,), "Bad search", "Correct the search text at the position or field that `detail` names."),
+    Code("AUT-001", (401,), "No credentials", "Send a token in the header that `WWW-Authenticate` asks for."),
+    Code("AUT-002", (401,), "Invalid credentials", "Send a token that is right; `detail` says what is wrong with it."),
+    Code("AUT-003", (401,), "Expired credentials", "Get a new token from its issuer, and send that."),
+    Code("AUZ-001", (403,), "Not allowed", "Ask the service's operator for a rule that allows it, or ask as another."),
     Code("NTF-000", (404,), "No such path", "Check the path against the API's document."),
     Code("NTF-001", (404,), "Resource not found", "Check the id; the resource may be gone."),
     Code("NTF-002", (404,), "Cluster not found", "Check the cluster's id; the cluster may be gone."),
@@ -60,6 +66,9 @@ _ROWS = (
 
 CODES: Final[dict[str, Code]] = {row.name: row for row in _ROWS}
 
+
+REALM: Final = "hyperfleet-api"
+"""What callers are asked to show a token for."""
 
 MOST_FIELDS: Final = 100
 """Field errors that an answer lists at most."""
@@ -134,6 +143,28 @@ class BadRequest(HyperFleetError):
     """The request itself is wrong: its method, media type, size, encoding, or path for this kind."""
 
     code = "VAL-005"
+
+
+class Unauthenticated(HyperFleetError):
+    """Who is calling is not known: no token (AUT-001), none that is right (AUT-002), an expired one (AUT-003).
+
+    The detail goes into a header as well, as its `error_description` (RFC 6750, section 3): printable ASCII without
+    quotation marks and backslashes, and nothing of what was sent.
+    """
+
+    code = "AUT-001"
+
+    def __init__(self, detail: str, *, code: str = "AUT-001") -> None:
+        challenge = f'Bearer realm="{REALM}"'
+        if code != "AUT-001":
+            challenge += f', error="invalid_token", error_description="{detail}"'
+        super().__init__(detail, code=code, headers=(("WWW-Authenticate", challenge),))
+
+
+class Forbidden(HyperFleetError):
+    """No rule allows the caller to do this, or its request lacks what says whose tenant it is of."""
+
+    code = "AUZ-001"
 
 
 class NotFound(HyperFleetError):

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from hyperfleet import http, settings
-from hyperfleet.cli import kinds, yaml_documents
+from hyperfleet.cli import issuers, kinds, yaml_documents
 from hyperfleet.http import document as served_document
 from hyperfleet.http.app import application
+from hyperfleet.http.callers import Callers
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model import openapi
 from hyperfleet.model.catalog import Catalog
@@ -68,7 +69,10 @@ def catalog(configured: settings.Settings, document: Document) -> Catalog:
 def described(configured: settings.Settings) -> Document:
     """The document that is served."""
     specs = document(configured.server)
-    return served_document.document(catalog(configured, specs), _provider(configured.server, specs))
+    headers = Callers(issuers.trusted(configured.server.jwt)).headers
+    return served_document.document(
+        catalog(configured, specs), _provider(configured.server, specs), token_headers=headers
+    )
 
 
 def _provider(server: settings.Server, document: Document) -> Document | None:
@@ -81,9 +85,14 @@ def assembled(configured: settings.Settings, document: Document, *, recomputes: 
 
     `recomputes`: it also computes again what other rules left in the database.
     """
-    served = catalog(configured, document)
-    provider = _provider(configured.server, document)
-    return application(Database(configured.database), served, configured, provider, recomputes=recomputes)
+    return application(
+        Database(configured.database),
+        catalog(configured, document),
+        configured,
+        _provider(configured.server, document),
+        issuers=issuers.trusted(configured.server.jwt),
+        recomputes=recomputes,
+    )
 
 
 def _file(path: str) -> str:

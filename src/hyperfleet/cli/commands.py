@@ -15,16 +15,12 @@ from cyclopts import App, CycloptsError, Parameter
 
 from hyperfleet.cli import configuration, flags, reference
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.settings import BadSettings, Loaded
+from hyperfleet.settings import BadSettings, Jwt, Loaded
 
 PROGRAM: Final = "hyperfleet-api"
 FAILED: Final = 1
 BEHIND: Final = 2
 NOT_RUNNING: Final = 3
-
-_NO_TOKENS: Final = """server.jwt.enabled is true, but this version cannot check tokens, so it does not start.
-To serve without authentication, where every caller may do everything, set it to false:
-  hyperfleet-api serve --server-jwt-enabled=false     or     HYPERFLEET_SERVER_JWT_ENABLED=false"""
 
 _NEWER: Final = (
     "The database has a newer schema than this version knows; run the version that made it. Nothing was changed."
@@ -81,8 +77,6 @@ def serve(loaded: Loaded) -> int:
     version's schema, and stopped at the end. A configured database must have that schema: `hyperfleet-api migrate`.
     SIGTERM or Ctrl-C stops it: readiness goes first, requests in flight are answered. A second signal stops it at once.
     """
-    if loaded.settings.server.jwt.enabled:
-        raise BadSettings([_NO_TOKENS])
     from hyperfleet.cli import supervisor
 
     return supervisor.run(loaded.settings)
@@ -135,13 +129,18 @@ def migrate(
 def config(loaded: Loaded) -> int:
     """Print the effective configuration as a file, with each value's source beside it and secrets masked.
 
-    Exit 1, with every mistake, when the configuration is wrong, the provider's OpenAPI document included.
+    Exit 1, with every mistake, when the configuration is wrong, the provider's OpenAPI document and the keys of
+    issuers in files included.
     """
     configured = loaded.settings
     if configured.server.openapi_schema_path or configured.entities:
         from hyperfleet.cli import assembly
 
         assembly.catalog(configured, assembly.document(configured.server))
+    if configured.server.jwt != Jwt():
+        from hyperfleet.cli import issuers
+
+        issuers.trusted(configured.server.jwt)
     for line in reference.effective(loaded):
         print(line)
     return 0

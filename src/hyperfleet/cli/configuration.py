@@ -15,7 +15,7 @@ import yaml
 
 from hyperfleet.cli import entries
 from hyperfleet.cli.mistakes import Mistakes, nearest
-from hyperfleet.settings import PREFIX, BadSettings, Loaded, Row, Settings, built, rows, value
+from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Row, Settings, built, rows, value
 
 CONFIG_FLAG: Final = "--config"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
@@ -109,6 +109,12 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
     schema = effective.server.openapi_schema_path
     if schema and not Path(schema).is_file():
         mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: there is no file {schema}.")
+    jwt = effective.server.jwt
+    if jwt.enabled and (jwt != Jwt()) and mistakes.concerns("server.jwt"):
+        from hyperfleet.cli import issuers
+
+        for path, sentence in issuers.contradictions(jwt):
+            mistakes.add(path, sentence)
     if mistakes.concerns("entities"):
         _check_kinds(effective, found, mistakes)
     taken: dict[tuple[str, int], str] = {}

@@ -88,7 +88,7 @@ def _setting(row: Row, held: Any, path: str, name: str, loaded: Loaded) -> Itera
     """The lines of one setting, which stands at `path`; `name` is its name with what is before it in the line."""
     is_list_of_entries = row.entry is not None and held
     setting = f"{name}:" if is_list_of_entries else f"{name}: {_written(row, held)}"
-    yield f"{setting:<48}  # {loaded.sources[path]}"
+    yield f"{setting:<48}  # {loaded.sources.get(path, 'default')}"
     if row.entry is not None:
         depth = len(name) - len(name.lstrip(" -"))
         for position, entry in enumerate(held):
@@ -101,7 +101,7 @@ def _entry(of: type, entry: Any, path: str, before: str, loaded: Loaded) -> Iter
     first = before + "- "
     for row in rows(of):
         at = f"{path}.{row.path}"
-        if at not in loaded.sources:
+        if at not in loaded.sources and value(entry, row.path) in (None, ()):
             continue
         *groups, name = row.path.split(".")
         for depth, group in enumerate(groups):

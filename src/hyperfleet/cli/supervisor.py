@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import addresses, assembly, databases, probes
+from hyperfleet.cli import addresses, assembly, databases, issuers, probes
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
@@ -110,6 +110,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     server, health, metrics = configured.server, configured.health, configured.metrics
     document = assembly.document(server)
     catalog = assembly.catalog(configured, document)
+    trusted = issuers.trusted(server.jwt)
     _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))
@@ -136,6 +137,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
         metrics=metrics_at.url,
         workers=count,
         kinds=len(catalog.kinds),
+        issuers=[issuer.url for issuer in trusted],
         database="embedded" if postgres else "configured",
     )
     return service

@@ -6,7 +6,7 @@ separates nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple
 
@@ -15,12 +15,14 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import callers, endpoints, publications
+from hyperfleet.http import endpoints, publications
+from hyperfleet.http.callers import Callers
 from hyperfleet.http.document import document
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
 from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
+from hyperfleet.http.tokens import Issuer
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
@@ -31,11 +33,15 @@ from hyperfleet.telemetry import logging
 
 
 class Row(NamedTuple):
-    """A row of the route table; `{plural}` and `{owner_plural}` stand for the words of each kind and its owner's."""
+    """A row of the route table; `{plural}` and `{owner_plural}` stand for the words of each kind and its owner's.
+
+    Rows that are open are answered without a token.
+    """
 
     path: str
     methods: Mapping[str, Endpoint]
     media_type: str = JSON
+    is_open: bool = False
 
 
 _LIST: Final = {"GET": endpoints.list_resources, "POST": endpoints.create}
@@ -55,10 +61,10 @@ ROWS: Final = (
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}", _READ),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/statuses", _REPORTS),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/force-delete", _FORCE),
-    Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}),
-    Row(endpoints.ROOT, {"GET": endpoints.service}),
-    *(Row(path, _PUBLISHED, media_type) for path, media_type in publications.DOCUMENT.items()),
-    *(Row(path, _PUBLISHED, media_type) for path, media_type in publications.PARTS.items()),
+    Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}, is_open=True),
+    Row(endpoints.ROOT, {"GET": endpoints.service}, is_open=True),
+    *(Row(path, _PUBLISHED, media_type, is_open=True) for path, media_type in publications.DOCUMENT.items()),
+    *(Row(path, _PUBLISHED, media_type, is_open=True) for path, media_type in publications.PARTS.items()),
 )
 
 
@@ -68,15 +74,18 @@ def application(
     settings: Settings,
     provider: Mapping[str, Any] | None = None,
     *,
+    issuers: Sequence[Issuer] = (),
     recomputes: bool = False,
 ) -> Middleware:
     """The service's ASGI application; its lifespan opens and closes the database.
 
-    `provider` is the OpenAPI document that describes specs, None without one. With `recomputes` it also computes again
-    what other rules left in the database; one process of a service is enough.
+    `provider` is the OpenAPI document that describes specs, None without one. `issuers` are those whose tokens callers
+    need; without any, every caller is the system and may do everything. With `recomputes` it also computes again what
+    other rules left in the database; one process of a service is enough.
     """
     in_flight = InFlight(settings)
-    bound = [(row.path, _Bound(row, catalog, in_flight)) for row in ROWS]
+    callers = Callers(issuers)
+    bound = [(row.path, _Bound(row, catalog, in_flight, Callers() if row.is_open else callers)) for row in ROWS]
     fixed: dict[str | None, ASGIApp] = {path: serve for path, serve in bound if "{" not in path}
     patterns = [Pattern(path, serve) for path, serve in bound if "{" in path]
 
@@ -88,7 +97,8 @@ def application(
             await db.open()
         recomputation = asyncio.create_task(recomputing.keep_trying(db, catalog)) if recomputes else None
         try:
-            yield
+            async with callers.running():
+                yield
         finally:
             if recomputation is not None:
                 recomputation.cancel()
@@ -100,7 +110,12 @@ def application(
     async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await fixed.get(scope.get("path"), router)(scope, receive, send)
 
-    return Middleware(dispatch, db, settings.server, publications.publications(document(catalog, provider)))
+    return Middleware(
+        dispatch,
+        db,
+        settings.server,
+        publications.publications(document(catalog, provider, token_headers=callers.headers)),
+    )
 
 
 def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
@@ -123,8 +138,9 @@ def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
 class _Bound:
     """A row as an ASGI application: finds the kind that the path names, then the endpoint of the method."""
 
-    def __init__(self, row: Row, catalog: Catalog, in_flight: InFlight) -> None:
+    def __init__(self, row: Row, catalog: Catalog, in_flight: InFlight, callers: Callers) -> None:
         self._in_flight = in_flight
+        self._callers = callers
         self._routes = {
             (route.owner_kind and route.owner_kind.plural, route.kind and route.kind.plural): route
             for route in routes(row, catalog)
@@ -144,7 +160,7 @@ class _Bound:
         if endpoint is None:
             exchange.answer = _other_method(method, route.allow)
             return
-        exchange.caller = callers.caller()
+        exchange.caller = await self._callers.caller(exchange)
         accept = exchange.header(b"accept")
         if accept is not None and not accepts(accept, route.media_type):
             raise BadRequest(f"Answers are {route.media_type}, which the header Accept leaves out.", status=406)

@@ -1,8 +1,110 @@
-"""Who is asking. Without authentication every caller is the system, and may do everything (operations: Callers)."""
+"""Who is asking, from a request's headers: decided before its body is looked at (operations: Callers).
 
+Without issuers nobody is asked for a token, every caller is the system and may do everything. With issuers only routes
+that are open to everybody are answered without one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from hyperfleet.errors import DeadlineExceeded, Unauthenticated
+from hyperfleet.http.exchange import Exchange
+from hyperfleet.http.tokens import Issuer, Verified, Verifier, invalid
 from hyperfleet.model.resource import SYSTEM, Caller
+from hyperfleet.store.database import DEADLINE
+
+AUTHORIZATION: Final = "authorization"
+_SCHEME: Final = b"bearer"
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
-def caller() -> Caller:
-    """The caller of a request; decided before its body is looked at."""
-    return SYSTEM
+class Callers:
+    """Decides who asks; the order of the issuers is that in which their headers are looked at."""
+
+    def __init__(self, issuers: Sequence[Issuer] = ()) -> None:
+        self._issuers = tuple(issuers)
+        by_header: dict[str, list[Issuer]] = {}
+        for issuer in issuers:
+            by_header.setdefault(issuer.header.lower(), []).append(issuer)
+        # A token counts for the issuers of the header that it comes in, and for no other.
+        self._verifiers = {header: Verifier(those) for header, those in by_header.items()}
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that tokens come in, in small letters; none where nobody needs a token."""
+        return tuple(self._verifiers)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Fetches the issuers' keys ahead for as long as the context lasts."""
+        tasks = [asyncio.create_task(issuer.keys.keep_fresh()) for issuer in self._issuers]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(issuer.keys.close() for issuer in self._issuers))
+
+    async def caller(self, exchange: Exchange) -> Caller:
+        """The caller of a request. Raises Unauthenticated, or Unavailable when an issuer's keys cannot be had."""
+        if not self._verifiers:
+            return SYSTEM
+        for header, verifier in self._verifiers.items():
+            lines = exchange.header_lines(header.encode())
+            if lines:
+                token = _token(lines, header)
+                verified = verifier.remembered(token) or await _found_out(verifier, token)
+                caller = _with_identity_header(verified, exchange)
+                if not caller.identity and exchange.method not in _READING:
+                    raise invalid("The token does not say who is calling, which is needed to change anything.")
+                return caller
+        raise _no_token(next(iter(self._verifiers)))
+
+
+async def _found_out(verifier: Verifier, token: bytes) -> Verified:
+    try:
+        async with asyncio.timeout_at(DEADLINE.get(None)):
+            return await verifier.verified(token)
+    except TimeoutError:
+        raise DeadlineExceeded("The keys that tokens are checked by did not arrive in time; try again.") from None
+
+
+def _with_identity_header(verified: Verified, exchange: Exchange) -> Caller:
+    caller, issuer = verified.caller, verified.issuer
+    if not issuer.identity_header:
+        return caller
+    given = exchange.header_lines(issuer.identity_header.lower().encode())
+    if len(given) > 1:
+        raise invalid("The header that says who is calling stands twice.")
+    try:
+        identity = issuer.identity(given[0].decode()) if given else ""
+    except UnicodeDecodeError:
+        raise invalid("The header that says who is calling must be UTF-8.") from None
+    return replace(caller, identity=identity) if identity else caller
+
+
+def _token(lines: list[bytes], header: str) -> bytes:
+    """The token that a header brings; raises Unauthenticated when it brings none, or several."""
+    if len(lines) > 1:
+        raise invalid("The header with the token stands twice.")
+    scheme, _, token = lines[0].partition(b" ")
+    if scheme.lower() == _SCHEME:
+        # Several blanks may stand between (RFC 9110, section 11.4); anything else around a token is part of it.
+        token = token.strip(b" ")
+    elif header == AUTHORIZATION:
+        token = b""
+    else:
+        token = lines[0]
+    if not token:
+        raise _no_token(header)
+    return token
+
+
+def _no_token(header: str) -> Unauthenticated:
+    if header == AUTHORIZATION:
+        return Unauthenticated("This needs a token: send the header Authorization with Bearer and the token.")
+    return Unauthenticated(f"This needs a token: send it in the header {header}.")

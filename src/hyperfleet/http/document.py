@@ -6,7 +6,7 @@ the top. So what the sources say of those two holds for every kind, and a new ro
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import count
 from typing import Any, Final
@@ -31,10 +31,13 @@ _SHOWN: Final = ("name_min_length", "name_max_length", "references", "mandatory_
 _BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 
-def document(catalog: Catalog, provider: Mapping[str, Any] | None = None) -> Document:
+def document(
+    catalog: Catalog, provider: Mapping[str, Any] | None = None, *, token_headers: Sequence[str] = ()
+) -> Document:
     """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
 
     Its components that describe a kind's `spec` stand for ours, with everything that they refer to (contract: Kinds).
+    `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
     """
     whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
     schemas = whole["components"]["schemas"]
@@ -48,7 +51,32 @@ def document(catalog: Catalog, provider: Mapping[str, Any] | None = None) -> Doc
         _share(schemas, _further(catalog.kinds, identifiers, schemas))
     else:
         _adopt(whole, provider, catalog.kinds, identifiers)
+    _tell_of_tokens(whole, token_headers)
     return whole
+
+
+def _tell_of_tokens(whole: Document, headers: Sequence[str]) -> None:
+    """Says how callers show who they are on this server; nothing of it where they need not."""
+    schemes = {_scheme_name(header): _scheme(header) for header in headers}
+    if schemes:
+        whole["components"]["securitySchemes"] = schemes
+        whole["security"] = [{name: []} for name in schemes]
+        return
+    del whole["components"]["securitySchemes"], whole["security"]
+    for operation in _operations(whole["paths"]):
+        operation.pop("security", None)
+        operation["responses"].pop("401", None)
+
+
+def _scheme_name(header: str) -> str:
+    words = "Bearer" if header == "authorization" else "".join(map(_capital, re.findall("[a-z0-9]+", header)))
+    return f"{words}Auth"
+
+
+def _scheme(header: str) -> Document:
+    if header == "authorization":
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    return {"type": "apiKey", "in": "header", "name": header}
 
 
 def _declare(whole: Document, kind: Kind, identifier: str, kinds: tuple[Kind, ...]) -> None:

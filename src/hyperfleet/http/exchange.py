@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.resource import SYSTEM, Caller
+from hyperfleet.model.resource import NOBODY, Caller
 from hyperfleet.settings import Server
 from hyperfleet.store.database import Database
 
@@ -81,7 +81,7 @@ class Exchange:
     db: Database
     limits: Server
     publications: Mapping[str, Publication] = field(default_factory=dict)
-    caller: Caller = SYSTEM
+    caller: Caller = NOBODY
     route: Route | None = None
     owner_id: str = ""
     id: str = ""
@@ -107,10 +107,14 @@ class Exchange:
         query: bytes = self.scope["query_string"]
         return query
 
+    def header_lines(self, name: bytes) -> list[bytes]:
+        """The values of a header, one for each line of that name; `name` is in small letters."""
+        headers: Iterable[tuple[bytes, bytes]] = self.scope["headers"]
+        return [value for key, value in headers if key == name]
+
     def header(self, name: bytes) -> bytes | None:
         """A header's value, lines of the same name joined with commas; None without one. `name` is in small letters."""
-        headers: Iterable[tuple[bytes, bytes]] = self.scope["headers"]
-        found = [value for key, value in headers if key == name]
+        found = self.header_lines(name)
         if not found:
             return None
         return found[0] if len(found) == 1 else b", ".join(found)

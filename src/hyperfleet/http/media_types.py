@@ -1,9 +1,11 @@
 """Media types as headers name them: what a body is, and what a caller takes for an answer.
 
-Errors go out as problem documents whatever the caller takes: an error that cannot be read still has its status.
+Errors go out as problem documents whatever the caller takes: an error that cannot be read still has its status. Only to
+callers that take plain JSON and nothing else they go as that.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +14,7 @@ LONGEST: Final = 1000
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+_PROBLEM: Final = "application/problem+json"
 
 _NO_QUALITY: Final = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -35,6 +38,17 @@ def accepts(accept: bytes, media_type: str = JSON) -> bool:
     return len(accept) > LONGEST or _accepts(accept, media_type)
 
 
+def takes_plain_json_only(accept: bytes) -> bool:
+    """Whether a value of Accept leaves room for `application/json`, and none for a problem document of its own type."""
+    return len(accept) <= LONGEST and _takes_plain_json_only(accept)
+
+
+@lru_cache(maxsize=256)
+def _takes_plain_json_only(accept: bytes) -> bool:
+    taken = {name for name, is_taken in _entries(accept) if is_taken}
+    return JSON in taken and taken.isdisjoint((_PROBLEM, "application/*", "*/*", "*"))
+
+
 @lru_cache(maxsize=256)
 def _named(content_type: bytes) -> str | None:
     """The type that a value of Content-Type names, in small letters; None for one that is not in UTF-8."""
@@ -46,16 +60,21 @@ def _named(content_type: bytes) -> str | None:
 @lru_cache(maxsize=256)
 def _accepts(accept: bytes, media_type: str) -> bool:
     taken: dict[str, bool] = {}
-    for entry in accept.decode("latin-1").lower().split(","):
-        name, *parameters = _parts(entry)
-        if name:
-            name = JSON if name.endswith("+json") else name
-            refused = any(_NO_QUALITY.fullmatch(part) for part in parameters)
-            taken[name] = taken.get(name, False) or not refused
+    for entry, is_taken in _entries(accept):
+        name = JSON if entry.endswith("+json") else entry
+        taken[name] = taken.get(name, False) or is_taken
     deciding = next(
         (name for name in (media_type, media_type.partition("/")[0] + "/*", "*/*", "*") if name in taken), None
     )
     return not taken or (deciding is not None and taken[deciding])
+
+
+def _entries(accept: bytes) -> Iterator[tuple[str, bool]]:
+    """The media types that an Accept names, each with whether it is taken: its quality is not 0."""
+    for entry in accept.decode("latin-1").lower().split(","):
+        name, *parameters = _parts(entry)
+        if name:
+            yield name, not any(_NO_QUALITY.fullmatch(part) for part in parameters)
 
 
 def _parts(value: str) -> list[str]:

@@ -87,7 +87,8 @@ class Middleware:
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the traceback
             problem = HyperFleetError("Something went wrong inside the service.")
             _log.exception("request failed unexpectedly", code=problem.row.full_name)
-        return problems.answer(problem, instance=raw_path, now=datetime.now(UTC))
+        accept = exchange.header(b"accept")
+        return problems.answer(problem, instance=raw_path, now=datetime.now(UTC), accept=accept)
 
 
 def normal_path(raw: bytes) -> str:
@@ -154,7 +155,7 @@ def _tell(exchange: Exchange, status: int, size: int, seconds: float) -> None:
         route=template,
         status=status,
         duration=round(seconds, 6),
-        caller=exchange.caller.identity,
+        caller=exchange.caller.identity or UNKNOWN,
         bytes=size,
     )
 

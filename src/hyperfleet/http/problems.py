@@ -10,7 +10,8 @@ from urllib.parse import quote_from_bytes
 import msgspec
 
 from hyperfleet.errors import MOST_FIELDS, FieldError, HyperFleetError
-from hyperfleet.http.exchange import Answer
+from hyperfleet.http.exchange import JSON, Answer
+from hyperfleet.http.media_types import takes_plain_json_only
 from hyperfleet.model import rendering
 
 MEDIA_TYPE: Final = b"application/problem+json"
@@ -24,8 +25,11 @@ _encode: Final = msgspec.json.Encoder().encode
 _URI: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
-def answer(error: HyperFleetError, *, instance: bytes, now: datetime) -> Answer:
-    """The problem document of an error; `instance` is the raw path of the request without its query."""
+def answer(error: HyperFleetError, *, instance: bytes, now: datetime, accept: bytes | None = None) -> Answer:
+    """The problem document of an error; `instance` is the raw path of the request without its query.
+
+    To a caller whose `accept` leaves room for plain JSON only it goes as that; some read nothing else.
+    """
     row = error.row
     document: dict[str, Any] = {
         "type": TYPE_ROOT + row.full_name,
@@ -39,7 +43,8 @@ def answer(error: HyperFleetError, *, instance: bytes, now: datetime) -> Answer:
     if error.errors:
         document["errors"] = [_field_error(wrong) for wrong in error.errors[:MOST_FIELDS]]
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers)
-    return Answer(error.status, _encode(document), MEDIA_TYPE, headers)
+    media_type = JSON if accept is not None and takes_plain_json_only(accept) else MEDIA_TYPE
+    return Answer(error.status, _encode(document), media_type, headers)
 
 
 def _field_error(wrong: FieldError) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Resources as the service handles them: who owns what, what a statement may see, what a caller wants created."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,16 +17,24 @@ Tenancy = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking; `identity` is what `created_by` and the audit log say.
+    """Who is asking; `identity` is what `created_by` and the audit log say, empty for who only reads without one.
 
-    It sees the resources whose tenancy contains all of its own (operations: Callers).
+    `issuer` is who vouches for that, by its URL, `groups` what it says the caller belongs to, `claims` all that its
+    token says; all empty where callers need no token. It sees the resources whose tenancy has all of its own; a system
+    caller, Sentinel or an adapter, sees every tenant's, and may read and report only.
     """
 
     identity: str
+    issuer: str = ""
+    groups: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     tenancy: Tenancy = ()
+    is_system: bool = False
 
 
 SYSTEM = Caller("system@hyperfleet.local")
+NOBODY = Caller("")
+"""Who is asking before that is decided."""
 
 ANY = Kind("Resource", "resources", "resource")
 """The word for resources of whatever kind, in paths, lists and sentences; no resource is of this kind."""

@@ -28,6 +28,8 @@ from hyperfleet.settings.forms import choice as _choice
 from hyperfleet.settings.forms import entries as _entries
 from hyperfleet.settings.forms import setting as _setting
 from hyperfleet.settings.forms import whole as _whole
+from hyperfleet.settings.issuers import RED_HAT_SSO
+from hyperfleet.settings.issuers import Issuer as Issuer
 
 PREFIX: Final = "HYPERFLEET_"
 
@@ -44,7 +46,17 @@ class Timeouts:
 class Jwt:
     """Authentication by token."""
 
-    enabled: bool = _setting(True, "Whether callers need a token.", alias="HYPERFLEET_AUTH_ENABLE_JWT")
+    enabled: bool = _setting(
+        True,
+        "Whether callers need a token; without it every caller may do everything.",
+        alias="HYPERFLEET_AUTH_ENABLE_JWT",
+    )
+    configs: tuple[Issuer, ...] = _entries(
+        Issuer,
+        "The issuers whose tokens are taken, told apart by `iss` ([Authentication](authentication.md)). "
+        "Unset: Red Hat's external SSO.",
+        (RED_HAT_SSO,),
+    )
 
 
 @dataclass(frozen=True)

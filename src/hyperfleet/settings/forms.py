@@ -147,9 +147,9 @@ def setting(default: Any, help: str, form: Form | None = None, *, alias: str = "
     return field(default=default, metadata={"help": help, "form": form or _FORMS[type(default)], "alias": alias})
 
 
-def entries(of: type, help: str) -> Any:
-    """A leaf that is a list of entries, each with the members of the class `of`; empty by default."""
-    return field(default=(), metadata={"help": help, "form": ENTRIES, "entry": of})
+def entries(of: type, help: str, default: tuple[Any, ...] = ()) -> Any:
+    """A leaf that is a list of entries, each with the members of the class `of`."""
+    return field(default=default, metadata={"help": help, "form": ENTRIES, "entry": of})
 
 
 def member(help: str, form: Form = TEXT, *, absent: str = "") -> Any:
