@@ -1,0 +1,188 @@
+"""Verification at its edges: times to the second, what is remembered and for how long, who a token's bearer is."""
+
+import re
+from typing import Any, Final
+
+import pytest
+
+from hyperfleet.errors import CODES, Unauthenticated
+from hyperfleet.http.issuer_keys import IssuerKeys
+from hyperfleet.http.tokens import LONGEST, Issuer, Verifier, claim
+from tests.http.issuing import EMAIL, ISSUER, claims, key_set, token
+
+NOW: Final = 1_800_000_000
+
+
+class Clock:
+    """A time that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = float(NOW)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def _published() -> bytes:
+    return key_set("RS256-one", "ES256-one")
+
+
+def issuer(**changed: Any) -> Issuer:
+    return Issuer(ISSUER, IssuerKeys(ISSUER, _published, cooldown=0.01), **changed)
+
+
+def at(**changed: Any) -> bytes:
+    """A token of the time that the clock begins at."""
+    return token("ES256-one", **{"iat": NOW, "exp": NOW + 600, **changed})
+
+
+async def refused(verifier: Verifier, value: bytes) -> str:
+    with pytest.raises(Unauthenticated) as caught:
+        await verifier.verified(value)
+    return caught.value.row.name
+
+
+@pytest.mark.parametrize(
+    ("changed", "now", "code"),
+    [
+        ({"exp": NOW}, NOW + 29.9, None),
+        ({"exp": NOW}, NOW + 30, "AUT-003"),
+        ({"nbf": NOW + 30}, NOW, None),
+        ({"nbf": NOW + 30.1}, NOW, "AUT-002"),
+        ({"iat": NOW + 30}, NOW, None),
+        ({"iat": NOW + 30.1}, NOW, "AUT-002"),
+        ({"nbf": None, "iat": None}, NOW, None),
+    ],
+)
+async def test_a_clock_may_be_30_seconds_off_and_no_more(changed: dict[str, Any], now: float, code: str | None) -> None:
+    verifier = Verifier([issuer()], clock=lambda: now)
+    if code:
+        assert await refused(verifier, at(**changed)) == code
+    else:
+        assert (await verifier.verified(at(**changed))).caller.identity == EMAIL
+
+
+def of_length(length: int) -> bytes:
+    """A token of exactly that many characters; what base64 cannot give in one part it gives in two."""
+    about = (length - len(at())) * 3 // 4
+    for in_header in range(4):
+        for in_claims in range(about - 40, about + 1):
+            value = at(header={"filling": "x" * in_header}, filling="x" * in_claims)
+            if len(value) == length:
+                return value
+    raise AssertionError(length)
+
+
+async def test_a_token_has_at_most_16_384_characters() -> None:
+    verifier = Verifier([issuer()], clock=Clock())
+    assert await verifier.verified(of_length(LONGEST))
+    assert await refused(verifier, of_length(LONGEST + 1)) == "AUT-002"
+
+
+async def test_a_token_is_remembered_until_it_expires() -> None:
+    clock = Clock()
+    verifier = Verifier([issuer()], clock=clock)
+    value = at(exp=NOW + 600)
+    assert verifier.remembered(value) is None
+    found = await verifier.verified(value)
+    clock.now = NOW + 629.9
+    assert verifier.remembered(value) is found
+    clock.now = NOW + 630
+    assert verifier.remembered(value) is None
+    assert await refused(verifier, value) == "AUT-003"
+
+
+async def test_what_is_remembered_is_bounded_and_the_longest_unused_goes_first() -> None:
+    verifier = Verifier([issuer()], clock=Clock(), remembers=3)
+    first, second, third, fourth = (at(sub=f"user-{number}") for number in range(4))
+    for value in (first, second, third):
+        await verifier.verified(value)
+    assert verifier.remembered(first)
+    await verifier.verified(fourth)
+    assert [verifier.remembered(value) is not None for value in (first, second, third, fourth)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+async def test_what_is_refused_is_not_remembered() -> None:
+    verifier = Verifier([issuer()], clock=Clock())
+    value = at(exp=1)
+    await refused(verifier, value)
+    assert verifier.remembered(value) is None
+
+
+async def test_a_remembered_token_is_one_to_the_last_bit() -> None:
+    verifier = Verifier([issuer()], clock=Clock())
+    value = at()
+    await verifier.verified(value)
+    assert verifier.remembered(value[:-1]) is None
+    assert verifier.remembered(value + b" ") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "identity"),
+    [
+        ({}, EMAIL),
+        ({"email": None}, "f:42:mary"),
+        ({"email": ""}, "f:42:mary"),
+        ({"email": "   "}, "f:42:mary"),
+        ({"email": 5}, "f:42:mary"),
+        ({"email": None, "sub": None}, ""),
+        ({"email": " Mary Ann "}, "Mary Ann"),
+        ({"email": "no-e-mail-address"}, "no-e-mail-address"),
+        ({"email": "märy@example.com"}, "märy@example.com"),
+    ],
+)
+def test_the_identity_is_the_email_else_the_subject(changed: dict[str, Any], identity: str) -> None:
+    assert issuer().caller(claims(**changed)).identity == identity
+
+
+def test_the_identity_can_be_another_claim_and_then_no_other() -> None:
+    by_name = issuer(identity_claims=("preferred_username",))
+    assert by_name.caller(claims(preferred_username="mary")).identity == "mary"
+    assert by_name.caller(claims()).identity == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_right"), [(r"[a-z]+@example\.com", True), (r"[a-z]+@example", False), ("mary", False), (".*", True)]
+)
+def test_an_identity_must_match_its_pattern_as_a_whole(pattern: str, is_right: bool) -> None:
+    with_pattern = issuer(identity_pattern=re.compile(pattern))
+    if is_right:
+        assert with_pattern.caller(claims()).identity == EMAIL
+        return
+    with pytest.raises(Unauthenticated):
+        with_pattern.caller(claims())
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "groups"),
+    [
+        ("groups", {"groups": ["admins", "fleet"]}, ("admins", "fleet")),
+        ("groups", {"groups": "admins"}, ("admins",)),
+        ("groups", {"groups": ["admins", 5, None, {"a": 1}]}, ("admins",)),
+        ("groups", {"groups": {"admins": True}}, ()),
+        ("groups", {}, ()),
+        ("realm_access.roles", {"realm_access": {"roles": ["admins"]}}, ("admins",)),
+        ("realm_access.roles", {"realm_access": ["roles"]}, ()),
+        ("https://example.com/groups", {"https://example.com/groups": ["admins"]}, ("admins",)),
+    ],
+)
+def test_groups_come_from_their_claim(name: str, changed: dict[str, Any], groups: tuple[str, ...]) -> None:
+    assert issuer(groups_claim=name).caller(claims(**changed)).groups == groups
+
+
+def test_a_caller_has_all_its_claims_and_shows_none_of_them() -> None:
+    caller = issuer().caller(claims(secret="do-not-print"))
+    assert caller.claims["secret"] == "do-not-print"
+    assert "do-not-print" not in repr(caller)
+    assert claim(caller.claims, "nothing.at.all") is None
+
+
+@pytest.mark.parametrize("code", [name for name in CODES if name.startswith("AUT-")])
+def test_a_refusal_without_a_token_names_no_error_and_any_other_does(code: str) -> None:
+    (_, challenge) = Unauthenticated("Why.", code=code).headers[0]
+    assert ("error=" in challenge) is (code != "AUT-001")
