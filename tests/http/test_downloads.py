@@ -216,7 +216,7 @@ async def test_https_needs_a_certificate_of_a_trusted_authority(certified: tuple
     tls, file = certified
     async with serving(answering(ok(b"keys")), tls) as port:
         assert await get(f"https://localhost:{port}/", ssl.create_default_context(cafile=file)) == b"keys"
-        with pytest.raises(DownloadFailed, match="(?i)certificate"):
+        with pytest.raises(DownloadFailed, match=r"(?i)certificate"):
             await get(f"https://localhost:{port}/", TRUST)
 
 
@@ -234,7 +234,10 @@ def proxy_to(port: int, asked: list[bytes], answer: bytes = b"HTTP/1.1 200 Conne
             await writer.drain()
             return
         inner = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(copy(reader, inner[1]), copy(inner[0], writer))
+        try:
+            await asyncio.gather(copy(reader, inner[1]), copy(inner[0], writer))
+        finally:
+            inner[1].transport.abort()
 
     return serve
 
