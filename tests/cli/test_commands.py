@@ -125,14 +125,6 @@ def test_a_flag_without_its_value_is_said_in_one_line() -> None:
     assert "--server-port" in done.stderr
 
 
-def test_serve_does_not_start_with_authentication_on_and_says_what_to_set() -> None:
-    done = run("serve")
-    assert done.returncode == 1
-    assert "--server-jwt-enabled=false" in done.stderr
-    assert "HYPERFLEET_SERVER_JWT_ENABLED=false" in done.stderr
-    assert done.stdout == ""
-
-
 def test_serve_reports_wrong_settings_before_anything_else() -> None:
     done = run("serve", "--server-port=x", variables={"HYPERFLEET_NOPE": "1"})
     assert done.returncode == 1

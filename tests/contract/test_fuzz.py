@@ -19,15 +19,16 @@ from hypothesis import HealthCheck
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi import checks
 
+from hyperfleet.http.document import document
 from tests.cli.serving import Service, folder
-from tests.contract.conformity import DOCUMENT
 from tests.contract.story import CLUSTER, NODE_POOL
+from tests.fleet import CATALOG
 
 WANTED: Final = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 """How many requests to make up for each operation; 0 is a few, the same each time."""
 
 # It reads YAML before it looks at it, and the document calls that answer a text.
-SCHEMA: Final = schemathesis.openapi.from_dict(DOCUMENT).exclude(path="/openapi.yaml")
+SCHEMA: Final = schemathesis.openapi.from_dict(document(CATALOG)).exclude(path="/openapi.yaml")
 # What the models cannot say, such as that a name is free or what a search means, is refused with 400, 404 or 409.
 LEFT_OUT: Final = [checks.positive_data_acceptance]
 NAMES: Final = count(1)

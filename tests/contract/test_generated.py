@@ -58,7 +58,7 @@ def test_the_document_as_served_refers_to_its_own_models_only() -> None:
     served = documents()["as served"]
     known = {f"#/components/schemas/{name}" for name in served["components"]["schemas"]}
     assert references(served) <= known
-    assert served["components"].keys() == {"schemas"}
+    assert served["components"].keys() == {"schemas", "securitySchemes"}
 
 
 def test_the_document_as_written_names_its_parameters_once() -> None:

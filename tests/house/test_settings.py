@@ -163,7 +163,12 @@ def test_a_list_comes_from_the_file_and_replaces_the_default(tmp_path: Path) -> 
 
 def test_a_list_is_neither_a_variable_nor_a_flag() -> None:
     lists = [row for row in ROWS if not row.is_scalar]
-    assert [row.path for row in lists] == ["logging.masking.headers", "logging.masking.fields", "entities"]
+    assert [row.path for row in lists] == [
+        "server.jwt.configs",
+        "logging.masking.headers",
+        "logging.masking.fields",
+        "entities",
+    ]
     end = "is unknown: it is a list, and lists stand in the configuration file only."
     for row in lists:
         assert mistakes(environ={row.variable: "x"}) == (f"Variable {row.variable} {end}",)

@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
+from hyperfleet.http.issuer_keys import IssuerKeys
+from hyperfleet.http.tokens import Issuer
+
 ISSUER: Final = "https://issuer.example.com/realms/fleet"
 OTHER_ISSUER: Final = "https://other.example.com"
 EMAIL: Final = "mary@example.com"
@@ -94,6 +97,15 @@ def token(
         header = json.dumps({name: value for name, value in members.items() if value is not None}).encode()
     signed = part(header) + b"." + part(claims(**changed) if payload is None else payload)
     return signed + b"." + part(signature(signed, key, by))
+
+
+def issuer(url: str = ISSUER, key: str = "ES256-one", **changed: Any) -> Issuer:
+    """An issuer whose only key is always to be had."""
+
+    async def published() -> bytes:
+        return key_set(key)
+
+    return Issuer(url, IssuerKeys(url, published, cooldown=0.01), **changed)
 
 
 Page = Callable[["Request"], None]

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -19,7 +19,7 @@ from hyperfleet.telemetry import logging
 from tests.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS, client_of
-from tests.http.issuing import EMAIL, ISSUER, OTHER_ISSUER, Request, key_set, local_issuer, token
+from tests.http.issuing import EMAIL, ISSUER, OTHER_ISSUER, Request, issuer, local_issuer, token
 
 API: Final = "/api/hyperfleet/v1"
 CLUSTERS: Final = f"{API}/clusters"
@@ -40,13 +40,6 @@ OPEN: Final = {
     ),
 }
 CLUSTER: Final = b'{"kind":"Cluster","name":"mine","spec":{}}'
-
-
-def issuer(url: str = ISSUER, key: str = "ES256-one", **changed: Any) -> Issuer:
-    async def published() -> bytes:
-        return key_set(key)
-
-    return Issuer(url, IssuerKeys(url, published, cooldown=0.01), **changed)
 
 
 def app_of(*issuers: Issuer, db: Database | None = None) -> Middleware:
@@ -156,13 +149,14 @@ async def test_a_gateway_says_who_is_calling_in_a_header(
     lines: list[str | bytes], expected: tuple[int, str], db: Database
 ) -> None:
     app = app_of(issuer(identity_header="X-Forwarded-User"), db=db)
-    headers = [bearing(), *(("x-forwarded-user", line) for line in lines)]
+    headers: list[tuple[str, str | bytes]] = [bearing()]
+    headers += [("x-forwarded-user", line) for line in lines]
     assert await status_and_identity(app, db, headers) == expected
     assert (await asgi.send(app, "GET", NO_ID, headers=headers[1:])).status == 401
 
 
 async def test_the_header_of_a_gateway_means_nothing_where_none_is_configured(db: Database) -> None:
-    headers = [bearing(), ("x-forwarded-user", "admin")]
+    headers: list[tuple[str, str | bytes]] = [bearing(), ("x-forwarded-user", "admin")]
     assert await status_and_identity(app_of(issuer(), db=db), db, headers) == (201, EMAIL)
 
 
@@ -197,8 +191,9 @@ async def test_keys_that_do_not_come_before_the_deadline_are_504() -> None:
         local.page = Request.hang
 
         async def source() -> bytes:
-            from hyperfleet.http import downloads
             import ssl
+
+            from hyperfleet.http import downloads
 
             return await downloads.get(local.url, ssl.create_default_context())
 

@@ -41,6 +41,8 @@ def only(entry: Any) -> Key | None:
         (jwk("ES384-one", alg=None), ("ES384",)),
         (jwk("EdDSA-one", alg=None), ("EdDSA",)),
     ],
+    # Keys are made anew in each process, and the processes must agree on the names of the tests.
+    ids=lambda given: given if isinstance(given, str) else "keys",
 )
 def test_the_algorithms_of_a_key_are_those_of_its_kind_or_the_one_that_it_names(
     entry: dict[str, Any], algorithms: tuple[str, ...]
@@ -86,7 +88,8 @@ def test_the_algorithms_of_a_key_are_those_of_its_kind_or_the_one_that_it_names(
         None,
         "key",
     ],
-    ids=lambda entry: json.dumps(entry)[:60],
+    # Keys are made anew in each process, and the processes must agree on the names of the tests.
+    ids=lambda given: given if isinstance(given, str) else "keys",
 )
 def test_what_is_for_something_else_or_no_key_is_left_out(entry: Any) -> None:
     assert only(entry) is None
@@ -160,6 +163,8 @@ def test_the_same_key_of_a_later_set_is_the_same_object() -> None:
         (published({"kty": "oct"}), "none of its 1 keys"),
         (published(*[jwk("ES256-one")] * (MOST_KEYS + 1)), "more than 100"),
     ],
+    # Keys are made anew in each process, and the processes must agree on the names of the tests.
+    ids=lambda given: given if isinstance(given, str) else "keys",
 )
 def test_what_is_no_set_of_keys_is_refused_and_says_why(content: bytes, words: str) -> None:
     with pytest.raises(BadKeySet, match=words):

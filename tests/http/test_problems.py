@@ -1,7 +1,8 @@
 """Errors as callers see them: the golden cases hold, one for each code, and nothing a caller sent can break them.
 
 A case has what is sent, perhaps the state of things meanwhile, and the problem that comes back, whole but for its
-time; a `detail` or `errors` that it leaves out it does not check. `{going}` is a cluster that is being deleted.
+time; a `detail` or `errors` that it leaves out it does not check. `{going}` is a cluster that is being deleted. Where
+it has a `bearer`, callers need a token: that is its claims, or null where none is sent.
 """
 
 import json
@@ -23,10 +24,12 @@ from hyperfleet.http import problems
 from hyperfleet.http.app import application
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
+from hyperfleet.model.permission import DEFAULT, Permissions
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database, Statement
 from tests.fleet import create
 from tests.http import asgi
+from tests.http.issuing import issuer, token
 
 CASES: Final = {
     path.stem: yaml.safe_load(path.read_text())
@@ -84,14 +87,15 @@ async def test_a_golden_case_holds(name: str, db: Database, database_settings: s
     ids = {"{going}": going, "{there}": (await create(db, "there"))["id"]}
     method, path = named(case["send"], ids).split()
     async with meanwhile(case.get("while"), db, database_settings) as (database, configured):
-        app = application(database, CATALOG, configured)
-        answer = await asgi.send(
-            app,
-            method,
-            API_ROOT + path,
-            pieces=[case.get("body", "").encode()],
-            headers=tuple(case.get("headers_sent", {}).items()),
-        )
+        headers: list[tuple[str, str | bytes]] = list(case.get("headers_sent", {}).items())
+        if "bearer" in case:
+            permissions = Permissions(DEFAULT, [kind.name for kind in CATALOG.kinds])
+            app = application(database, CATALOG, configured, issuers=[issuer()], permissions=permissions)
+            if case["bearer"] is not None:
+                headers.append(("authorization", b"Bearer " + token("ES256-one", **case["bearer"])))
+        else:
+            app = application(database, CATALOG, configured)
+        answer = await asgi.send(app, method, API_ROOT + path, pieces=[case.get("body", "").encode()], headers=headers)
     problem = answer.problem
     wanted = json.loads(named(json.dumps(case["problem"]), ids))
     assert {key: value for key, value in problem.items() if key in wanted} == wanted

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from hyperfleet import http, settings
-from hyperfleet.cli import issuers, kinds, yaml_documents
+from hyperfleet.cli import access_rules, issuers, kinds, yaml_documents
 from hyperfleet.http import document as served_document
 from hyperfleet.http.app import application
 from hyperfleet.http.callers import Callers
@@ -71,7 +71,10 @@ def described(configured: settings.Settings) -> Document:
     specs = document(configured.server)
     headers = Callers(issuers.trusted(configured.server.jwt)).headers
     return served_document.document(
-        catalog(configured, specs), _provider(configured.server, specs), token_headers=headers
+        catalog(configured, specs),
+        _provider(configured.server, specs),
+        token_headers=headers,
+        forbids=bool(headers) or configured.server.tenant.enabled,
     )
 
 
@@ -85,12 +88,15 @@ def assembled(configured: settings.Settings, document: Document, *, recomputes: 
 
     `recomputes`: it also computes again what other rules left in the database.
     """
+    served = catalog(configured, document)
     return application(
         Database(configured.database),
-        catalog(configured, document),
+        served,
         configured,
         _provider(configured.server, document),
         issuers=issuers.trusted(configured.server.jwt),
+        tenants=access_rules.tenants(configured.server.tenant),
+        permissions=access_rules.permissions(configured.server, served),
         recomputes=recomputes,
     )
 

@@ -133,10 +133,11 @@ def config(loaded: Loaded) -> int:
     issuers in files included.
     """
     configured = loaded.settings
-    if configured.server.openapi_schema_path or configured.entities:
-        from hyperfleet.cli import assembly
+    if configured.server.openapi_schema_path or configured.entities or configured.server.authorization.rules:
+        from hyperfleet.cli import access_rules, assembly
 
-        assembly.catalog(configured, assembly.document(configured.server))
+        catalog = assembly.catalog(configured, assembly.document(configured.server))
+        access_rules.permissions(configured.server, catalog)
     if configured.server.jwt != Jwt():
         from hyperfleet.cli import issuers
 

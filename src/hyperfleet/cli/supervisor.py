@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import addresses, assembly, databases, issuers, probes
+from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
@@ -111,6 +111,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     document = assembly.document(server)
     catalog = assembly.catalog(configured, document)
     trusted = issuers.trusted(server.jwt)
+    access_rules.permissions(server, catalog)
     _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
     api = addresses.resolved(server.host, server.port, "server")
     stack.enter_context(addresses.held(api, "server"))

@@ -19,11 +19,14 @@ from hyperfleet.http import endpoints, publications
 from hyperfleet.http.callers import Callers
 from hyperfleet.http.document import document
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
+from hyperfleet.http.guards import Guard
 from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, accepts
 from hyperfleet.http.middleware import Middleware
+from hyperfleet.http.tenants import Tenants
 from hyperfleet.http.tokens import Issuer
 from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.permission import Permissions, Verb
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
 from hyperfleet.services import recomputing
@@ -51,6 +54,18 @@ _REPORTS: Final = {"GET": endpoints.list_reports, "POST": endpoints.report, "PUT
 
 _PUBLISHED: Final = {"GET": endpoints.published}
 
+VERBS: Final[Mapping[Endpoint, Verb]] = {
+    endpoints.list_resources: "read",
+    endpoints.create: "create",
+    endpoints.read: "read",
+    endpoints.change: "update",
+    endpoints.delete: "delete",
+    endpoints.force_delete: "force-delete",
+    endpoints.list_reports: "read",
+    endpoints.report: "report",
+}
+"""What rules call what each endpoint does with resources."""
+
 # The first match counts, so what is asked for most stands first.
 ROWS: Final = (
     Row(API_ROOT + "/{plural}/{id}", _READ),
@@ -75,17 +90,20 @@ def application(
     provider: Mapping[str, Any] | None = None,
     *,
     issuers: Sequence[Issuer] = (),
+    tenants: Tenants | None = None,
+    permissions: Permissions | None = None,
     recomputes: bool = False,
 ) -> Middleware:
     """The service's ASGI application; its lifespan opens and closes the database.
 
     `provider` is the OpenAPI document that describes specs, None without one. `issuers` are those whose tokens callers
-    need; without any, every caller is the system and may do everything. With `recomputes` it also computes again what
-    other rules left in the database; one process of a service is enough.
+    need; without any, every caller is the system. `tenants` says whose tenant a caller is, `permissions` what it may
+    do; None: of none, and everything. With `recomputes` it also computes again what other rules left in the database;
+    one process of a service is enough.
     """
     in_flight = InFlight(settings)
-    callers = Callers(issuers)
-    bound = [(row.path, _Bound(row, catalog, in_flight, Callers() if row.is_open else callers)) for row in ROWS]
+    callers, guard = Callers(issuers, tenants), Guard(catalog, permissions)
+    bound = [(row.path, _Bound(row, catalog, in_flight, Callers() if row.is_open else callers, guard)) for row in ROWS]
     fixed: dict[str | None, ASGIApp] = {path: serve for path, serve in bound if "{" not in path}
     patterns = [Pattern(path, serve) for path, serve in bound if "{" in path]
 
@@ -110,11 +128,13 @@ def application(
     async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await fixed.get(scope.get("path"), router)(scope, receive, send)
 
+    forbids = tenants is not None or permissions is not None
+    described = document(catalog, provider, token_headers=callers.headers, forbids=forbids)
     return Middleware(
         dispatch,
         db,
         settings.server,
-        publications.publications(document(catalog, provider, token_headers=callers.headers)),
+        publications.publications(described),
     )
 
 
@@ -138,9 +158,10 @@ def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
 class _Bound:
     """A row as an ASGI application: finds the kind that the path names, then the endpoint of the method."""
 
-    def __init__(self, row: Row, catalog: Catalog, in_flight: InFlight, callers: Callers) -> None:
+    def __init__(self, row: Row, catalog: Catalog, in_flight: InFlight, callers: Callers, guard: Guard) -> None:
         self._in_flight = in_flight
         self._callers = callers
+        self._guard = guard
         self._routes = {
             (route.owner_kind and route.owner_kind.plural, route.kind and route.kind.plural): route
             for route in routes(row, catalog)
@@ -161,6 +182,8 @@ class _Bound:
             exchange.answer = _other_method(method, route.allow)
             return
         exchange.caller = await self._callers.caller(exchange)
+        if route.kind is not None:
+            exchange.kinds = self._guard.allowed(exchange.caller, VERBS[endpoint], route.kind)
         accept = exchange.header(b"accept")
         if accept is not None and not accepts(accept, route.media_type):
             raise BadRequest(f"Answers are {route.media_type}, which the header Accept leaves out.", status=406)

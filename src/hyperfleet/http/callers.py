@@ -12,6 +12,7 @@ from typing import Final
 
 from hyperfleet.errors import DeadlineExceeded, Unauthenticated
 from hyperfleet.http.exchange import Exchange
+from hyperfleet.http.tenants import Tenants
 from hyperfleet.http.tokens import Issuer, Verified, Verifier, invalid
 from hyperfleet.model.resource import SYSTEM, Caller
 from hyperfleet.store.database import DEADLINE
@@ -22,10 +23,14 @@ _READING: Final = frozenset({"GET", "HEAD"})
 
 
 class Callers:
-    """Decides who asks; the order of the issuers is that in which their headers are looked at."""
+    """Decides who asks; the order of the issuers is that in which their headers are looked at.
 
-    def __init__(self, issuers: Sequence[Issuer] = ()) -> None:
+    `tenants` says whose tenant that is, None where they are not told apart.
+    """
+
+    def __init__(self, issuers: Sequence[Issuer] = (), tenants: Tenants | None = None) -> None:
         self._issuers = tuple(issuers)
+        self._tenants = tenants
         by_header: dict[str, list[Issuer]] = {}
         for issuer in issuers:
             by_header.setdefault(issuer.header.lower(), []).append(issuer)
@@ -50,7 +55,14 @@ class Callers:
             await asyncio.gather(*(issuer.keys.close() for issuer in self._issuers))
 
     async def caller(self, exchange: Exchange) -> Caller:
-        """The caller of a request. Raises Unauthenticated, or Unavailable when an issuer's keys cannot be had."""
+        """The caller of a request.
+
+        Raises Unauthenticated, Unavailable when an issuer's keys cannot be had, Forbidden when it is of no tenant.
+        """
+        caller = await self._identified(exchange)
+        return caller if self._tenants is None else self._tenants.placed(caller, exchange)
+
+    async def _identified(self, exchange: Exchange) -> Caller:
         if not self._verifiers:
             return SYSTEM
         for header, verifier in self._verifiers.items():

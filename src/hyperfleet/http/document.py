@@ -32,12 +32,17 @@ _BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 
 def document(
-    catalog: Catalog, provider: Mapping[str, Any] | None = None, *, token_headers: Sequence[str] = ()
+    catalog: Catalog,
+    provider: Mapping[str, Any] | None = None,
+    *,
+    token_headers: Sequence[str] = (),
+    forbids: bool = False,
 ) -> Document:
     """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
 
     Its components that describe a kind's `spec` stand for ours, with everything that they refer to (contract: Kinds).
     `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
+    `forbids`: callers may be told that they may not do something.
     """
     whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
     schemas = whole["components"]["schemas"]
@@ -52,6 +57,8 @@ def document(
     else:
         _adopt(whole, provider, catalog.kinds, identifiers)
     _tell_of_tokens(whole, token_headers)
+    if not forbids:
+        _drop_answer(whole, "403")
     return whole
 
 
@@ -65,7 +72,12 @@ def _tell_of_tokens(whole: Document, headers: Sequence[str]) -> None:
     del whole["components"]["securitySchemes"], whole["security"]
     for operation in _operations(whole["paths"]):
         operation.pop("security", None)
-        operation["responses"].pop("401", None)
+    _drop_answer(whole, "401")
+
+
+def _drop_answer(whole: Document, status: str) -> None:
+    for operation in _operations(whole["paths"]):
+        operation["responses"].pop(status, None)
 
 
 def _scheme_name(header: str) -> str:

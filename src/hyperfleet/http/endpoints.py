@@ -4,6 +4,7 @@ The order of decisions is the contract's (Addresses): wrong path for a kind, bod
 for an id that is none is decided here and for any other by the statement that looks for it.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -14,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 import hyperfleet
-from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
+from hyperfleet.errors import BadRequest, Forbidden, HyperFleetError, NotFound
 from hyperfleet.http import bodies, documents, limits, patches, preconditions, publications, queries
 from hyperfleet.http.exchange import Answer, Exchange, Header
 from hyperfleet.model import rendering
@@ -59,6 +60,8 @@ async def list_resources(exchange: Exchange) -> Answer:
         wanted = queries.listing(
             exchange.query, references=_reference_types(kinds), kinds=tuple(kind.name for kind in kinds)
         )
+        if wanted.kind is not None:
+            _narrowed(_scope(exchange), exchange.catalog.by_name[wanted.kind], exchange)
     else:
         wanted = queries.listing(exchange.query, references=_reference_types((kind,)))
     return Answer(200, await reading.resources(exchange.db, _scope(exchange), wanted))
@@ -75,7 +78,7 @@ async def create(exchange: Exchange) -> Answer:
     members = documents.decoded(body)
     scope = _scope(exchange)
     if scope.kind is ANY:
-        scope = Scope(bodies.kind_named(members, exchange.catalog))
+        scope = _narrowed(scope, bodies.kind_named(members, exchange.catalog), exchange)
         _require_top(scope.kind, exchange.catalog)
     draft = bodies.draft(members, scope.kind)
     created = await writing.create(exchange.db, scope, draft, caller=exchange.caller, now=now)
@@ -172,12 +175,20 @@ async def report(exchange: Exchange) -> Answer:
 
 def _scope(exchange: Exchange) -> Scope:
     """What the path names; raises NotFound for an owner whose id is none."""
-    route = exchange.route
+    route, tenancy = exchange.route, exchange.caller.tenancy
     if exchange.kind is ANY:
-        return Scope(ANY, members=exchange.catalog.kinds)
+        return Scope(ANY, members=exchange.kinds, tenancy=tenancy)
     if route is None or route.owner_kind is None:
-        return Scope(exchange.kind)
-    return Scope(exchange.kind, Owner(route.owner_kind, _id(route.owner_kind, exchange.owner_id)))
+        return Scope(exchange.kind, tenancy=tenancy)
+    owner = Owner(route.owner_kind, _id(route.owner_kind, exchange.owner_id))
+    return Scope(exchange.kind, owner, tenancy=tenancy)
+
+
+def _narrowed(scope: Scope, kind: Kind, exchange: Exchange) -> Scope:
+    """The scope of all kinds for one of them; raises Forbidden when the caller may not do this with it."""
+    if kind not in exchange.kinds:
+        raise Forbidden(f"No rule of this service lets you do this with {kind.plural}.")
+    return replace(scope, kind=kind, members=())
 
 
 async def _of_one_kind(exchange: Exchange) -> tuple[Scope, UUID]:
@@ -187,7 +198,7 @@ async def _of_one_kind(exchange: Exchange) -> tuple[Scope, UUID]:
     """
     scope, id = _scope(exchange), _id(exchange.kind, exchange.id)
     if scope.kind is ANY:
-        scope = Scope(await reading.kind(exchange.db, scope, id))
+        scope = _narrowed(scope, await reading.kind(exchange.db, scope, id), exchange)
     return scope, id
 
 

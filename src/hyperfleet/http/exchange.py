@@ -72,6 +72,7 @@ class Exchange:
     """A request and what is known of it so far.
 
     Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
+    `kinds` are those that the caller may do this with: the path's, or where it is for all kinds some of these.
     `publications` are those of the application, by path.
     """
 
@@ -83,6 +84,7 @@ class Exchange:
     publications: Mapping[str, Publication] = field(default_factory=dict)
     caller: Caller = NOBODY
     route: Route | None = None
+    kinds: tuple[Kind, ...] = ()
     owner_id: str = ""
     id: str = ""
     answer: Answer | None = None

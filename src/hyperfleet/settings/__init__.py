@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, get_type_hints
 
+from hyperfleet.settings.access import Dimension as Dimension
+from hyperfleet.settings.access import Rule as Rule
 from hyperfleet.settings.entities import Entity as Entity
 from hyperfleet.settings.forms import BOOLEAN as BOOLEAN
 from hyperfleet.settings.forms import BOOLEANS as BOOLEANS
@@ -53,9 +55,35 @@ class Jwt:
     )
     configs: tuple[Issuer, ...] = _entries(
         Issuer,
-        "The issuers whose tokens are taken, told apart by `iss` ([Authentication](authentication.md)). "
+        "The issuers whose tokens are taken, told apart by `iss` ([Callers](callers.md)). "
         "Unset: Red Hat's external SSO.",
         (RED_HAT_SSO,),
+    )
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """Who may do what, where callers need a token."""
+
+    enabled: bool = _setting(True, "Whether rules say what callers may do; without them every caller may do all.")
+    rules: tuple[Rule, ...] = _entries(
+        Rule,
+        "What callers may do: whatever any rule allows ([Callers](callers.md)). Unset: every caller all but"
+        " `force-delete`, which needs the group `hyperfleet-admin`.",
+    )
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Tenants on one service."""
+
+    enabled: bool = _setting(False, "Whether callers see their own tenant's resources only.")
+    system_header: str = _setting(
+        "",
+        "A header that marks system callers by the value `true`: they see every tenant, and may only read and report.",
+    )
+    dimensions: tuple[Dimension, ...] = _entries(
+        Dimension, "What says whose tenant a caller is ([Callers](callers.md)); at least one is required."
     )
 
 
@@ -83,6 +111,8 @@ class Server:
         alias="OPENAPI_SCHEMA_PATH",
     )
     jwt: Jwt = Jwt()
+    authorization: Authorization = Authorization()
+    tenant: Tenant = Tenant()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from hyperfleet.settings.access import NAME_OF_HEADER
 from hyperfleet.settings.forms import Form, member, required
 
-_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _ADDRESS: Final = re.compile(r"[!-~]{1,2000}")
 
 
@@ -41,12 +41,6 @@ def require_secure(url: str) -> str:
     return url
 
 
-def _header(text: str) -> str:
-    if not _HEADER.fullmatch(text):
-        raise ValueError("must be the name of a header")
-    return text
-
-
 def _pattern(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line without control characters")
@@ -58,7 +52,6 @@ def _pattern(text: str) -> str:
 
 
 _URL: Final = Form("URL", require_secure)
-_NAME_OF_HEADER: Final = Form("name of a header", _header)
 _PATTERN: Final = Form("regular expression", _pattern)
 
 
@@ -77,7 +70,7 @@ class Issuer:
     header: str | None = member(
         "The header that its tokens come in, as `Bearer` and the token; in another header than `Authorization` the"
         " token may stand alone.",
-        _NAME_OF_HEADER,
+        NAME_OF_HEADER,
         absent="`Authorization`",
     )
     audience: str | None = member("What a token's `aud` must name.", absent="any, or none")
@@ -86,7 +79,7 @@ class Issuer:
     identity_header: str | None = member(
         "A header in which a trusted gateway says who is calling; where it is there it counts instead of the claim."
         " The gateway must remove it from what callers send.",
-        _NAME_OF_HEADER,
+        NAME_OF_HEADER,
     )
     groups_claim: str | None = member(
         "The claim that lists the caller's groups; a path such as `realm_access.roles` leads into objects.",
