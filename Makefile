@@ -25,10 +25,14 @@ NODE := node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'
 INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
 
 .DEFAULT_GOAL := help
-.PHONY: help run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
+.PHONY: help run run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.run ## Serve with authentication, and say where the token of a development issuer is
+	@$(BIN)/python -m dev.issuer .run
+	@exec $(BIN)/hyperfleet-api serve --config .run/config.yaml $(ARGS)
 
 run-no-auth: .venv/.run ## Serve API, health and metrics on ports 8000, 8083, 8080, without authentication
 	@exec $(BIN)/hyperfleet-api serve --server-jwt-enabled=false $(ARGS)
@@ -86,7 +90,7 @@ else
 endif
 
 clean: ## Remove what make made here; data of the embedded PostgreSQL stay
-	rm -rf .tools .venv build typespec/node_modules tests/contract/client/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .tools .venv .run build typespec/node_modules tests/contract/client/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
 define find-python

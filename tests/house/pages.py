@@ -6,7 +6,7 @@ from typing import Final
 
 from hyperfleet.cli.reference import settings_page
 from hyperfleet.telemetry.metrics import INSTRUMENTS
-from tests.house import kinds_table, search_tables, test_errors_docs
+from tests.house import callers_tables, kinds_table, search_tables, test_errors_docs
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -34,6 +34,7 @@ def _written_anew(name: str, written: Callable[[str], str]) -> Callable[[], str]
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "callers.md": _written_anew("callers.md", callers_tables.written),
     "errors.md": _written_anew("errors.md", test_errors_docs.written),
     "kinds.md": _written_anew("kinds.md", kinds_table.written),
     "metrics.md": metrics_page,

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    "help", "run-no-auth", "test", "test-integration", "fuzz", "lint", "generate", "examples", "bench", "docs",
+    "help", "run", "run-no-auth", "test", "test-integration", "fuzz", "lint", "generate", "examples", "bench", "docs",
     "binary", "clean", "db/setup", "db/login", "db/teardown",
 }  # fmt: skip
 

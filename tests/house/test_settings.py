@@ -74,12 +74,20 @@ def test_without_anything_every_setting_has_its_default() -> None:
 @pytest.mark.parametrize("row", SCALARS, ids=lambda row: row.path)
 def test_a_setting_is_the_same_from_file_variable_and_flag(row: Row, tmp_path: Path) -> None:
     text = sample(row)
-    file = file_with(tmp_path, yaml.safe_dump(nested(row.path, text)))
+    # What needs another setting beside it, which is a list and so stands in the file.
+    beside = {"server.tenant.enabled": {"dimensions": [{"key": "org", "header": "X-Org", "required": True}]}}
+    more = {"server": {"tenant": beside[row.path]}} if row.path in beside else {}
+    (tmp_path / "beside").mkdir()
+    files = [file_with(tmp_path / "beside", yaml.safe_dump(more))] if more else []
+    tree = nested(row.path, text)
+    if more:
+        tree["server"]["tenant"] |= more["server"]["tenant"]
+    file = file_with(tmp_path, yaml.safe_dump(tree))
     expected = row.form.read(text)
     assert expected != row.default
     by_file = load({}, {}, files=[file])
-    by_variable = load({}, {row.variable: text}, files=[])
-    by_flag = load({row.flag: text}, {}, files=[])
+    by_variable = load({}, {row.variable: text}, files=files)
+    by_flag = load({row.flag: text}, {}, files=files)
     assert [value(loaded.settings, row.path) for loaded in (by_file, by_variable, by_flag)] == [expected] * 3
     assert type(value(by_flag.settings, row.path)) is type(row.default)
     assert by_file.sources[row.path].startswith(str(file))
@@ -165,6 +173,8 @@ def test_a_list_is_neither_a_variable_nor_a_flag() -> None:
     lists = [row for row in ROWS if not row.is_scalar]
     assert [row.path for row in lists] == [
         "server.jwt.configs",
+        "server.authorization.rules",
+        "server.tenant.dimensions",
         "logging.masking.headers",
         "logging.masking.fields",
         "entities",

@@ -1,0 +1,73 @@
+"""`python -m dev.issuer FOLDER`: an issuer for development, whose key is made on the spot and forgotten.
+
+Leaves in the folder its public keys, a configuration that trusts them, and a token. Whoever reads the token may do
+everything on a service that runs by that configuration, for a week.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from hyperfleet.model.permission import ADMINISTRATORS
+
+ISSUER: Final = "http://localhost/development"
+IDENTITY: Final = "developer@localhost"
+SECONDS: Final = 7 * 86_400
+KEYS: Final = "keys.json"
+CONFIGURATION: Final = "config.yaml"
+TOKEN: Final = "token"
+
+
+def write(folder: Path) -> None:
+    """Writes the three files, each for its owner only, over those of another time."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = f"development-{time.time_ns()}"
+    public: dict[str, Any] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    published = {"keys": [public | {"kid": name, "alg": "ES256", "use": "sig"}]}
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "sub": IDENTITY,
+        "email": IDENTITY,
+        "typ": "Bearer",
+        "groups": [ADMINISTRATORS],
+        "iat": now,
+        "exp": now + SECONDS,
+    }
+    token = jwt.encode(claims, key, algorithm="ES256", headers={"kid": name})
+    entry = {"issuer_url": ISSUER, "jwk_cert_file": str(folder.absolute() / KEYS)}
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / KEYS, json.dumps(published))
+    _write(folder / CONFIGURATION, yaml.safe_dump({"server": {"jwt": {"enabled": True, "configs": [entry]}}}))
+    _write(folder / TOKEN, token)
+
+
+def _write(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main() -> None:
+    """Writes the files and says what to do with them."""
+    (folder,) = map(Path, sys.argv[1:])
+    write(folder)
+    token = folder / TOKEN
+    print(
+        f"Callers need a token. One of {IDENTITY}, right for a week, is in {token}:\n\n"
+        f'  curl -H "Authorization: Bearer $(cat {token})" http://localhost:8000/api/hyperfleet/v1/clusters\n'
+        f'  ocm login --token="$(cat {token})" --url=http://localhost:8000\n',
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
