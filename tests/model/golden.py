@@ -9,21 +9,28 @@ A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9
 one), and between them what is seen at that moment:
 `phase` (`Ready g1 updated@5 changed@5`), `order` (the types of all conditions), a condition by its type
 (`True g1 updated@5 changed@5 created@0 Reason`, or `absent`) and, as `<type> says`, its message.
+Of a kind with rules of its own a case gives these as `mapped`, the resource's `spec`, and what adapters send as `data`
+from an event on (`dns sends {"zone": "a"}`).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
+from uuid import UUID
 
 import yaml
+from msgspec import structs
 
-from hyperfleet.model.aggregation import aggregate
+from hyperfleet.model import rendering
+from hyperfleet.model.assessment import Assessment, Evidence, assess
 from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition, TimedCondition
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.report import Admission, Report, Summary, admit, summarize
-from hyperfleet.model.resource import Status
+from hyperfleet.model.resource import Desired, Draft, Status
 
 CASES: Final = Path(__file__).parents[1] / "cases"
 NOON: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -103,6 +110,10 @@ class Life:
     has_children: bool = False
     reports: dict[str, Summary] = field(default_factory=dict)
     status: Status | None = None
+    mapped: tuple[ConditionRule, ...] = ()
+    spec: bytes = b"{}"
+    data: dict[str, bytes] = field(default_factory=dict)
+    served: dict[str, bytes] = field(default_factory=dict)
 
     def inputs(self) -> dict[str, Any]:
         """Every argument of `aggregate` but `previous`."""
@@ -115,9 +126,27 @@ class Life:
             "has_children": self.has_children,
         }
 
+    def assessed(self, reports: Sequence[Summary] | None = None) -> Assessment:
+        """Its status anew, from what is stored; `reports` may come in any order."""
+        kind = Kind("Thing", "things", "thing", required_adapters=self.required, conditions=self.mapped)
+        draft = Draft("one", Desired(self.spec, {"env": "test"}, {}))
+        envelope = rendering.envelope(
+            draft, kind=kind, id=UUID(int=1), href="/one", owner=None, created_time=NOON, created_by="mary"
+        )
+        return assess(
+            kind,
+            generation=self.generation,
+            reference_time=self.reference_time,
+            deleted=self.deleted,
+            previous=self.status,
+            reports=list(self.reports.values()) if reports is None else reports,
+            has_children=self.has_children,
+            evidence=Evidence(envelope.whole, list(self.served.values())),
+        )
+
     def settle(self) -> Status:
         """Aggregates anew."""
-        self.status = aggregate(previous=self.status, **self.inputs())
+        self.status = self.assessed().status
         return self.status
 
     def create(self, time: datetime) -> None:
@@ -137,14 +166,21 @@ class Life:
         previous = self.reports.get(received.adapter)
         answer = admit(received, generation=self.generation, previous=previous)
         if answer == "stored":
-            self.reports[received.adapter] = summarize(received, previous)
+            received = structs.replace(received, data=self.data.get(received.adapter, b"{}"))
+            kept = summarize(received, previous)
+            self.reports[received.adapter] = kept
+            self.served[received.adapter] = rendering.report(received, kept, None, now=received.observed_time)
             self.settle()
         return answer
 
 
 def live(case: Case) -> Iterator[tuple[Life, str | None, dict[str, Any]]]:
     """The life of a case: after each step the state, with the event that it is the result of, or what is to be seen."""
-    life = Life(required=_adapters(case.body.get("required", "")))
+    life = Life(
+        required=_adapters(case.body.get("required", "")),
+        mapped=tuple(ConditionRule(**rule) for rule in case.body.get("mapped", ())),
+        spec=case.body.get("spec", "{}").encode(),
+    )
     for step in case.body["life"]:
         if isinstance(step, str):
             happen(life, step)
@@ -165,6 +201,8 @@ def happen(life: Life, event: str) -> None:
         life.generation, life.reference_time = life.generation + 1, at(int(match[1]))
     elif match := re.fullmatch(r"(\S+) reports (.+)", event):
         assert life.receive(report(match[2], match[1])) == "stored", f"{event!r} is not admitted"
+    elif match := re.fullmatch(r"(\S+) sends (\{.*\})", event):
+        life.data[match[1]] = match[2].encode()
     elif event in ("children appear", "children go"):
         life.has_children = event == "children appear"
         life.settle()
@@ -229,5 +267,5 @@ def _seconds(time: datetime) -> int:
 
 def rule_numbers(*functions: Any) -> set[str]:
     """The numbers of the rules in the docstrings of these functions."""
-    numbered = re.compile(r"^ +([A-Z]\d|\d\.\d)  ", re.MULTILINE)
+    numbered = re.compile(r"^ *([A-Z]\d|\d\.\d)  ", re.MULTILINE)
     return {number for function in functions for number in numbered.findall(function.__doc__)}

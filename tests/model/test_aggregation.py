@@ -5,13 +5,17 @@ from typing import Final
 
 import pytest
 
-from hyperfleet.model import aggregation
+from hyperfleet.model import aggregation, mapping
 from tests.model import golden
 from tests.model.golden import Case, differences, live
 
 CASES: Final = golden.cases("aggregation")
 RULES: Final = golden.rule_numbers(
-    aggregation.aggregate, aggregation._reconciled, aggregation._last_known_reconciled, aggregation._successful
+    aggregation.aggregate,
+    aggregation._reconciled,
+    aggregation._last_known_reconciled,
+    aggregation._successful,
+    mapping,
 )
 
 
@@ -29,10 +33,9 @@ def test_what_a_case_says_is_seen(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_status_in_a_case_is_a_fixed_point_and_free_of_the_order_of_reports(case: Case) -> None:
     for life, event, _ in live(case):
-        if event is not None:
-            inputs = life.inputs()
-            for reports in itertools.permutations(inputs.pop("reports")):
-                assert aggregation.aggregate(previous=life.status, reports=reports, **inputs) == life.status
+        if event is not None and life.status is not None:
+            for reports in itertools.permutations(life.reports.values()):
+                assert life.assessed(reports).status == life.status
 
 
 def test_there_are_at_least_eighty_cases() -> None:

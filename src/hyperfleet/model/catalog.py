@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hyperfleet.model.kind import ADAPTER_NAME, ADAPTERS_PER_RESOURCE, MOST_CONDITIONS, Kind, success_type
+from hyperfleet.model.mapping import BadConditions, compiled
 
 RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "openapi", "openapi-ui", "compatibility"})
 """Words that paths have for something else; what has a dot in it is no plural anyway."""
@@ -47,6 +48,11 @@ class Catalog:
             raise BadCatalog(mistakes)
         self.by_name: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in self.kinds})
         self.by_plural: Mapping[str, Kind] = MappingProxyType({kind.plural: kind for kind in self.kinds})
+
+    @property
+    def names_with_rules(self) -> list[str]:
+        """The names of the kinds whose conditions come from rules of their own, too."""
+        return [kind.name for kind in self.kinds if kind.conditions]
 
     def parent_of(self, kind: Kind) -> Kind | None:
         """The kind of its owners, None at the top."""
@@ -139,6 +145,11 @@ def _condition_mistakes(kind: Kind) -> Iterator[str]:
             yield f"the condition {type} is one of the service's own."
         if times > 1:
             yield f"the condition {type} is declared {times} times."
+    try:
+        if kind.conditions:
+            compiled(kind.conditions)
+    except BadConditions as wrong:
+        yield from wrong.mistakes
 
 
 def _parent_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str]:

@@ -139,8 +139,8 @@ def dig(target: Any, path: str) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """A value as JSON without blanks; bytes in base64, times in RFC 3339, durations in ISO 8601."""
-    return msgspec.json.encode(value).decode()
+    """A value as JSON without blanks, members by name; bytes in base64, times in RFC 3339, durations in ISO 8601."""
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def plain(value: Any) -> Any:

@@ -58,6 +58,11 @@ class Envelope(NamedTuple):
         (text,) = self.texts
         return text
 
+    @property
+    def unaddressed(self) -> bytes:
+        """The text with null for addresses, which only the statement that stores it knows."""
+        return b"null".join(self.texts)
+
 
 def envelope(
     draft: Draft, *, kind: Kind, id: UUID, href: str, owner: Owner | None, created_time: datetime, created_by: str
@@ -319,7 +324,8 @@ def tenancy(given: Tenancy) -> bytes:
 @cache
 def rules(kind: Kind) -> str:
     """A digest of what a stored status was computed and spelled with; when it differs, the row is out of date."""
-    return blake2b(repr((VERSION, kind.required_adapters, bool(kind.references))).encode(), digest_size=8).hexdigest()
+    computed_by = (VERSION, kind.required_adapters, bool(kind.references), *kind.conditions)
+    return blake2b(repr(computed_by).encode(), digest_size=8).hexdigest()
 
 
 def same(one: bytes, other: bytes) -> bool:

@@ -72,6 +72,11 @@ class Scope:
         return [kind.name for kind in self.kinds]
 
     @property
+    def names_with_rules(self) -> list[str]:
+        """The names of those whose conditions come from rules of their own, too."""
+        return [kind.name for kind in self.kinds if kind.conditions]
+
+    @property
     def owner_id(self) -> UUID | None:
         """The owner's id, None without an owner."""
         return self.owner.id if self.owner is not None else None

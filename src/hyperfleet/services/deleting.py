@@ -14,11 +14,13 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import StaleVersion, WrongState
-from hyperfleet.model import aggregation, deletion, rendering
+from hyperfleet.model import deletion, rendering
+from hyperfleet.model.assessment import evidence
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Caller, Precondition, Scope, Status
+from hyperfleet.services import assessing
 from hyperfleet.store import resources, trees
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.resources import Rendered
@@ -155,7 +157,7 @@ async def _examine(tx: Transaction, catalog: Catalog, ids: Iterable[UUID]) -> li
     """Of these resources, the ones that are gone; the others that are being deleted are computed again."""
     locked = {node.id: node for node in await trees.lock(tx, sorted(ids)) if node.deleted_time is not None}
     gone: list[Node] = []
-    for found in await trees.standing(tx, list(locked)) if locked else ():
+    for found in await trees.standing(tx, catalog, list(locked)) if locked else ():
         kind = catalog.by_name.get(found.kind)
         if kind is None:
             continue
@@ -169,14 +171,16 @@ async def _examine(tx: Transaction, catalog: Catalog, ids: Iterable[UUID]) -> li
         ):
             gone.append(locked[found.id])
             continue
-        status = aggregation.aggregate(
+        status = assessing.status(
+            kind,
+            found.id,
             generation=found.generation,
             reference_time=found.updated_time,
             deleted=True,
             previous=_status.decode(found.status),
-            required=kind.required_adapters,
             reports=reports,
             has_children=found.has_children,
+            evidence=evidence(found.envelope, found.reports),
         )
         await trees.rewrite(tx, found.id, status, rules=rendering.rules(kind))
     return gone
@@ -193,7 +197,7 @@ async def _mark(
 ) -> None:
     """Marks resources; those in `left_owners` still have children when the transaction ends."""
     for start in range(0, len(nodes), MARKED_AT_ONCE):
-        found = await trees.standing(tx, [node.id for node in nodes[start : start + MARKED_AT_ONCE]])
+        found = await trees.standing(tx, catalog, [node.id for node in nodes[start : start + MARKED_AT_ONCE]])
         marks = [_marked(catalog.by_name[one.kind], one, one.id in left_owners, by, now) for one in found]
         await trees.mark(tx, marks, by=by)
 
@@ -201,16 +205,18 @@ async def _mark(
 def _marked(kind: Kind, found: Standing, has_children: bool, by: str, now: datetime) -> Mark:
     time = max(now, found.updated_time)
     generation = found.generation + 1
-    status = aggregation.aggregate(
+    envelope = rendering.marked_deleted(found.envelope, generation=generation, time=time, by=by)
+    status = assessing.status(
+        kind,
+        found.id,
         generation=generation,
         reference_time=time,
         deleted=True,
         previous=_status.decode(found.status),
-        required=kind.required_adapters,
         reports=_summaries.decode(found.summaries),
         has_children=has_children,
+        evidence=evidence(envelope, found.reports),
     )
-    envelope = rendering.marked_deleted(found.envelope, generation=generation, time=time, by=by)
     return Mark(found.id, generation, time, envelope, status, rendering.rules(kind))
 
 

@@ -11,12 +11,13 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import HyperFleetError, NotFound
-from hyperfleet.model import aggregation, deletion, rendering
+from hyperfleet.model import deletion, rendering
+from hyperfleet.model.assessment import evidence
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Scope, Status
-from hyperfleet.services import deleting
+from hyperfleet.services import assessing, deleting
 from hyperfleet.store import recomputations, trees
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.recomputations import Outdated
@@ -77,16 +78,18 @@ async def keep_trying(db: Database, catalog: Catalog) -> None:
 
 
 async def _recompute(tx: Transaction, kind: Kind, row: Outdated) -> None:
-    status = aggregation.aggregate(
+    envelope = rendering.declared(row.envelope, kind)
+    status = assessing.status(
+        kind,
+        row.id,
         generation=row.generation,
         reference_time=row.updated_time,
         deleted=row.is_deleting,
         previous=_status.decode(row.status),
-        required=kind.required_adapters,
         reports=_summaries.decode(row.summaries),
         has_children=row.has_children,
+        evidence=evidence(envelope, row.reports),
     )
-    envelope = rendering.declared(row.envelope, kind)
     await recomputations.write(tx, row, status, envelope=envelope, rules=rendering.rules(kind))
 
 
@@ -96,7 +99,7 @@ async def _remove_if_gone(db: Database, catalog: Catalog, row: Outdated) -> None
 
     async def work(tx: Transaction) -> None:
         *_, node = await trees.lock_chain(tx, Scope(kind), row.id)
-        [found] = await trees.standing(tx, [row.id])
+        [found] = await trees.standing(tx, catalog, [row.id])
         if found.is_deleting and deletion.is_gone(
             kind.required_adapters,
             generation=found.generation,

@@ -4,6 +4,7 @@ However many adapters report on one resource at once, each gets its answer: whoe
 behind a lock, never refused. A report that a deletion waited for last removes the resource in that transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -12,10 +13,12 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import WrongState
-from hyperfleet.model import aggregation, deletion, rendering
+from hyperfleet.model import deletion, rendering
 from hyperfleet.model import report as reports_rules
+from hyperfleet.model.assessment import assess, evidence, replaced
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
+from hyperfleet.model.mapping import Failure
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Caller, Scope, Status
 from hyperfleet.services import deleting
@@ -143,22 +146,36 @@ def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _D
         is_referenced=found.is_referenced,
     ):
         return _Completion(rendered)
-    status = aggregation.aggregate(
+    found_out = assess(
+        kind,
         generation=found.generation,
         reference_time=found.updated_time,
         deleted=found.is_deleting,
         previous=_status.decode(found.status),
-        required=kind.required_adapters,
         reports=standing,
         has_children=found.has_children,
+        evidence=replaced(evidence(found.envelope, found.reports), received.adapter, rendered),
     )
+    if found_out.failures:
+        raise _refused(kind, found_out.failures)
     return Change(
         report=received,
         created_time=stored.created_time if stored else now,
         rendered=rendered,
         summary=kept,
-        status=status,
+        status=found_out.status,
         rules=rendering.rules(kind),
+    )
+
+
+def _refused(kind: Kind, failures: Sequence[Failure]) -> WrongState:
+    """The refusal of a report that rules of the kind cannot be evaluated with; whose fault that is, people must see."""
+    for failure in failures:
+        _log.error("a rule could not be evaluated", kind=kind.name, condition=failure.type, reason=failure.reason)
+    first = failures[0]
+    return WrongState(
+        f"The rule for the condition {first.type} of {kind.plural} cannot be evaluated with this report, so nothing was"
+        f" stored: {first.reason}. The rule must be changed in the service's configuration, or what is reported."
     )
 
 

@@ -8,10 +8,12 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import StaleVersion, WrongState
-from hyperfleet.model import aggregation, rendering
+from hyperfleet.model import rendering
+from hyperfleet.model.assessment import Evidence, evidence
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Caller, Desired, Draft, Patch, Precondition, Scope, Status
+from hyperfleet.services import assessing
 from hyperfleet.store import resources
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.resources import Change, Changeable, Rendered
@@ -39,19 +41,25 @@ async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, no
     """
     id = _new_id(now)
     href = rendering.href(scope.kind, id, scope.owner)
-    status = aggregation.aggregate(
+    envelope = rendering.envelope(
+        draft, kind=scope.kind, id=id, href=href, owner=scope.owner, created_time=now, created_by=caller.identity
+    )
+    status = assessing.status(
+        scope.kind,
+        id,
         generation=1,
         reference_time=now,
         deleted=False,
         previous=None,
-        required=scope.kind.required_adapters,
         reports=(),
         has_children=False,
+        evidence=Evidence(envelope.unaddressed) if scope.kind.conditions else None,
     )
     new = resources.NewResource(
         id=id,
         href=href,
         draft=draft,
+        envelope=envelope,
         status=status,
         rules=rendering.rules(scope.kind),
         created_time=now,
@@ -130,6 +138,9 @@ def _decided(
     # A clock that was put back must not make the time go back, nor may two hosts' clocks that differ.
     time = max(now, found.updated_time)
     generation = found.generation + 1
+    envelope = rendering.changed(
+        found.envelope, kind=kind, generation=generation, time=time, by=caller.identity, old=old, new=new
+    )
     return Change(
         kind=kind,
         generation=generation,
@@ -137,17 +148,17 @@ def _decided(
         updated_by=caller.identity,
         desired=new,
         references_change=new.references is not old.references,
-        envelope=rendering.changed(
-            found.envelope, kind=kind, generation=generation, time=time, by=caller.identity, old=old, new=new
-        ),
-        status=aggregation.aggregate(
+        envelope=envelope,
+        status=assessing.status(
+            kind,
+            id,
             generation=generation,
             reference_time=time,
             deleted=False,
             previous=_status.decode(found.status),
-            required=kind.required_adapters,
             reports=_summaries.decode(b"[%b]" % (found.summaries or b"")),
             has_children=False,
+            evidence=evidence(envelope.unaddressed, found.reports),
         ),
         rules=rendering.rules(kind),
     )

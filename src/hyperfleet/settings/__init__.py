@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, get_type_hints
 
+from hyperfleet.model.secret import NAMES
 from hyperfleet.settings.access import Dimension as Dimension
 from hyperfleet.settings.access import Rule as Rule
 from hyperfleet.settings.entities import Entity as Entity
@@ -187,7 +188,7 @@ class Masking:
         "Names of headers whose values are masked.",
     )
     fields: tuple[str, ...] = _setting(
-        ("password", "token", "secret", "credential", "api_key", "private_key", "access_key", "pull_secret"),
+        NAMES,
         "A field whose name contains one of these is masked.",
     )
 

@@ -21,6 +21,12 @@ SUMMARIES: Final = (
     " FROM adapter_statuses WHERE resource_id = resources.id)"
 )
 
+REPORTS: Final = (
+    "(SELECT convert_to('[' || coalesce(string_agg(rendered::text, ',' ORDER BY adapter), '') || ']', 'UTF8')"
+    " FROM adapter_statuses WHERE resource_id = resources.id)"
+)
+"""The reports on a resource as they are served, a JSON array: what its kind's own rules look at."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 # Members that have a column of their own; reading them leaves the large stored texts alone.

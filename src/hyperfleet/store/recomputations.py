@@ -9,6 +9,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Status
 from hyperfleet.store.database import Connection, Database, Statement
+from hyperfleet.store.projections import REPORTS
 
 LOCK: Final = 0x48464152
 """The key of the advisory lock that lets one process at a time compute rows again."""
@@ -17,15 +18,17 @@ TURN: Final = Statement("TURN", f"SELECT pg_try_advisory_xact_lock({LOCK})")
 
 OUTDATED: Final = Statement(
     "OUTDATED",
-    """
+    f"""
     SELECT resources.id, resources.kind, resource_version, generation, updated_time,
            deleted_time IS NOT NULL AS is_deleting, status, envelope,
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
            EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
            EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
-               AS is_referenced
-    FROM resources JOIN unnest($1::text[], $2::text[]) AS now (kind, rules) ON now.kind = resources.kind
+               AS is_referenced,
+           CASE WHEN now.has_rules THEN {REPORTS} END AS reports
+    FROM resources
+    JOIN unnest($1::text[], $2::text[], $5::boolean[]) AS now (kind, rules, has_rules) ON now.kind = resources.kind
     WHERE resources.rules <> now.rules AND resources.id > $3
     ORDER BY resources.id LIMIT $4
     """,
@@ -48,7 +51,10 @@ COMPUTED_AGAIN: Final = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """A row to compute again; `status`, `envelope` and `summaries` are JSON text as stored."""
+    """A row to compute again; `status`, `envelope` and `summaries` are JSON text as stored.
+
+    `reports` is an array of them as served, None where the kind has no rules of its own.
+    """
 
     id: UUID
     kind: str
@@ -61,6 +67,7 @@ class Outdated:
     summaries: bytes
     has_children: bool
     is_referenced: bool
+    reports: bytes | None
 
 
 async def has_turn(connection: Connection) -> bool:
@@ -72,7 +79,8 @@ async def has_turn(connection: Connection) -> bool:
 async def outdated(connection: Connection, kinds: tuple[Kind, ...], *, after: UUID, most: int) -> list[Outdated]:
     """The next rows, by id, whose rules are not those of their kind now."""
     names = [kind.name for kind in kinds]
-    rows = await connection.fetch(OUTDATED, names, [rendering.rules(kind) for kind in kinds], after, most)
+    rules, have_rules = [rendering.rules(kind) for kind in kinds], [bool(kind.conditions) for kind in kinds]
+    rows = await connection.fetch(OUTDATED, names, rules, after, most, have_rules)
     return [Outdated(*row) for row in rows]
 
 

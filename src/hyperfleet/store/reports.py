@@ -9,6 +9,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Connection, Database, Statement
+from hyperfleet.store.projections import REPORTS
 from hyperfleet.store.resources import ONE, not_found, one
 
 RESOURCE_WITH_REPORTS: Final = Statement(
@@ -22,7 +23,9 @@ RESOURCE_WITH_REPORTS: Final = Statement(
                AND EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
            deleted_time IS NOT NULL
                AND EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
-               AS is_referenced
+               AS is_referenced,
+           CASE WHEN kind = ANY ($6::text[]) THEN envelope END AS envelope,
+           CASE WHEN kind = ANY ($6::text[]) THEN {REPORTS} END AS reports
     FROM resources WHERE {ONE}
     """,
     is_read=True,
@@ -70,7 +73,8 @@ class Reported:
     """A resource as the next report finds it: `status` and `summaries` are JSON text, as stored, not yet decoded.
 
     `rendered` is the stored report of the adapter in question, None when it has none. Children and references to it are
-    looked for only while the resource is being deleted, because only then do they count.
+    looked for only while the resource is being deleted, because only then do they count. `envelope`, and `reports`, an
+    array as served, are there for kinds with rules of their own.
     """
 
     kind: str
@@ -83,6 +87,8 @@ class Reported:
     rendered: bytes | None
     has_children: bool
     is_referenced: bool
+    envelope: bytes | None
+    reports: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Change:
 
 async def get_resource(connection: Connection, scope: Scope, id: UUID, *, adapter: str) -> Reported:
     """The resource with every adapter's summary and `adapter`'s stored report; raises NotFound."""
-    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, *one(scope, id), adapter)
+    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, *one(scope, id), adapter, scope.names_with_rules)
     if row is None:
         raise not_found(scope.kind, id)
     return Reported(*row)

@@ -15,7 +15,7 @@ from hyperfleet.store import references
 from hyperfleet.store.connections import UniqueViolated
 from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.filters import Parameters
-from hyperfleet.store.projections import SUMMARIES, WHOLE_WITH_ADAPTERS, projection
+from hyperfleet.store.projections import REPORTS, SUMMARIES, WHOLE_WITH_ADAPTERS, projection
 
 ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3) AND tenancy @> $4::jsonb"
 """A resource by its id, within a scope: its kinds' names, the owner's id, NULL for any, and the tenancy that it has."""
@@ -36,7 +36,7 @@ RESOURCE_TO_CHANGE: Final = Statement(
     "RESOURCE_TO_CHANGE",
     f"""
     SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status, envelope,
-           {SUMMARIES} AS summaries
+           {SUMMARIES} AS summaries, CASE WHEN kind = ANY ($5::text[]) THEN {REPORTS} END AS reports
     FROM resources WHERE {ONE}
     """,
     is_read=True,
@@ -187,6 +187,7 @@ class NewResource:
     id: UUID
     href: str
     draft: Draft
+    envelope: Envelope
     status: Status
     rules: str
     created_time: datetime
@@ -199,15 +200,7 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
     Raises AlreadyExists when a live one has its name, NotFound for the owner, WrongState when the owner or a target of
     a reference is being deleted, InvalidInput when a target does not exist.
     """
-    envelope = rendering.envelope(
-        new.draft,
-        kind=scope.kind,
-        id=new.id,
-        href=new.href,
-        owner=scope.owner,
-        created_time=new.created_time,
-        created_by=new.created_by,
-    )
+    envelope = new.envelope
     status = rendering.status(new.status)
     arguments = (
         new.id,
@@ -289,7 +282,10 @@ def _require_owner(owner: Owner, href: str | None, *, is_deleting: bool) -> None
 
 @dataclass(frozen=True, slots=True)
 class Changeable:
-    """A resource as the next change finds it; `status`, `envelope` and `summaries` are JSON text as stored."""
+    """A resource as the next change finds it; `status`, `envelope` and `summaries` are JSON text as stored.
+
+    `reports` is an array of them as served, None where the kind has no rules of its own.
+    """
 
     kind: str
     resource_version: int
@@ -299,6 +295,7 @@ class Changeable:
     status: bytes
     envelope: bytes
     summaries: bytes | None
+    reports: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +323,7 @@ async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
 
 async def get_changeable(connection: Connection, scope: Scope, id: UUID) -> Changeable:
     """The resource with everything that a change is computed from; raises NotFound."""
-    row = await connection.fetch_row(RESOURCE_TO_CHANGE, *one(scope, id))
+    row = await connection.fetch_row(RESOURCE_TO_CHANGE, *one(scope, id), scope.names_with_rules)
     if row is None:
         raise not_found(scope.kind, id)
     return Changeable(*row)

@@ -12,8 +12,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from hyperfleet.model import rendering
+from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Statement, Transaction
+from hyperfleet.store.projections import REPORTS
 from hyperfleet.store.resources import ONE, not_found, one
 
 NAMED_SOURCES: Final = 10
@@ -74,13 +76,14 @@ TARGETS_BEING_DELETED: Final = Statement(
 
 STANDING: Final = Statement(
     "STANDING",
-    """
+    f"""
     SELECT id, kind, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status, envelope,
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
            EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
            EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
-               AS is_referenced
+               AS is_referenced,
+           CASE WHEN kind = ANY ($2::text[]) THEN {REPORTS} END AS reports
     FROM resources WHERE id = ANY ($1::uuid[])
     """,
     is_read=True,
@@ -155,7 +158,10 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A locked resource as its deletion finds it; `status`, `envelope` and `summaries` are JSON text as stored."""
+    """A locked resource as its deletion finds it; `status`, `envelope` and `summaries` are JSON text as stored.
+
+    `reports` is an array of them as served, None where the kind has no rules of its own.
+    """
 
     id: UUID
     kind: str
@@ -167,6 +173,7 @@ class Standing:
     summaries: bytes
     has_children: bool
     is_referenced: bool
+    reports: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +228,9 @@ async def targets_being_deleted(tx: Transaction, ids: Sequence[UUID]) -> list[UU
     return [row[0] for row in await tx.fetch(TARGETS_BEING_DELETED, ids)]
 
 
-async def standing(tx: Transaction, ids: Sequence[UUID]) -> list[Standing]:
+async def standing(tx: Transaction, catalog: Catalog, ids: Sequence[UUID]) -> list[Standing]:
     """The resources as they stand; they must be locked by an earlier statement, which waited for other writers."""
-    return [Standing(*row) for row in await tx.fetch(STANDING, ids)]
+    return [Standing(*row) for row in await tx.fetch(STANDING, ids, catalog.names_with_rules)]
 
 
 async def mark(tx: Transaction, marks: Sequence[Mark], *, by: str) -> dict[UUID, int]:

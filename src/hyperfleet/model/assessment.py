@@ -1,0 +1,113 @@
+"""The whole status of a resource: what aggregation makes of its reports, then what its kind's own rules add.
+
+Every write of a status comes from here. Kinds without rules pay nothing for those of others.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from hyperfleet.model import aggregation, rendering
+from hyperfleet.model.condition import Condition, transition_time
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.mapping import Failure, Mapped, compiled
+from hyperfleet.model.report import Summary
+from hyperfleet.model.resource import Status
+
+_decode: Final = msgspec.json.Decoder().decode
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _Adapter(msgspec.Struct):
+    adapter: str
+
+
+_adapter: Final = msgspec.json.Decoder(_Adapter)
+
+
+class Evidence(NamedTuple):
+    """What a kind's rules look at beside its status: the resource's envelope, and its reports as they are served."""
+
+    envelope: bytes
+    reports: Sequence[bytes] = ()
+
+
+def evidence(envelope: bytes | None, reports: bytes | None) -> Evidence | None:
+    """What is stored, `reports` as an array; None where that was not read, because the kind has no rules."""
+    if envelope is None or reports is None:
+        return None
+    return Evidence(envelope, [bytes(report) for report in _array.decode(reports)])
+
+
+def replaced(found: Evidence | None, adapter: str, report: bytes) -> Evidence | None:
+    """The same with this report in place of the adapter's last one."""
+    if found is None:
+        return None
+    others = [other for other in found.reports if _adapter.decode(other).adapter != adapter]
+    return Evidence(found.envelope, [*others, report])
+
+
+class Assessment(NamedTuple):
+    """A status, and the rules that could not be evaluated: their conditions are as they were before."""
+
+    status: Status
+    failures: tuple[Failure, ...] = ()
+
+
+def assess(
+    kind: Kind,
+    *,
+    generation: int,
+    reference_time: datetime,
+    deleted: bool,
+    previous: Status | None,
+    reports: Sequence[Summary],
+    has_children: bool,
+    evidence: Evidence | None,
+) -> Assessment:
+    """The status of a resource, see `aggregate`; `evidence` may be None for a kind without rules only."""
+    status = aggregation.aggregate(
+        generation=generation,
+        reference_time=reference_time,
+        deleted=deleted,
+        previous=previous,
+        required=kind.required_adapters,
+        reports=reports,
+        has_children=has_children,
+    )
+    # Without a counted adapter there are no conditions at all (C3).
+    if not kind.conditions or not status.conditions:
+        return Assessment(status)
+    assert evidence is not None
+    mapper = compiled(kind.conditions)
+    said, failed = mapper.conditions(_resource(evidence.envelope, status, reports), [*map(_decode, evidence.reports)])
+    before = {condition.type: condition for condition in previous.conditions} if previous is not None else {}
+    made = {one.type: _condition(one, status.conditions[0], before.get(one.type), reference_time) for one in said}
+    made |= {failure.type: before[failure.type] for failure in failed if failure.type in before}
+    ordered = [made[rule.type] for rule in kind.conditions if rule.type in made]
+    return Assessment(msgspec.structs.replace(status, conditions=(*status.conditions, *ordered)), tuple(failed))
+
+
+def _resource(envelope: bytes, status: Status, reports: Sequence[Summary]) -> dict[str, Any]:
+    """The resource as a read gives it, but for its version, which the write that this is for gives."""
+    summaries = b",".join(rendering.summary(kept) for kept in sorted(reports, key=lambda kept: kept.adapter))
+    whole: dict[str, Any] = _decode(rendering.resource(envelope, 0, rendering.status(status), summaries))
+    del whole["resource_version"]
+    return whole
+
+
+def _condition(said: Mapped, reconciled: Condition, old: Condition | None, reference_time: datetime) -> Condition:
+    superseded = old is not None and old.status == "True" and old.observed_generation < reconciled.observed_generation
+    flipped = reference_time if superseded and said.status == "False" else reconciled.last_updated_time
+    return Condition(
+        type=said.type,
+        status=said.status,
+        reason=said.reason,
+        message=said.message,
+        observed_generation=reconciled.observed_generation,
+        created_time=old.created_time if old is not None else reference_time,
+        last_updated_time=reconciled.last_updated_time,
+        last_transition_time=transition_time(old, said.status, flipped),
+    )
