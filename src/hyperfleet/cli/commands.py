@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from inspect import Signature, signature
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, CycloptsError, Parameter
@@ -33,9 +34,10 @@ def _load(given: Mapping[str, str], needed: tuple[str, ...]) -> Loaded:
     return configuration.load(given, os.environ, needed=needed)
 
 
-def _with_settings(app: App, *needed: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def _with_settings(app: App, *needed: str, name: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Makes a function a command that takes the flags of the settings at `needed`, of all without any.
 
+    It is called `name`, by default as the function is.
     The function gets the loaded settings, then its own arguments. Mistakes elsewhere do not stop it.
     """
     paths = needed or configuration.EVERYTHING
@@ -50,7 +52,7 @@ def _with_settings(app: App, *needed: str) -> Callable[[Callable[..., int]], Cal
 
         vars(command)["__signature__"] = Signature([*own, *flags.arguments(paths)])
         command.__doc__ = work.__doc__
-        command.__name__ = work.__name__
+        command.__name__ = name or work.__name__
         app.command(command)
         _commands.add(command)
         return work
@@ -67,6 +69,8 @@ app: Final = App(
 )
 db: Final = App(name="db", help="The PostgreSQL that comes with the package, as a background server.")
 app.command(db)
+rules: Final = App(name="rules", help="Rules in CEL, of conditions and of who may do what.")
+app.command(rules)
 
 
 @_with_settings(app)
@@ -160,6 +164,39 @@ def openapi(
     described = assembly.described(loaded.settings)
     sys.stdout.buffer.write(publications.yaml_text(described) if yaml else publications.json_text(described) + b"\n")
     return 0
+
+
+@_with_settings(rules, "server", "entities", name="test")
+def try_rules(
+    loaded: Loaded,
+    *,
+    resource: Annotated[str | None, Parameter(help="A file with a resource, as a read gives it.")] = None,
+    reports: Annotated[str | None, Parameter(help="A file with reports on it, as adapters send them.")] = None,
+    caller: Annotated[str | None, Parameter(help="A file with a caller: identity, groups, claims …")] = None,
+    verb: Annotated[str, Parameter(help="What the caller wants to do.")] = "read",
+    kind: Annotated[str, Parameter(help="With resources of which kind.")] = "Cluster",
+) -> int:
+    """Try the configured rules on a resource and its reports, or on a caller, from files.
+
+    Prints the conditions, or whether the caller may. Exit 1 when a rule cannot be evaluated, or the caller may not.
+    """
+    from hyperfleet.cli import access_rules, assembly, rule_trials
+
+    if resource is None and caller is None:
+        return _fail("name a file: --resource, with --reports, for conditions; --caller for who may do what.")
+    served = assembly.catalog(loaded.settings, assembly.document(loaded.settings.server))
+    trials = []
+    if resource is not None:
+        trials.append(rule_trials.conditions(served, Path(resource), Path(reports) if reports else None))
+    if caller is not None:
+        if kind not in served.by_name:
+            return _fail(f"--kind must be one of {', '.join(served.by_name)}, not {kind!r}.")
+        permissions = access_rules.permissions(loaded.settings.server, served)
+        trials.append(rule_trials.access(permissions, Path(caller), verb, served.by_name[kind]))
+    for trial in trials:
+        for line in trial.lines:
+            print(line)
+    return 0 if all(trial.succeeded for trial in trials) else FAILED
 
 
 @_with_settings(db, "database.embedded")

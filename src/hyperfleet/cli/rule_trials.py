@@ -1,0 +1,170 @@
+"""`rules test`: the configured rules tried on a resource, reports and a caller from files, without a service.
+
+The files hold what the API gives and takes: a resource as a read gives it, reports as adapters send them or as
+`/statuses` lists them, a caller as rules see it. What a file leaves out is filled in.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from hyperfleet.cli import yaml_documents
+from hyperfleet.errors import HyperFleetError
+from hyperfleet.http import bodies
+from hyperfleet.model import rendering
+from hyperfleet.model.assessment import Assessment, Evidence, assess
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.permission import VERBS, Permissions
+from hyperfleet.model.report import Summary, summarize
+from hyperfleet.model.resource import Caller, Desired, Draft
+from hyperfleet.settings import BadSettings
+
+NOBODY: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Lines to print, and whether every rule could be evaluated, or the caller may do what was asked."""
+
+    lines: tuple[str, ...]
+    succeeded: bool
+
+
+def conditions(catalog: Catalog, resource: Path, reports: Path | None) -> Trial:
+    """The conditions that the kind's rules make of a resource and reports. Raises BadSettings for a wrong file."""
+    given = _object(resource)
+    kind = _kind(given, catalog, resource)
+    now = datetime.now(UTC)
+    found = _assessed(kind, given, _reports(kind, reports, now), now)
+    return Trial(tuple(_told(kind, found)), not found.failures)
+
+
+def access(permissions: Permissions | None, caller: Path, verb: str, kind: Kind) -> Trial:
+    """Whether the rules let a caller do something. Raises BadSettings for a wrong file or verb."""
+    if verb not in VERBS:
+        raise BadSettings([f"--verb must be one of {', '.join(VERBS)}, not {verb!r}."])
+    asking = _caller(_object(caller), caller)
+    if permissions is None:
+        return Trial(("Allowed: no rules are in force, so every caller may do everything.",), succeeded=True)
+    grants = permissions.grants(asking)
+    lines = [f"Rule {failure.rule} could not be evaluated: {failure.reason}." for failure in grants.failed]
+    known = next(each for each in VERBS if each == verb)
+    allowed = kind.name in grants.kinds[known]
+    holds = f"rules that hold for the caller: {', '.join(grants.applied) or 'none'}"
+    lines.append(f"{'Allowed' if allowed else 'Not allowed'}: {verb} {kind.name}; {holds}.")
+    return Trial(tuple(lines), allowed and not grants.failed)
+
+
+def _told(kind: Kind, found: Assessment) -> Iterator[str]:
+    by_type = {condition.type: condition for condition in found.status.conditions}
+    yield f"{kind.name}: phase {found.status.phase}"
+    for condition in found.status.conditions:
+        words = " ".join(filter(None, (condition.reason or "", condition.message or "")))
+        yield f"  {condition.type}: {condition.status}  {words}".rstrip()
+    failed = {failure.type for failure in found.failures}
+    for rule in kind.conditions:
+        if rule.type not in by_type and rule.type not in failed:
+            yield f"  {rule.type}: not there, {'its when is false' if by_type else 'because no adapter is counted'}"
+    for failure in found.failures:
+        yield f"  {failure.type}: cannot be evaluated: {failure.reason}"
+
+
+def _assessed(kind: Kind, given: Mapping[str, Any], reports: list[tuple[Summary, bytes]], now: datetime) -> Assessment:
+    created = _time(given.get("created_time"), now)
+    spec = msgspec.json.encode(given.get("spec") or {})
+    draft = Draft(str(given.get("name") or "example"), Desired(spec, dict(given.get("labels") or {}), {}))
+    envelope = rendering.envelope(
+        draft,
+        kind=kind,
+        id=NOBODY,
+        href=rendering.href(kind, NOBODY, None),
+        owner=None,
+        created_time=created,
+        created_by=str(given.get("created_by") or "nobody"),
+    ).whole
+    # What the file says of the resource counts, members that are not the rules' own invention included.
+    whole = msgspec.json.decode(envelope) | {name: value for name, value in given.items() if name != "status"}
+    return assess(
+        kind,
+        generation=int(whole["generation"]),
+        reference_time=_time(whole.get("updated_time"), now),
+        deleted="deleted_time" in whole,
+        previous=None,
+        reports=[summary for summary, _ in reports],
+        has_children=False,
+        evidence=Evidence(msgspec.json.encode(whole), [served for _, served in reports]),
+    )
+
+
+def _reports(kind: Kind, file: Path | None, now: datetime) -> list[tuple[Summary, bytes]]:
+    if file is None:
+        return []
+    content = _content(file)
+    listed = content.get("items", [content]) if isinstance(content, dict) else content
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise BadSettings([f"{file}: it must hold a list of reports, or one."])
+    made = []
+    for position, each in enumerate(listed):
+        sent = {name: value for name, value in each.items() if name not in ("created_time", "last_report_time")}
+        sent.setdefault("observed_time", each.get("last_report_time") or rendering.timestamp(now))
+        sent.setdefault("observed_generation", 1)
+        try:
+            report = bodies.report(sent, kind, now=now)
+        except HyperFleetError as wrong:
+            told = [error.message for error in wrong.errors] or [wrong.detail]
+            raise BadSettings([f"{file}, report {position + 1}: {sentence}" for sentence in told]) from None
+        summary = summarize(report, None)
+        made.append((summary, rendering.report(report, summary, None, now=now)))
+    return made
+
+
+def _caller(given: Mapping[str, Any], file: Path) -> Caller:
+    known = {"identity", "issuer", "groups", "claims", "system", "tenancy"}
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise BadSettings([f"{file}: {', '.join(unknown)} is unknown; a caller has {', '.join(sorted(known))}."])
+    try:
+        return Caller(
+            str(given.get("identity") or ""),
+            str(given.get("issuer") or ""),
+            tuple(map(str, given.get("groups") or ())),
+            dict(given.get("claims") or {}),
+            tuple(sorted((str(key), str(value)) for key, value in dict(given.get("tenancy") or {}).items())),
+            is_system=given.get("system") is True,
+        )
+    except (TypeError, ValueError):
+        raise BadSettings([f"{file}: groups is a list of texts; claims and tenancy are objects."]) from None
+
+
+def _kind(given: Mapping[str, Any], catalog: Catalog, file: Path) -> Kind:
+    name = given.get("kind")
+    if not isinstance(name, str) or name not in catalog.by_name:
+        raise BadSettings([f"{file}: kind must be one of {', '.join(catalog.by_name)}, not {name!r}."])
+    return catalog.by_name[name]
+
+
+def _time(text: Any, otherwise: datetime) -> datetime:
+    try:
+        return otherwise if text is None else msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        raise BadSettings([f"{text!r} is no time; write it as 2026-01-31T12:00:00Z."]) from None
+
+
+def _object(file: Path) -> dict[str, Any]:
+    content = _content(file)
+    if not isinstance(content, dict):
+        raise BadSettings([f"{file}: it must hold one object."])
+    return content
+
+
+def _content(file: Path) -> Any:
+    try:
+        return yaml_documents.read(file)
+    except yaml_documents.BadFile as wrong:
+        raise BadSettings([f"{file} cannot be read: {wrong}."]) from None

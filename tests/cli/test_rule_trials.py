@@ -1,0 +1,116 @@
+"""`rules test` as people run it who write rules."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.programs import run
+
+ROOT = Path(__file__).parents[2]
+RULES = str(ROOT / "configs" / "zone-rules.yaml")
+CLUSTER = {"kind": "Cluster", "name": "production", "spec": {"nodes": 3}}
+
+
+def report(**more: Any) -> dict[str, Any]:
+    return {"adapter": "dns-adapter", "conditions": [{"type": "Available", "status": "True"}], **more}
+
+
+def tried(folder: Path, config: str | None = RULES, **files: Any) -> tuple[int, str, str]:
+    words = ["rules", "test", *(["--config", config] if config else [])]
+    for name, content in files.items():
+        if name in ("resource", "reports", "caller"):
+            (folder / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content))
+            content = folder / f"{name}.json"
+        words += [f"--{name}", str(content)]
+    done = run(*words)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_conditions_are_printed_with_those_of_rules(tmp_path: Path) -> None:
+    zone = {"name": "a.example.com", "records": 3}
+    status, said, _ = tried(tmp_path, resource=CLUSTER, reports=[report(data={"zone": zone})])
+    assert status == 0
+    assert said.splitlines() == [
+        "Cluster: phase Ready",
+        "  Reconciled: True  ReconciledAll All required adapters reported Available=True or Finalized=True"
+        " at the current generation",
+        "  LastKnownReconciled: True  AllAdaptersReconciled Every adapter succeeded at generation 1",
+        "  DnsAdapterSuccessful: True",
+        '  ZoneReady: True  RecordsCounted {"name":"a.example.com","records":3}',
+    ]
+    _, said, _ = tried(tmp_path, resource={**CLUSTER, "spec": {"nodes": 4}}, reports=[report(data={"zone": zone})])
+    assert "  ZoneReady: False" in said
+
+
+def test_it_is_said_why_a_condition_is_not_there(tmp_path: Path) -> None:
+    status, said, _ = tried(tmp_path, resource=CLUSTER)
+    assert (status, said.splitlines()[-1]) == (0, "  ZoneReady: not there, its when is false")
+
+
+def test_a_rule_that_cannot_be_evaluated_is_a_failure(tmp_path: Path) -> None:
+    without = {"kind": "Cluster", "spec": {}}
+    status, said, _ = tried(tmp_path, resource=without, reports=report(data={"zone": {}}))
+    assert status == 1
+    assert '  ZoneReady: cannot be evaluated: Key not found in map : "nodes"' in said
+
+
+def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
+    listed = {
+        "kind": "AdapterStatusList",
+        "items": [
+            report(
+                observed_generation=1,
+                data={"zone": {"records": 3}},
+                created_time="2026-11-01T12:00:00.000000Z",
+                last_report_time="2026-11-01T12:00:00.000000Z",
+            )
+        ],
+    }
+    status, said, _ = tried(tmp_path, resource=CLUSTER, reports=listed)
+    assert status == 0
+    assert "  ZoneReady: True" in said
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "name a file"),
+        ({"resource": "{"}, "cannot be read"),
+        ({"resource": []}, "must hold one object"),
+        ({"resource": {"kind": "Klaster"}}, "kind must be one of Cluster, NodePool, not 'Klaster'"),
+        ({"resource": CLUSTER, "reports": "7"}, "must hold a list of reports"),
+        ({"resource": CLUSTER, "reports": [{"adapter": "x"}]}, "report 1: `conditions` is missing"),
+        ({"caller": {"name": "mary"}}, "name is unknown; a caller has"),
+        ({"caller": {"identity": "mary"}, "verb": "get"}, "--verb must be one of read, create"),
+        ({"caller": {"identity": "mary"}, "kind": "Clusters"}, "--kind must be one of Cluster, NodePool"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(files: dict[str, Any], words: str, tmp_path: Path) -> None:
+    status, _, said = tried(tmp_path, **files)
+    assert status == 1
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("caller", "verb", "allowed", "rules"),
+    [
+        ({"identity": "mary"}, "read", True, "everybody"),
+        ({"identity": "mary"}, "force-delete", False, "everybody"),
+        ({"identity": "mary", "groups": ["hyperfleet-admin"]}, "force-delete", True, "everybody, administrators"),
+    ],
+)
+def test_rules_of_who_may_do_what_are_tried_on_a_caller(
+    caller: dict[str, Any], verb: str, allowed: bool, rules: str, tmp_path: Path
+) -> None:
+    status, said, _ = tried(tmp_path, config=None, caller=caller, verb=verb)
+    word = "Allowed" if allowed else "Not allowed"
+    assert said == f"{word}: {verb} Cluster; rules that hold for the caller: {rules}.\n"
+    assert status == (0 if allowed else 1)
+
+
+def test_without_authentication_every_caller_may_do_everything(tmp_path: Path) -> None:
+    (tmp_path / "open.yaml").write_text("server: {jwt: {enabled: false}}")
+    status, said, _ = tried(tmp_path, config=str(tmp_path / "open.yaml"), caller={}, verb="force-delete")
+    assert (status, said) == (0, "Allowed: no rules are in force, so every caller may do everything.\n")
