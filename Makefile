@@ -44,8 +44,9 @@ test: .venv/.dev ## Run every test that this machine can run
 test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
 	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
 
-fuzz: .venv/.dev ## Send the service many requests made from its document; FUZZ_EXAMPLES for each operation
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n auto tests/contract/test_fuzz.py $(ARGS)
+fuzz: .venv/.dev ## Send many requests made from the document, live many made-up lives; FUZZ_EXAMPLES of each
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) LIVES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n auto \
+	  tests/contract/test_fuzz.py tests/services/test_lives.py $(ARGS)
 
 lint: .venv/.dev ## Check style, format, types and the floors of the house
 	$(BIN)/ruff check

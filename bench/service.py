@@ -41,8 +41,8 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Service]:
-    """`hyperfleet-api serve` on ports of its own, ready, and stopped at the end."""
+def running(folder: Path, **more: str) -> Iterator[Service]:
+    """`hyperfleet-api serve` on ports of its own, ready, and stopped at the end; `more` are further variables."""
     settings = {
         "HYPERFLEET_SERVER_JWT_ENABLED": "false",
         "HYPERFLEET_SERVER_HOST": "127.0.0.1",
@@ -50,6 +50,7 @@ def running(folder: Path) -> Iterator[Service]:
         "HYPERFLEET_METRICS_PORT": str(METRICS_PORT),
         "HYPERFLEET_HEALTH_PORT": str(HEALTH_PORT),
         "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(folder / "data"),
+        **more,
     }
     with (folder / "service.log").open("wb") as log:
         process = subprocess.Popen(

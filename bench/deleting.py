@@ -1,0 +1,138 @@
+"""`python -m bench.deleting`: what deletion costs: clusters with 40 node pools, the last Finalized, a very large tree.
+
+Clusters and node pools require an adapter each, so that a deletion goes through all its steps. `--write` puts tables
+into docs/performance.md.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, Final
+
+import httpx2
+
+from bench import report, service
+from bench.service import API
+
+KINDS: Final = """\
+entities:
+  - {kind: Cluster, required_adapters: [dns]}
+  - {kind: NodePool, required_adapters: [machines]}
+"""
+POOLS: Final = 40
+AT_ONCE: Final = 8
+_ROOT: Final = "/api/hyperfleet/v1/clusters"
+Client = httpx2.AsyncClient
+
+
+async def _each(work: Iterable[Callable[[], Awaitable[float]]], most: int) -> list[float]:
+    """Does all the work, so much at once; the seconds that each part took."""
+    slots = asyncio.Semaphore(most)
+
+    async def one(part: Callable[[], Awaitable[float]]) -> float:
+        async with slots:
+            return await part()
+
+    return await asyncio.gather(*(one(part) for part in work))
+
+
+async def _sent(client: Client, method: str, path: str, body: Any = None, *, expected: Sequence[int]) -> float:
+    started = time.perf_counter()
+    answer = await client.request(method, path, json=body)
+    if answer.status_code not in expected:
+        raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+    return time.perf_counter() - started
+
+
+def _finalized(adapter: str) -> dict[str, Any]:
+    return {
+        "adapter": adapter,
+        "observed_generation": 2,
+        "conditions": [{"type": "Finalized", "status": "True"}, {"type": "Available", "status": "False"}],
+    }
+
+
+async def _tree(client: Client, name: str, pools: int) -> tuple[str, list[str]]:
+    """A cluster with so many node pools; the paths of all."""
+    made = await client.post(_ROOT, json={"name": name, "spec": {"nodes": 3}})
+    cluster = f"{_ROOT}/{made.raise_for_status().json()['id']}"
+    paths: list[str] = []
+
+    async def pool(number: int) -> float:
+        answer = await client.post(f"{cluster}/nodepools", json={"name": f"pool-{number}", "spec": {"replicas": 3}})
+        paths.append(f"{cluster}/nodepools/{answer.raise_for_status().json()['id']}")
+        return 0.0
+
+    await _each([lambda number=number: pool(number) for number in range(pools)], 32)  # type: ignore[misc]
+    return cluster, paths
+
+
+async def _measured(trees: int, large: int) -> tuple[list[list[str]], list[list[str]]]:
+    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
+    async with Client(base_url=API, limits=limits, timeout=120) as client:
+        made = [await _tree(client, f"cluster-{number}", POOLS) for number in range(trees)]
+        small: dict[str, list[float]] = {}
+        small[f"DELETE of a cluster with {POOLS} node pools"] = await _each(
+            [lambda path=path: _sent(client, "DELETE", path, expected=[202]) for path, _ in made],  # type: ignore[misc]
+            AT_ONCE,
+        )
+        pools = [path for _, paths in made for path in paths]
+        small["last Finalized of a node pool, removed below its cluster"] = await _each(
+            [
+                lambda path=path: _sent(client, "POST", f"{path}/statuses", _finalized("machines"), expected=[201])  # type: ignore[misc]
+                for path in pools
+            ],
+            AT_ONCE,
+        )
+        small["last Finalized of a cluster, removed"] = await _each(
+            [
+                lambda path=path: _sent(client, "POST", f"{path}/statuses", _finalized("dns"), expected=[201])  # type: ignore[misc]
+                for path, _ in made
+            ],
+            AT_ONCE,
+        )
+        whole: list[list[str]] = []
+        cluster, _ = await _tree(client, "large", large)
+        seconds = await _sent(client, "DELETE", cluster, expected=[202])
+        whole.append([f"DELETE of a cluster with {large:,} node pools", f"{seconds:.2f}"])
+        forced = {"reason": "benchmark"}
+        seconds = await _sent(client, "POST", f"{cluster}/force-delete", forced, expected=[204])
+        whole.append(["force-delete of it", f"{seconds:.2f}"])
+    return [_row(name, taken) for name, taken in small.items()], whole
+
+
+def _row(name: str, seconds: list[float]) -> list[str]:
+    return [name, f"{median(seconds) * 1000:.1f}", f"{quantiles(seconds, n=100)[98] * 1000:.1f}", f"{len(seconds):,}"]
+
+
+def main() -> None:
+    """Runs the measurement; raises RuntimeError for an answer that is no success."""
+    options = argparse.ArgumentParser(prog="bench.deleting", description=__doc__)
+    options.add_argument("--trees", type=int, default=50)
+    options.add_argument("--large", type=int, default=10_000)
+    options.add_argument("--write", action="store_true")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hyperfleet-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "kinds.yaml").write_text(KINDS, encoding="utf-8")
+        with service.running(folder, HYPERFLEET_CONFIG=str(folder / "kinds.yaml")):
+            small, large = asyncio.run(_measured(given.trees, given.large))
+    lines = [
+        *report.table(small, ("", "p50 ms", "p99 ms", "requests")),
+        "",
+        *report.table(large, ("", "seconds")),
+        "",
+        f"{AT_ONCE} requests at once, the large tree alone.",
+    ]
+    print("\n".join(lines))
+    if given.write:
+        report.write(lines, "bench.deleting")
+
+
+if __name__ == "__main__":
+    main()
