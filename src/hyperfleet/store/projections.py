@@ -21,6 +21,13 @@ SUMMARIES: Final = (
     " FROM adapter_statuses WHERE resource_id = resources.id)"
 )
 
+HAS_CHILDREN: Final = (
+    "(SELECT true FROM resources AS child WHERE child.owner_id = resources.id"
+    " ORDER BY child.created_time DESC, child.id DESC LIMIT 1) IS NOT NULL"
+)
+"""Whether a resource owns something. In its index's order, because where one owner has most rows the planner expects to
+find a child at once, and with EXISTS reads the whole table for each resource that owns nothing."""
+
 REPORTS: Final = (
     "(SELECT convert_to('[' || coalesce(string_agg(rendered::text, ',' ORDER BY adapter), '') || ']', 'UTF8')"
     " FROM adapter_statuses WHERE resource_id = resources.id)"

@@ -9,7 +9,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Status
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.projections import REPORTS
+from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
 
 LOCK: Final = 0x48464152
 """The key of the advisory lock that lets one process at a time compute rows again."""
@@ -23,7 +23,7 @@ OUTDATED: Final = Statement(
            deleted_time IS NOT NULL AS is_deleting, status, envelope,
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
-           EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
+           {HAS_CHILDREN} AS has_children,
            EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
                AS is_referenced,
            CASE WHEN now.has_rules THEN {REPORTS} END AS reports

@@ -9,7 +9,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.projections import REPORTS
+from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
 from hyperfleet.store.resources import ONE, not_found, one
 
 RESOURCE_WITH_REPORTS: Final = Statement(
@@ -19,8 +19,7 @@ RESOURCE_WITH_REPORTS: Final = Statement(
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
            (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $5) AS rendered,
-           deleted_time IS NOT NULL
-               AND EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
+           deleted_time IS NOT NULL AND {HAS_CHILDREN} AS has_children,
            deleted_time IS NOT NULL
                AND EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
                AS is_referenced,

@@ -15,7 +15,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Statement, Transaction
-from hyperfleet.store.projections import REPORTS
+from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
 from hyperfleet.store.resources import ONE, not_found, one
 
 NAMED_SOURCES: Final = 10
@@ -80,7 +80,7 @@ STANDING: Final = Statement(
     SELECT id, kind, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status, envelope,
            (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
             FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
-           EXISTS (SELECT FROM resources AS child WHERE child.owner_id = resources.id) AS has_children,
+           {HAS_CHILDREN} AS has_children,
            EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
                AS is_referenced,
            CASE WHEN kind = ANY ($2::text[]) THEN {REPORTS} END AS reports
