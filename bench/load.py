@@ -3,11 +3,14 @@
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 CONNECTIONS: Final = 64
+NOTHING: Final = MappingProxyType[str, str]({})
 
 _SCRIPT: Final = """
 json = {{["Content-Type"] = "application/json"}}
@@ -16,6 +19,13 @@ for line in io.lines("{folder}/ids") do ids[#ids + 1] = line end
 for line in io.lines("{folder}/fresh") do fresh[#fresh + 1] = line end
 for i = 1, 100 do same[i] = ids[#ids - i] end
 local file = io.open("{folder}/spec"); spec = file:read("*a"); file:close()
+further = {{{headers}}}
+local format = wrk.format
+function wrk.format(method, path, headers, body)
+  headers = headers or {{}}
+  for name, value in pairs(further) do headers[name] = value end
+  return format(method, path, headers, body)
+end
 seed, round, n = os.time(), {round}, 0
 math.randomseed(seed)
 started = "{started}"
@@ -39,10 +49,20 @@ class Load:
     failures: int
 
 
-def run(address: str, request: str, *, folder: Path, round: int, started: str, seconds: float) -> Load:
-    """Sends `request` over 64 connections for so many seconds."""
+def run(
+    address: str,
+    request: str,
+    *,
+    folder: Path,
+    round: int,
+    started: str,
+    seconds: float,
+    headers: Mapping[str, str] = NOTHING,
+) -> Load:
+    """Sends `request` over 64 connections for so many seconds, each with these further headers."""
+    further = ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items())
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_SCRIPT.format(folder=folder, round=round, started=started, request=request))
+        script.write(_SCRIPT.format(folder=folder, round=round, started=started, request=request, headers=further))
         script.flush()
         command = [
             "wrk",

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
@@ -28,27 +29,33 @@ METRICS_PORT: Final = 28080
 HEALTH_PORT: Final = 28083
 API: Final = f"http://127.0.0.1:{API_PORT}"
 ADAPTERS: Final = 5
+NOTHING: Final = MappingProxyType[str, str]({})
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running service: its supervisor's process id, its database, the folder of this run."""
+    """The running service: its supervisor's process id, its database, the folder of this run, its address."""
 
     pid: int
     server: embedded.Server
     folder: Path
+    url: str = API
 
 
 @contextlib.contextmanager
-def running(folder: Path, **more: str) -> Iterator[Service]:
-    """`hyperfleet-api serve` on ports of its own, ready, and stopped at the end; `more` are further variables."""
+def running(folder: Path, offset: int = 0, **more: str) -> Iterator[Service]:
+    """`hyperfleet-api serve` on ports of its own, ready, and stopped at the end.
+
+    `offset` is added to the ports, for a second service beside the first; `more` are further variables.
+    """
+    url, health = f"http://127.0.0.1:{API_PORT + offset}", HEALTH_PORT + offset
     settings = {
         "HYPERFLEET_SERVER_JWT_ENABLED": "false",
         "HYPERFLEET_SERVER_HOST": "127.0.0.1",
-        "HYPERFLEET_SERVER_PORT": str(API_PORT),
-        "HYPERFLEET_METRICS_PORT": str(METRICS_PORT),
-        "HYPERFLEET_HEALTH_PORT": str(HEALTH_PORT),
+        "HYPERFLEET_SERVER_PORT": str(API_PORT + offset),
+        "HYPERFLEET_METRICS_PORT": str(METRICS_PORT + offset),
+        "HYPERFLEET_HEALTH_PORT": str(health),
         "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(folder / "data"),
         **more,
     }
@@ -57,20 +64,20 @@ def running(folder: Path, **more: str) -> Iterator[Service]:
             [sys.executable, "-m", "hyperfleet", "serve"], env=os.environ | settings, stdout=log, stderr=log
         )
     try:
-        _await_ready(process, folder)
+        _await_ready(process, folder, url, health)
         server = embedded.status(folder / "data")
         assert server is not None
-        yield Service(process.pid, server, folder)
+        yield Service(process.pid, server, folder, url)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
 
 
-def _await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
+def _await_ready(process: subprocess.Popen[bytes], folder: Path, url: str, health: int) -> None:
     for _ in range(600):
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/readyz", timeout=2).close()
-            urllib.request.urlopen(f"{API}/api/hyperfleet", timeout=2).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{health}/readyz", timeout=2).close()
+            urllib.request.urlopen(f"{url}/api/hyperfleet", timeout=2).close()
             return
         if process.poll() is not None:
             break
@@ -98,7 +105,7 @@ def spec(chance: random.Random) -> dict[str, Any]:
     }
 
 
-async def fill(clusters: int) -> tuple[list[str], list[str]]:
+async def fill(clusters: int, url: str = API, headers: Mapping[str, str] = NOTHING) -> tuple[list[str], list[str]]:
     """Creates the fleet and has every adapter report on each cluster; 2 % of the clusters are not reconciled.
 
     The ids of these, and of further ones that nobody reports on.
@@ -108,7 +115,9 @@ async def fill(clusters: int) -> tuple[list[str], list[str]]:
     fresh: list[str] = []
     slots = asyncio.Semaphore(64)
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx2.AsyncClient(base_url=f"{API}/api/hyperfleet/v1", limits=limits, timeout=60) as client:
+    async with httpx2.AsyncClient(
+        base_url=f"{url}/api/hyperfleet/v1", limits=limits, timeout=60, headers=headers
+    ) as client:
 
         async def create(name: str, shard: int) -> str:
             labels = {"env": "production", "team": "platform", "shard": f"s{shard}", "region": "eu"}

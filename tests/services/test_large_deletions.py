@@ -42,9 +42,9 @@ async def test_that_a_resource_owns_nothing_is_seen_in_an_index_also_where_one_o
     owner = UUID((await create(db, "alpha"))["id"])
     pool = UUID((await create(db, "pool", below(owner)))["id"])
     fill = (
-        "INSERT INTO resources SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid(), 'name',"
-        " 'filler-' || n))).* FROM (SELECT resources AS r FROM resources WHERE id = $1) AS one, generate_series(1, 3000)"
-        " AS n"
+        "INSERT INTO resources"
+        " SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid(), 'name', 'filler-' || n))).*"
+        " FROM (SELECT resources AS r FROM resources WHERE id = $1) AS one, generate_series(1, 3000) AS n"
     )
     await db.fetch(Statement("FILL", fill), pool)
     await db.fetch(Statement("ANALYZE", "ANALYZE resources"))

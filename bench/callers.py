@@ -1,0 +1,113 @@
+"""`python -m bench.callers`: what tokens, rules and tenants cost: one service without them and one with, in turns.
+
+Both have the same fleet; the second one's is a tenant's, beside another with a tenth as much. Every request there has a
+token and a tenant. `--write` puts the table into docs/performance.md.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import yaml
+
+from bench import load, report, service
+from bench.scenarios import SCENARIOS
+from dev import issuer
+
+NAMES: Final = (
+    "GET",
+    "LIST(20), page 1",
+    "LIST(100), page 1",
+    "LIST(20), label, 2 % match",
+    "LIST(20), condition, 2 % match",
+    "create",
+    "change of a spec",
+    "repeated report, newer time",
+)
+ORG: Final = "X-Org"
+
+
+def _configured(folder: Path) -> tuple[str, dict[str, str]]:
+    """A configuration with all of it, and the headers of a caller of the large tenant."""
+    issuer.write(folder / "issuer")
+    tree = yaml.safe_load((folder / "issuer" / issuer.CONFIGURATION).read_text(encoding="utf-8"))
+    dimensions = [{"key": "org", "header": ORG, "required": True}]
+    tree["server"]["tenant"] = {"enabled": True, "dimensions": dimensions}
+    file = folder / "callers.yaml"
+    file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    token = (folder / "issuer" / issuer.TOKEN).read_text(encoding="utf-8")
+    return str(file), {"Authorization": f"Bearer {token}", ORG: "large"}
+
+
+def _fill(running: service.Service, clusters: int, headers: Mapping[str, str]) -> None:
+    ids, fresh = asyncio.run(service.fill(clusters, running.url, headers))
+    (running.folder / "ids").write_text("\n".join(ids))
+    (running.folder / "fresh").write_text("\n".join(fresh))
+    service.dump(running.folder / "spec", service.spec(random.Random(2)))
+    asyncio.run(service.execute(running, "VACUUM ANALYZE"))
+
+
+def _measured(folder: Path, given: argparse.Namespace) -> list[list[str]]:
+    file, headers = _configured(folder)
+    with contextlib.ExitStack() as stack:
+        services = []
+        for offset, more in enumerate(({}, {"HYPERFLEET_CONFIG": file, "HYPERFLEET_SERVER_JWT_ENABLED": ""})):
+            place = folder / f"service-{offset}"
+            place.mkdir(mode=0o755)
+            services.append(stack.enter_context(service.running(place, 1000 * offset, **more)))
+        callers: list[Mapping[str, str]] = [{}, headers]
+        asyncio.run(service.fill(given.clusters // 10, services[1].url, {**headers, ORG: "small"}))
+        for running, sent in zip(services, callers, strict=True):
+            _fill(running, given.clusters, sent)
+        started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+        rates: dict[str, list[list[float]]] = {name: [[], []] for name in NAMES}
+        for round in range(given.rounds):
+            for scenario in (each for each in SCENARIOS if each.name in rates):
+                # Who begins changes, so that neither always runs on what the other warmed.
+                for which in (0, 1) if round % 2 else (1, 0):
+                    running = services[which]
+                    seen = load.run(
+                        running.url,
+                        scenario.lua,
+                        folder=running.folder,
+                        round=round,
+                        started=started,
+                        seconds=given.seconds,
+                        headers=callers[which],
+                    )
+                    if seen.failures:
+                        raise RuntimeError(f"{scenario.name}: {seen.failures} answers were no success")
+                    rates[scenario.name][which].append(seen.rate)
+    return [
+        [name, f"{median(without):,.0f}", f"{median(having):,.0f}", f"{median(having) / median(without):.0%}"]
+        for name, (without, having) in rates.items()
+    ]
+
+
+def main() -> None:
+    """Runs the measurement; raises RuntimeError when an answer was no success."""
+    options = argparse.ArgumentParser(prog="bench.callers", description=__doc__)
+    options.add_argument("--clusters", type=int, default=5_000)
+    options.add_argument("--rounds", type=int, default=4)
+    options.add_argument("--seconds", type=float, default=3)
+    options.add_argument("--write", action="store_true")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hyperfleet-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        rows = _measured(folder, given)
+    lines = report.table(rows, ("", "without, requests/s", "with", "of it"))
+    print("\n".join(lines))
+    if given.write:
+        report.write(lines, "bench.callers")
+
+
+if __name__ == "__main__":
+    main()
