@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from hyperfleet.cli.reference import settings_page
-from hyperfleet.telemetry.metrics import INSTRUMENTS
+from hyperfleet.telemetry.metrics import BACKLOG, INSTRUMENTS
 from tests.house import callers_tables, kinds_table, search_tables, test_errors_docs
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -15,7 +15,7 @@ def metrics_page() -> str:
     """docs/metrics.md."""
     rows = [
         f"| `{row.name}` | {row.type} | {', '.join(f'`{label}`' for label in row.labels) or '–'} | {row.help} |"
-        for row in INSTRUMENTS
+        for row in (*INSTRUMENTS, *BACKLOG)
     ]
     head = [
         "# Metrics",

@@ -17,6 +17,7 @@ RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",
     "0002_references.py": "5302b8e9149bad92",
     "0003_tenancy.py": "d3eb1511a1192eca",
+    "0004_pending.py": "79cee954a6882436",
 }
 
 

@@ -99,11 +99,16 @@ def health_pages(readiness: Readiness) -> dict[str, Callable[[], Page]]:
     return {"/healthz": alive, "/healthcheck": alive, "/readyz": ready}
 
 
-def metrics_pages(directory: Path) -> dict[str, Callable[[], Page]]:
-    """What the metrics listener serves, by path; `directory` is the one that the workers count in."""
+def metrics_pages(directory: Path, fleet: Callable[[], bytes]) -> dict[str, Callable[[], Page]]:
+    """What the metrics listener serves, by path.
+
+    `directory` is the one that the workers count in, `fleet` gives what is read from the database.
+    """
 
     def metrics() -> Page:
-        return Page(200, METRICS_TYPE, _summed(directory))
+        # First the reading: what fails in it is counted, and the count is among the rest.
+        from_database = fleet()
+        return Page(200, METRICS_TYPE, _summed(directory) + from_database)
 
     return {"/metrics": metrics}
 

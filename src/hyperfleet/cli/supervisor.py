@@ -21,6 +21,7 @@ from typing import Final
 
 from hyperfleet import settings
 from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes
+from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
@@ -120,12 +121,14 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     health_at = addresses.resolved(health.host, health.port, "health")
     metrics_at = addresses.resolved(metrics.host, metrics.port, "metrics")
     stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness)))
-    stack.enter_context(probes.listening(metrics_at, "metrics", probes.metrics_pages(directory)))
+    gauges = BacklogGauges([kind.name for kind in catalog.kinds], threshold=metrics.reconciliation_stuck_threshold)
+    pages = probes.metrics_pages(directory, gauges.exposition)
+    stack.enter_context(probes.listening(metrics_at, "metrics", pages))
     count = server.workers or _cores()
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections))
     _warn_of_kinds(catalog, databases.totals(database))
-    readiness.database = database
+    readiness.database = gauges.database = database
     order = Order(replace(configured, database=database), api, count, version(PROGRAM), document)
     service = Service(order, readiness, directory, postgres)
     stack.callback(service.kill)

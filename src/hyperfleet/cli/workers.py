@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import resources
 from multiprocessing.util import Finalize
 from typing import Any, Final
 
+import hyperfleet
 from hyperfleet import settings
 from hyperfleet.cli.addresses import Address
 from hyperfleet.telemetry import logging
@@ -85,7 +87,7 @@ def _load(order: Order, started: Any) -> Any:
     from hyperfleet.cli.assembly import assembled
     from hyperfleet.telemetry import metrics
 
-    metrics.set_build_info(".".join(map(str, sys.version_info[:3])))
+    metrics.set_build_info(_commit(), ".".join(map(str, sys.version_info[:3])))
     with started.get_lock():
         started.value += 1
         is_first = started.value == 1
@@ -117,3 +119,9 @@ def _watch_parent(await_end: Callable[[], object], order: Order) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def _commit() -> str:
+    """The commit that the package was built from, as the build of an image leaves it beside the code."""
+    file = resources.files(hyperfleet) / "commit"
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else "unknown"

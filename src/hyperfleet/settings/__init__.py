@@ -209,6 +209,9 @@ class Metrics:
 
     host: str = _setting("localhost", "The address that metrics are served on.")
     port: int = _setting(8080, "The metrics' port.", PORT)
+    reconciliation_stuck_threshold: float = _setting(
+        600.0, "After how long a resource that is not reconciled, or is being deleted, counts as stuck.", DURATION
+    )
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ class Instrument:
 
 
 INSTRUMENTS: Final = (
-    Instrument("hyperfleet_api_build_info", "gauge", "1, labelled with what runs.", ("python_version",), across="max"),
+    Instrument(
+        "hyperfleet_api_build_info", "gauge", "1, labelled with what runs.", ("commit", "python_version"), across="max"
+    ),
     Instrument("hyperfleet_api_requests_total", "counter", "Requests answered.", ("method", "path", "code")),
     Instrument(
         "hyperfleet_api_request_duration_seconds",
@@ -72,9 +74,33 @@ INSTRUMENTS: Final = (
     Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
 )
 
+PENDING: Final = "hyperfleet_api_resource_pending_reconciliation"
+STUCK: Final = f"{PENDING}_stuck"
+STUCK_SECONDS: Final = f"{PENDING}_stuck_duration_seconds"
+COLLECTOR_ERRORS: Final = "hyperfleet_api_collector_errors_total"
+_WAITING_LABELS: Final = ("resource_type", "is_delete")
+
+BACKLOG: Final = (
+    Instrument(
+        PENDING, "gauge", "Resources that are not reconciled, or are being deleted; absent at zero.", _WAITING_LABELS
+    ),
+    Instrument(
+        STUCK,
+        "gauge",
+        "Those of them that have been so for longer than `metrics.reconciliation_stuck_threshold`.",
+        _WAITING_LABELS,
+    ),
+    Instrument(STUCK_SECONDS, "gauge", "How long the oldest of these has been so.", _WAITING_LABELS),
+    Instrument(COLLECTOR_ERRORS, "counter", "Readings of these gauges from the database that failed."),
+)
+"""What the parent process reads from the database, for the whole fleet (cli/backlog_gauges.py)."""
+
+COMMON_LABELS: Final = ("component", "version")
+COMMON_VALUES: Final = ("api", _VERSION)
+
 
 def _made(row: Instrument) -> Any:
-    labels = ("component", "version", *row.labels)
+    labels = (*COMMON_LABELS, *row.labels)
     if row.type == "counter":
         return Counter(row.name, row.help, labels, registry=REGISTRY)
     if row.type == "histogram":
@@ -87,12 +113,12 @@ _FAMILIES: Final = {row.name: _made(row) for row in INSTRUMENTS}
 
 @cache
 def _child(name: str, *labels: str) -> Any:
-    return _FAMILIES[name].labels("api", _VERSION, *labels)
+    return _FAMILIES[name].labels(*COMMON_VALUES, *labels)
 
 
-def set_build_info(python_version: str) -> None:
-    """Says what runs."""
-    _child("hyperfleet_api_build_info", python_version).set(1)
+def set_build_info(commit: str, python_version: str) -> None:
+    """Says what runs; `commit` is `unknown` where it was not built from one."""
+    _child("hyperfleet_api_build_info", commit, python_version).set(1)
 
 
 def request_started() -> None:

@@ -1,0 +1,123 @@
+"""The gauges over the fleet: what waits, since when, read seldom; a scrape goes on when the database is away."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hyperfleet import settings
+from hyperfleet.cli import backlog_gauges
+from hyperfleet.cli.backlog_gauges import BacklogGauges
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.resource import Scope
+from hyperfleet.store import backlog
+from hyperfleet.store.database import Database, Statement
+from hyperfleet.telemetry import metrics
+from tests.fleet import CLUSTER, NODE_POOL, create, delete, report, send
+
+RULED = replace(CLUSTER, required_adapters=("dns",))
+WORLD = Catalog([RULED, NODE_POOL])
+SCOPE = Scope(RULED)
+
+
+def told(gauges: BacklogGauges) -> dict[tuple[str, ...], float]:
+    """The samples by name, kind and whether it is a deletion."""
+    found = {}
+    for family in text_string_to_metric_families(gauges.exposition().decode()):
+        for sample in family.samples:
+            assert (sample.labels["component"], sample.labels["version"]) == metrics.COMMON_VALUES
+            labels = [sample.labels[name] for name in ("resource_type", "is_delete") if name in sample.labels]
+            found[(sample.name, *labels)] = sample.value
+    return found
+
+
+async def scraped(gauges: BacklogGauges) -> dict[tuple[str, ...], float]:
+    # As the listener does it: in a thread without an event loop.
+    return await asyncio.to_thread(told, gauges)
+
+
+def gauges_of(database: settings.Database | None, *, threshold: float = 600) -> BacklogGauges:
+    made = BacklogGauges(["Cluster", "NodePool"], threshold=threshold)
+    made.database = database
+    return made
+
+
+async def test_what_waits_is_counted_by_kind_and_what_waits_too_long_with_its_age(
+    db: Database, database_settings: settings.Database
+) -> None:
+    ids: dict[str, str] = {}
+    for name in ("done", "fresh", "old", "going", "going-long"):
+        ids[name] = (await create(db, name, SCOPE))["id"]
+    await send(db, ids["done"], report("dns"), SCOPE, catalog=WORLD)
+    for name in ("going", "going-long"):
+        await delete(db, ids[name], SCOPE, catalog=WORLD)
+    age = (
+        "UPDATE resources SET conditions = jsonb_set(conditions, '{Reconciled,t}',"
+        " to_jsonb(now() - $2 * interval '1 second'))"
+    )
+    for name, seconds in (("fresh", 500), ("old", 700)):
+        await db.fetch(Statement("AGE", f"{age} WHERE name = $1"), name, seconds)
+    gone = "UPDATE resources SET deleted_time = now() - $2 * interval '1 second' WHERE name = $1"
+    for name, seconds in (("going", 590), ("going-long", 5000)):
+        await db.fetch(Statement("GOING", gone), name, seconds)
+    found = await scraped(gauges_of(database_settings))
+    live, deleted = ("Cluster", "false"), ("Cluster", "true")
+    assert found[(metrics.PENDING, *live)] == 2
+    assert found[(metrics.STUCK, *live)] == 1
+    assert 700 <= found[(metrics.STUCK_SECONDS, *live)] < 760
+    assert found[(metrics.PENDING, *deleted)] == 2
+    assert found[(metrics.STUCK, *deleted)] == 1
+    assert 5000 <= found[(metrics.STUCK_SECONDS, *deleted)] < 5060
+    assert found[(metrics.COLLECTOR_ERRORS,)] == 0
+
+
+async def test_where_nothing_waits_the_gauges_are_absent(db: Database, database_settings: settings.Database) -> None:
+    await create(db, "without-adapters")
+    assert await scraped(gauges_of(database_settings)) == {(metrics.COLLECTOR_ERRORS,): 0}
+
+
+async def test_many_scrapes_read_once_in_half_a_minute(
+    db: Database, database_settings: settings.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = 0
+    real = backlog.waiting
+
+    async def counting(*arguments: Any, **named: Any) -> Any:
+        nonlocal readings
+        readings += 1
+        return await real(*arguments, **named)
+
+    monkeypatch.setattr(backlog, "waiting", counting)
+    gauges = gauges_of(database_settings)
+    await asyncio.gather(*(scraped(gauges) for _ in range(8)))
+    assert readings == 1
+    monkeypatch.setattr(backlog_gauges, "SECONDS", 0.0)
+    await scraped(gauges)
+    assert readings == 2
+
+
+async def test_a_reading_that_fails_is_counted_and_the_scrape_goes_on(database_settings: settings.Database) -> None:
+    away = replace(database_settings, host=database_settings.host + "/nobody")
+    assert await scraped(gauges_of(away)) == {(metrics.COLLECTOR_ERRORS,): 1}
+
+
+async def test_before_there_is_a_database_nothing_is_read() -> None:
+    assert await scraped(gauges_of(None)) == {(metrics.COLLECTOR_ERRORS,): 0}
+
+
+async def test_the_backlog_is_found_by_its_indexes(db: Database) -> None:
+    await create(db, "alpha", SCOPE)
+    fill = (
+        "INSERT INTO resources"
+        " SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid(), 'name', 'filler-' || n,"
+        " 'condition_status', jsonb_build_object('Reconciled', 'True')))).*"
+        " FROM (SELECT resources AS r FROM resources LIMIT 1) AS one, generate_series(1, 5000) AS n"
+    )
+    await db.fetch(Statement("FILL", fill))
+    await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
+    explained = Statement("EXPLAIN", f"EXPLAIN {backlog.WAITING}")
+    plan = "\n".join(row[0] for row in await db.fetch(explained, ["Cluster"], 600.0))
+    assert "Seq Scan" not in plan
+    assert "resources_being_deleted" in plan
