@@ -36,8 +36,8 @@ entities:
           status: {expression: "statuses.size() > 0"}
           reason:
             expression: |
-              "two
-                lines"
+              "two" +
+                "lines"
           message: {expression: '"it''s #1: done"'}
 """
 
@@ -73,7 +73,7 @@ def test_an_entry_gives_the_members_that_are_written_and_none_elsewhere(tmp_path
     (condition,) = version.conditions
     assert (condition.type, condition.when.expression) == ("Mirrored", "true")
     assert condition.output.status.expression == "statuses.size() > 0"
-    assert condition.output.reason.expression == '"two\n  lines"\n'
+    assert condition.output.reason.expression == '"two" +\n  "lines"\n'
     assert condition.output.message.expression == '"it\'s #1: done"'
 
 

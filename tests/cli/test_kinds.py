@@ -50,7 +50,7 @@ def test_an_entry_adds_a_kind_with_the_defaults_that_the_documentation_tells() -
 
 
 def test_every_member_of_an_entry_reaches_its_kind() -> None:
-    rule = Condition("Good", When("w"), Output(Status("s"), Reason("r"), Message("m")))
+    rule = Condition("Good", When("true"), Output(Status("false"), Reason("'r'"), Message("'m'")))
     entity = Entity(
         kind="WifConfig",
         plural="wif-configs",
@@ -78,7 +78,7 @@ def test_every_member_of_an_entry_reaches_its_kind() -> None:
         spec_schema_name="Wif",
         require_spec_schema=True,
         references=(ReferenceRule("peer", "Cluster", 1, 2),),
-        conditions=(ConditionRule("Good", "w", "s", "r", "m"),),
+        conditions=(ConditionRule("Good", "true", "false", "'r'", "'m'"),),
     )
 
 

@@ -82,11 +82,11 @@ class Model:
         return found
 
     def create(self, kind: Kind, name: str, owner: str | None, held: str | None) -> type[HyperFleetError] | None:
-        if owner is not None and owner not in self.things:
+        if owner is not None and (owner not in self.things or self.things[owner].kind.name != kind.parent):
             return NotFound
         if owner is not None and self.things[owner].deleting:
             return WrongState
-        if held is not None and held not in self.things:
+        if held is not None and (held not in self.things or self.things[held].kind is not ROOT):
             return InvalidInput
         if held is not None and self.things[held].deleting:
             return WrongState

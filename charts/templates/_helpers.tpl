@@ -1,0 +1,151 @@
+{{- define "hyperfleet.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "hyperfleet.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else if contains (include "hyperfleet.name" .) .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "hyperfleet.name" .) | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "hyperfleet.labels" -}}
+{{ include "hyperfleet.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* The component keeps the selectors of the service and of its PostgreSQL apart. */}}
+{{- define "hyperfleet.selector" -}}
+app.kubernetes.io/name: {{ include "hyperfleet.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: api
+{{- end }}
+
+{{- define "hyperfleet.postgresql.selector" -}}
+app.kubernetes.io/name: {{ include "hyperfleet.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: postgresql
+{{- end }}
+
+{{- define "hyperfleet.postgresql.name" -}}
+{{ include "hyperfleet.fullname" . }}-postgresql
+{{- end }}
+
+{{- define "hyperfleet.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "hyperfleet.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "hyperfleet.image" -}}
+{{- $path := printf "%s:%s" .repository (.tag | toString) }}
+{{- if .registry }}{{ printf "%s/%s" .registry $path }}{{ else }}{{ $path }}{{ end }}
+{{- end }}
+
+{{- define "hyperfleet.schema" -}}
+{{- if .Values.provider.schema }}{{ .Values.provider.schema }}{{ else if .Values.validationSchema.enabled }}{{ .Values.validationSchema.content }}{{ end }}
+{{- end }}
+
+{{- define "hyperfleet.configMapName" -}}
+{{- default (printf "%s-config" (include "hyperfleet.fullname" .)) .Values.config.existingConfigMap }}
+{{- end }}
+
+{{/* What does not fit together is refused here, because a schema cannot say it. */}}
+{{- define "hyperfleet.checked" -}}
+{{- $database := .Values.database }}
+{{- if and $database.postgresql.enabled $database.external.enabled }}
+{{- fail "database.postgresql.enabled and database.external.enabled: there is one database; set the other to false." }}
+{{- end }}
+{{- if not (or $database.postgresql.enabled $database.external.enabled) }}
+{{- fail "database: enable postgresql or external." }}
+{{- end }}
+{{- if and $database.external.enabled (not $database.external.secretName) }}
+{{- fail "database.external.secretName: name the Secret with db.host, db.port, db.name, db.user and db.password." }}
+{{- end }}
+{{- $budget := .Values.podDisruptionBudget }}
+{{- if and $budget.enabled (eq (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
+{{- fail "podDisruptionBudget: set one of minAvailable and maxUnavailable." }}
+{{- end }}
+{{- if and .Values.provider.schema .Values.validationSchema.enabled }}
+{{- fail "provider.schema and validationSchema are two names of one thing; set one." }}
+{{- end }}
+{{- end }}
+
+{{/* How to reach the database: itself, or where `bounced` is set through the PgBouncer in the same pod. */}}
+{{- define "hyperfleet.databaseEnv" -}}
+{{- $root := .root }}
+{{- $external := $root.Values.database.external }}
+{{- $own := include "hyperfleet.postgresql.name" $root }}
+{{- if .bounced -}}
+- {name: HYPERFLEET_DATABASE_HOST, value: 127.0.0.1}
+- {name: HYPERFLEET_DATABASE_PORT, value: {{ $root.Values.pgbouncer.port | quote }}}
+- {name: HYPERFLEET_DATABASE_STATEMENT_CACHE, value: "false"}
+{{- else if $external.enabled -}}
+- name: HYPERFLEET_DATABASE_HOST
+  valueFrom: {secretKeyRef: {name: {{ $external.secretName | quote }}, key: db.host}}
+- name: HYPERFLEET_DATABASE_PORT
+  valueFrom: {secretKeyRef: {name: {{ $external.secretName | quote }}, key: db.port}}
+- {name: HYPERFLEET_DATABASE_SSL_MODE, value: {{ $root.Values.database.sslMode | quote }}}
+{{- else -}}
+- {name: HYPERFLEET_DATABASE_HOST, value: {{ $own | quote }}}
+- {name: HYPERFLEET_DATABASE_PORT, value: "5432"}
+- {name: HYPERFLEET_DATABASE_SSL_MODE, value: {{ $root.Values.database.sslMode | quote }}}
+{{- end }}
+{{- if $external.enabled }}
+{{- range $variable, $key := dict "NAME" "db.name" "USERNAME" "db.user" "PASSWORD" "db.password" }}
+- name: HYPERFLEET_DATABASE_{{ $variable }}
+  valueFrom: {secretKeyRef: {name: {{ $external.secretName | quote }}, key: {{ $key }}}}
+{{- end }}
+{{- else }}
+- {name: HYPERFLEET_DATABASE_NAME, value: hyperfleet}
+- {name: HYPERFLEET_DATABASE_USERNAME, value: hyperfleet}
+- name: HYPERFLEET_DATABASE_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ $own | quote }}, key: password}}
+{{- end }}
+{{- end }}
+
+{{/* The PgBouncer beside it: its configuration is written where nothing else is writable, from the same Secret. */}}
+{{- define "hyperfleet.pgbouncer" -}}
+- name: pgbouncer
+  image: {{ include "hyperfleet.image" .Values.pgbouncer.image | quote }}
+  {{- if .Values.nativeSidecars }}
+  restartPolicy: Always
+  {{- end }}
+  command: [sh, -c]
+  args:
+    - |
+      umask 077
+      printf '"%s" "%s"\n' "$HYPERFLEET_DATABASE_USERNAME" "$HYPERFLEET_DATABASE_PASSWORD" > /run/pgbouncer/users
+      cat > /run/pgbouncer/pgbouncer.ini <<END
+      [databases]
+      * = host=$HYPERFLEET_DATABASE_HOST port=$HYPERFLEET_DATABASE_PORT
+      [pgbouncer]
+      listen_addr = 127.0.0.1
+      listen_port = {{ .Values.pgbouncer.port }}
+      unix_socket_dir =
+      pool_mode = transaction
+      default_pool_size = {{ .Values.pgbouncer.poolSize }}
+      max_client_conn = 1000
+      auth_type = plain
+      auth_file = /run/pgbouncer/users
+      server_tls_sslmode = {{ .Values.database.sslMode }}
+      END
+      exec pgbouncer /run/pgbouncer/pgbouncer.ini
+  env:
+    {{- include "hyperfleet.databaseEnv" (dict "root" . "bounced" false) | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  {{- with .Values.pgbouncer.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumeMounts:
+    - {name: pgbouncer, mountPath: /run/pgbouncer}
+{{- end }}

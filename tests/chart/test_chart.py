@@ -1,0 +1,334 @@
+"""The chart: many sets of values, rendered by Helm, held against Kubernetes' schemas and against the service itself."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import helm_python as helm
+import kubernetes_validate
+import pytest
+import yaml
+
+from hyperfleet.telemetry import metrics
+from tests.chart.manifests import CHART, Manifest, container, environment, of_kind, one, rendered
+from tests.cli.programs import run
+
+EXTERNAL: Final = {
+    "postgresql": {"enabled": False},
+    "external": {"enabled": True, "secretName": "hyperfleet-db-external"},
+}
+SCHEMA: Final = (
+    "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths: {}\ncomponents:\n  schemas:\n"
+    "    ClusterSpec: {type: object}\n    NodePoolSpec: {type: object}\n"
+)
+MATRIX: Final[dict[str, dict[str, Any]]] = {
+    "defaults": {},
+    "external database": {"database": EXTERNAL},
+    "external database over TLS": {"database": {**EXTERNAL, "sslMode": "verify-full"}},
+    "another image": {"image": {"registry": "registry.example.com/myuser", "repository": "api", "tag": "v1.0.0"}},
+    "a tag that is a number": {"image": {"tag": 1}},
+    "no registry": {"image": {"registry": ""}},
+    "pull secrets": {"imagePullSecrets": [{"name": "pull"}]},
+    "no authentication": {"auth": {"enableJwt": False}},
+    "no authorization": {"auth": {"enableAuthz": False}},
+    "issuers": {
+        "auth": {"issuers": [{"issuer_url": "https://a.example.com", "jwk_cert_url": "https://a.example.com/k"}]}
+    },
+    "settings": {"config": {"logging": {"level": "debug"}, "server": {"max_body_size": "2MiB"}}},
+    "kinds": {"config": {"entities": [{"kind": "Cluster", "required_adapters": ["dns"]}]}},
+    "settings do not move the ports": {"config": {"server": {"port": 1, "host": "localhost"}}},
+    "own settings file": {"config": {"existingConfigMap": "mine"}},
+    "other ports": {"ports": {"api": 9000, "health": 9083, "metrics": 9080}},
+    "provider schema": {"provider": {"schema": SCHEMA}},
+    "provider schema by its other name": {"validationSchema": {"enabled": True, "content": SCHEMA}},
+    "PgBouncer": {"pgbouncer": {"enabled": True}},
+    "PgBouncer before an external database": {"pgbouncer": {"enabled": True}, "database": EXTERNAL},
+    "PgBouncer as a native sidecar": {"pgbouncer": {"enabled": True}, "nativeSidecars": True},
+    "three replicas": {"replicaCount": 3},
+    "autoscaling": {"autoscaling": {"enabled": True}},
+    "budget by least": {"podDisruptionBudget": {"enabled": True, "minAvailable": 1}},
+    "budget by most": {"podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"}},
+    "budget of none": {"podDisruptionBudget": {"enabled": True, "maxUnavailable": 0}},
+    "network policy": {"networkPolicy": {"enabled": True}},
+    "network policy with rules": {
+        "networkPolicy": {
+            "enabled": True,
+            "from": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}],
+            "to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+        }
+    },
+    "ServiceMonitor": {"monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}},
+    "PodMonitoring": {"monitoring": {"podMonitoring": {"enabled": True}}},
+    "PrometheusRule": {"monitoring": {"prometheusRule": {"enabled": True}}},
+    "dashboard": {"monitoring": {"dashboard": {"enabled": True}}},
+    "a service account of another": {"serviceAccount": {"create": False, "name": "other"}},
+    "annotations": {"podAnnotations": {"a": "b"}, "podLabels": {"c": "d"}, "service": {"annotations": {"e": "f"}}},
+    "placement": {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+        ],
+    },
+    "extras": {
+        "extraEnv": [{"name": "HYPERFLEET_LOGGING_LEVEL", "value": "debug"}],
+        "extraVolumes": [{"name": "more", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "sidecars": [{"name": "proxy", "image": "proxy:1"}],
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
+    },
+    "resources": {"resources": {"limits": {"cpu": "2", "memory": "2Gi"}}},
+    "other names": {"nameOverride": "api", "fullnameOverride": "fleet"},
+    "storage": {"database": {"postgresql": {"storage": "20Gi", "storageClassName": "fast"}}},
+    "everything": {
+        "database": EXTERNAL,
+        "pgbouncer": {"enabled": True},
+        "nativeSidecars": True,
+        "provider": {"schema": SCHEMA},
+        "autoscaling": {"enabled": True},
+        "podDisruptionBudget": {"enabled": True, "minAvailable": 1},
+        "networkPolicy": {"enabled": True},
+        "monitoring": {
+            "serviceMonitor": {"enabled": True},
+            "podMonitoring": {"enabled": True},
+            "prometheusRule": {"enabled": True},
+            "dashboard": {"enabled": True},
+        },
+    },
+}
+
+
+@pytest.fixture(params=MATRIX, ids=lambda name: name.replace(" ", "-"))
+def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
+    return rendered(MATRIX[request.param])
+
+
+def test_there_are_at_least_thirty_sets_of_values() -> None:
+    assert len(MATRIX) >= 30
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_helm_has_nothing_to_say_against_it(name: str) -> None:
+    found = helm.lint(str(CHART), MATRIX[name])
+    assert [each for each in found["messages"] if each["error"] != "icon is recommended"] == []
+
+
+def test_kubernetes_takes_every_manifest(manifests: list[Manifest]) -> None:
+    for manifest in manifests:
+        if manifest["kind"] in ("ServiceMonitor", "PodMonitoring"):
+            assert set(manifest["spec"]) == {"selector", "endpoints"}
+            assert all({"port", "path", "interval"} == set(each) for each in manifest["spec"]["endpoints"])
+        elif manifest["kind"] == "PrometheusRule":
+            assert set(manifest["spec"]) == {"groups"}
+        else:
+            kubernetes_validate.validate(manifest, "1.37", strict=True)
+
+
+def pods(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
+    """The labels of every pod by what makes it."""
+    found = {
+        f"{manifest['kind']}/{manifest['metadata']['name']}": manifest["spec"]["template"]["metadata"]["labels"]
+        for manifest in manifests
+        if manifest["kind"] in ("Deployment", "StatefulSet")
+    }
+    return found | {
+        f"Pod/{manifest['metadata']['name']}": manifest["metadata"]["labels"] for manifest in of_kind(manifests, "Pod")
+    }
+
+
+def selectors(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
+    found = {}
+    for manifest in manifests:
+        spec = manifest.get("spec", {})
+        selector = spec.get("selector") or spec.get("podSelector")
+        if selector:
+            name = f"{manifest['kind']}/{manifest['metadata']['name']}"
+            found[name] = selector.get("matchLabels", selector)
+    return found
+
+
+def test_selectors_match_the_pods_that_they_are_for_and_no_others(manifests: list[Manifest]) -> None:
+    labels = pods(manifests)
+    [api] = [name for name in labels if name.startswith("Deployment/")]
+    for name, selector in selectors(manifests).items():
+        if name.startswith("ServiceMonitor/"):
+            services = [
+                each for each in of_kind(manifests, "Service") if selector.items() <= each["metadata"]["labels"].items()
+            ]
+            assert api.removeprefix("Deployment/") in [each["metadata"]["name"] for each in services]
+            continue
+        matched = [pod for pod, has in labels.items() if selector.items() <= has.items()]
+        wanted = [pod for pod in labels if pod.startswith("StatefulSet/")] if name.endswith("-postgresql") else [api]
+        assert matched == wanted, name
+
+
+def test_ports_probes_and_settings_agree(manifests: list[Manifest]) -> None:
+    api = container(manifests, "api")
+    ports = {port["name"]: port["containerPort"] for port in api["ports"]}
+    assert [api[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")] == [
+        "health"
+    ] * 3
+    assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    service = next(
+        each for each in of_kind(manifests, "Service") if not each["metadata"]["name"].endswith("-postgresql")
+    )
+    assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == ports
+    assert all(port["targetPort"] == port["name"] for port in service["spec"]["ports"])
+    for config in of_kind(manifests, "ConfigMap"):
+        if "config.yaml" in config["data"]:
+            settings = yaml.safe_load(config["data"]["config.yaml"])
+            assert {group: settings["server" if group == "api" else group]["port"] for group in ports} == ports
+            assert {settings[group]["host"] for group in ("server", "health", "metrics")} == {"0.0.0.0"}
+
+
+def test_the_service_takes_the_settings_of_its_pod(manifests: list[Manifest], tmp_path: Path) -> None:
+    files = {name: text for each in of_kind(manifests, "ConfigMap") for name, text in each["data"].items()}
+    (tmp_path / "config.yaml").write_text(files.get("config.yaml", ""))
+    variables: dict[str, str] = {}
+    for name, value in environment(manifests, "api").items():
+        secret = value["secretKeyRef"]["key"] if isinstance(value, dict) and "secretKeyRef" in value else ""
+        variables[name] = {"db.port": "5432"}.get(secret, "x") if isinstance(value, dict) else str(value)
+    variables["HYPERFLEET_CONFIG"] = str(tmp_path / "config.yaml")
+    assert ("OPENAPI_SCHEMA_PATH" in variables) is ("openapi.yaml" in files)
+    if "openapi.yaml" in files:
+        (tmp_path / "openapi.yaml").write_text(files["openapi.yaml"])
+        variables["OPENAPI_SCHEMA_PATH"] = str(tmp_path / "openapi.yaml")
+    done = run("config", variables=variables)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_migrates_connects_to_the_database_itself(manifests: list[Manifest]) -> None:
+    migrating, serving = environment(manifests, "migrate"), environment(manifests, "api")
+    assert container(manifests, "migrate")["args"] == ["migrate"]
+    assert migrating["HYPERFLEET_DATABASE_HOST"] != "127.0.0.1"
+    pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
+    is_bounced = any(each["name"] == "pgbouncer" for each in (*pod["initContainers"], *pod["containers"]))
+    assert (serving["HYPERFLEET_DATABASE_HOST"] == "127.0.0.1") is is_bounced
+    assert ("HYPERFLEET_DATABASE_STATEMENT_CACHE" in serving) is is_bounced
+    assert pod["initContainers"][0]["name"] == "migrate"
+
+
+def test_pods_run_as_nobody_and_write_where_they_may(manifests: list[Manifest]) -> None:
+    pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 65532
+    for each in (*pod["initContainers"], *pod["containers"]):
+        if each["name"] != "proxy":
+            assert each["securityContext"]["readOnlyRootFilesystem"] is True
+            assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert each["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_every_volume_that_is_mounted_is_there(manifests: list[Manifest]) -> None:
+    pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    containers = (*pod["initContainers"], *pod["containers"])
+    mounted = {mount["name"] for each in containers for mount in each.get("volumeMounts", [])}
+    assert mounted <= volumes
+    paths = [mount["mountPath"] for mount in container(manifests, "api")["volumeMounts"]]
+    assert len(paths) == len(set(paths))
+
+
+def test_the_password_is_made_anew_for_each_install_and_kept() -> None:
+    secrets = [one(rendered({}), "Secret") for _ in range(2)]
+    assert secrets[0]["data"]["password"] != secrets[1]["data"]["password"]
+    assert secrets[0]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert "lookup" in (CHART / "templates" / "postgresql.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replicas": 3}, "replicas"),
+        ({"image": {"tags": "v1"}}, "tags"),
+        ({"auth": {"enableJWT": False}}, "enableJWT"),
+        ({"database": {"postgres": {}}}, "postgres"),
+        ({"config": {"sever": {}}}, "sever"),
+        ({"ports": {"api": 0}}, "api"),
+        ({"ports": {"api": "http"}}, "api"),
+        ({"service": {"type": "Cluster"}}, "type"),
+        ({"monitoring": {"serviceMonitor": {"enable": True}}}, "enable"),
+        ({"database": {"external": {"enabled": True, "secretName": "x"}}}, "there is one database"),
+        ({"database": {"postgresql": {"enabled": False}}}, "enable postgresql or external"),
+        ({"database": {**EXTERNAL, "external": {"enabled": True}}}, "name the Secret"),
+        ({"podDisruptionBudget": {"enabled": True}}, "set one of minAvailable and maxUnavailable"),
+        (
+            {"podDisruptionBudget": {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}},
+            "set one of minAvailable and maxUnavailable",
+        ),
+        (
+            {"provider": {"schema": "a"}, "validationSchema": {"enabled": True, "content": "a"}},
+            "two names of one thing",
+        ),
+    ],
+)
+def test_values_that_are_wrong_are_refused_by_name(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(helm.HelmError) as refused:
+        rendered(values)
+    assert words in str(refused.value)
+
+
+def test_every_value_has_a_word_in_its_schema() -> None:
+    def unknown(values: Any, schema: Any, path: str) -> list[str]:
+        if not isinstance(values, dict) or "properties" not in schema:
+            return []
+        return [f"{path}{name}" for name in values if name not in schema["properties"]] + [
+            each
+            for name, value in values.items()
+            if name in schema["properties"]
+            for each in unknown(value, schema["properties"][name], f"{path}{name}.")
+        ]
+
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert unknown(values, json.loads((CHART / "values.schema.json").read_text()), "") == []
+
+
+def expressions() -> dict[str, str]:
+    """Every expression of the alerts and of the dashboard."""
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    found = {rule["alert"]: rule["expr"] for group in alerts["groups"] for rule in group["rules"]}
+    dashboard = json.loads((CHART / "files" / "dashboard.json").read_text())
+    for panel in dashboard["panels"]:
+        found |= {f"{panel['title']} {target['refId']}": target["expr"] for target in panel["targets"]}
+    return found
+
+
+@pytest.mark.parametrize("name", expressions())
+def test_alerts_and_dashboard_name_only_metrics_and_labels_that_exist(name: str) -> None:
+    known: dict[str, set[str]] = {}
+    for row in (*metrics.INSTRUMENTS, *metrics.BACKLOG):
+        labels = {*metrics.COMMON_LABELS, *row.labels}
+        suffixes = ("_bucket", "_count", "_sum") if row.type == "histogram" else ("",)
+        known |= {row.name + suffix: labels | ({"le"} if suffix == "_bucket" else set()) for suffix in suffixes}
+    expression = expressions()[name]
+    used = set(re.findall(r"hyperfleet_\w+", expression))
+    assert used
+    assert used <= known.keys()
+    labels = {label for found in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r",\s*", found)}
+    labels |= {
+        label for found in re.findall(r"\{([^}]*)\}", expression) for label in re.findall(r"(\w+)\s*[=!]", found)
+    }
+    assert labels <= set.intersection(*(known[metric] for metric in used))
+
+
+def test_every_alert_says_what_to_do() -> None:
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    for group in alerts["groups"]:
+        for rule in group["rules"]:
+            assert rule["labels"]["severity"] in ("warning", "critical")
+            assert set(rule["annotations"]) == {"summary", "description"}
+            assert rule["for"]
+
+
+def test_the_commands_of_the_readme_give_what_they_say() -> None:
+    image = {"registry": "quay.io/myuser", "repository": "hyperfleet-api", "tag": "v1.0.0"}
+    assert container(rendered({"image": image}), "api")["image"] == "quay.io/myuser/hyperfleet-api:v1.0.0"
+    assert container(rendered({}), "api")["image"] == "quay.io/openshift-hyperfleet/hyperfleet-api:latest"
+    assert of_kind(rendered({}), "StatefulSet")
+    external = rendered({"database": EXTERNAL})
+    assert not of_kind(external, "StatefulSet")
+    assert not of_kind(external, "Secret")
+    host = environment(external, "api")["HYPERFLEET_DATABASE_HOST"]
+    assert host == {"secretKeyRef": {"name": "hyperfleet-db-external", "key": "db.host"}}
