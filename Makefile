@@ -22,10 +22,19 @@ DB_CONTAINER ?= hyperfleet-postgresql
 # Whether this machine has the Node.js that development takes; without it PyPI's is installed.
 NODE := node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' >/dev/null 2>&1
 
+# The image: quay.io/openshift-hyperfleet/hyperfleet-api:latest, or what these say.
+IMAGE_REGISTRY ?= quay.io/openshift-hyperfleet
+IMAGE_NAME ?= hyperfleet-api
+IMAGE_TAG ?= latest
+CONTAINER_TOOL ?= podman
+# A base image with glibc and Python; the Containerfile's own when unset.
+IMAGE_BASE ?=
+COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
 INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
+.PHONY: help image image-push image-dev run run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +74,17 @@ bench: .venv/.dev ## Measure the service on this machine; writes docs/performanc
 
 docs: .venv/.dev ## Write the pages that follow from the code
 	$(BIN)/python -m tests.house.pages
+
+image: ## Build the image; IMAGE_TAG, IMAGE_REGISTRY, IMAGE_BASE, CONTAINER_TOOL
+	$(CONTAINER_TOOL) build --file Containerfile --build-arg COMMIT=$(COMMIT) $(if $(IMAGE_BASE),--build-arg BASE=$(IMAGE_BASE)) \
+	  --tag $(IMAGE_REGISTRY)/$(IMAGE_NAME):$(IMAGE_TAG) .
+
+image-push: image ## Push it to its registry
+	$(CONTAINER_TOOL) push $(IMAGE_REGISTRY)/$(IMAGE_NAME):$(IMAGE_TAG)
+
+image-dev: ## Build and push it to one's own place: QUAY_USER=me make image-dev
+	@test -n "$(QUAY_USER)" || { echo "Say whose place it is: QUAY_USER=me make image-dev" >&2; exit 1; }
+	$(MAKE) image-push IMAGE_REGISTRY=quay.io/$(QUAY_USER) IMAGE_TAG=dev-$(COMMIT)
 
 binary: hyperfleet-api ## Build ./hyperfleet-api, one file for machines with the same Python
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TARGETS = {
     "help", "run", "run-no-auth", "test", "test-integration", "fuzz", "lint", "generate", "examples", "bench", "docs",
-    "binary", "clean", "db/setup", "db/login", "db/teardown",
+    "binary", "clean", "image", "image-push", "image-dev", "db/setup", "db/login", "db/teardown",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
