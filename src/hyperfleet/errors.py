@@ -61,7 +61,12 @@ _ROWS = (
     Code("INT-001", (500,), "Unexpected error", "Give the X-Request-Id to the service's operator."),
     Code("INT-002", (500,), "Database error", "Give the X-Request-Id to the service's operator."),
     Code("SVC-001", (503,), "Service unavailable", "Try again after the seconds that Retry-After names."),
-    Code("SVC-002", (504,), "Time is over", "Try again; ask for less in one request if it happens again."),
+    Code(
+        "SVC-002",
+        (504,),
+        "Time is over",
+        "Read before you repeat a write, which may have been stored; ask for less if it happens again.",
+    ),
 )
 
 CODES: Final[dict[str, Code]] = {row.name: row for row in _ROWS}

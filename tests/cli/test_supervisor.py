@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from hyperfleet.cli.supervisor import ECHO_SECONDS
 from hyperfleet.store import embedded, migrations
 from hyperfleet.store.connections import connect
 from tests.cli import serving
@@ -201,12 +202,26 @@ def test_a_second_signal_stops_at_once(service: Service) -> None:
         eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
         service.signal(signal.SIGINT)
         eventually(lambda: service.status(service.health, "/readyz") == 503, "stopping")
+        time.sleep(ECHO_SECONDS)
         started = time.monotonic()
         service.signal(signal.SIGINT)
         assert service.wait() == 0
         assert time.monotonic() - started < 10
         assert isinstance(pending.exception(), OSError | http.client.HTTPException)
     assert not any(map(lives, family))
+
+
+def test_the_same_signal_passed_on_by_another_does_not_cut_what_is_under_way(service: Service) -> None:
+    with ThreadPoolExecutor(1) as hand:
+        with locked(service.data):
+            pending = hand.submit(create, service.api, "kept")
+            eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
+            for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+                service.signal(number)
+                time.sleep(0.2)
+            assert not pending.done()
+        assert pending.result() == 201
+    assert service.wait() == 0
 
 
 def test_a_stop_takes_no_longer_than_the_setting_allows(place: Path) -> None:

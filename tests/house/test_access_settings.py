@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from hyperfleet.cli import access_rules
+from hyperfleet.cli.configuration import load
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.settings import BadSettings
@@ -60,3 +61,17 @@ def test_rules_that_cannot_be_used_stop_the_start_all_at_once(tmp_path: Path) ->
         access_rules.permissions(server, Catalog(BUILT_IN))
     assert len(refused.value.mistakes) == 3
     assert all(mistake.startswith("server.authorization.rules: rule ") for mistake in refused.value.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("flag", "named"),
+    [
+        ("--port", "--server-port"),
+        ("--host", "--server-host"),
+        ("--max-connections", "--database-pool-max-connections"),
+    ],
+)
+def test_a_flag_without_its_group_leads_to_the_one_that_ends_with_it(flag: str, named: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        load({flag: "1"}, {}, files=[])
+    assert refused.value.mistakes[0].endswith(f"did you mean {named}?")

@@ -57,7 +57,15 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment() -> Iterator[dict[str, str]]:
     """A login without any setting of the service, and with data of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HYPERFLEET_", "PYTEST_"))}
-    for name in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROMETHEUS_MULTIPROC_DIR"):
+    for name in (
+        "ARGS",
+        "VIRTUAL_ENV",
+        "MAKEOVERRIDES",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "PROMETHEUS_MULTIPROC_DIR",
+    ):
         kept.pop(name, None)
     with serving.folder() as data:
         yield kept | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(data / "postgresql")}

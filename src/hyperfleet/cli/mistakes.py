@@ -3,6 +3,7 @@
 A command that needs a part of the settings only is not stopped by what is wrong elsewhere.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -34,5 +35,8 @@ class Mistakes:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name. What all names of a sort share does not make two of them alike."""
     by_core = {each.removeprefix(PREFIX).removeprefix("--"): each for each in known}
-    close = get_close_matches(name.removeprefix(PREFIX).removeprefix("--"), list(by_core), n=1)
+    core = name.removeprefix(PREFIX).removeprefix("--")
+    # A name without its group, such as `--port`, is nearer to the one that ends with it than to any that looks like it.
+    whole_words = [each for each in by_core if re.search(rf"[-._]{re.escape(core)}$", each, re.IGNORECASE)]
+    close = whole_words[:1] or get_close_matches(core, list(by_core), n=1)
     return f"; did you mean {by_core[close[0]]}?" if close else "."

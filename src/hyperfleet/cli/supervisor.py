@@ -41,6 +41,9 @@ START_SECONDS: Final = 60.0
 SPARE_CONNECTIONS: Final = 20
 """What the embedded PostgreSQL takes beyond the pools: probes, a shell, a migration, a back-up."""
 
+ECHO_SECONDS: Final = 1.0
+"""A signal so soon after another is the same one, passed on by whoever had it too: a terminal's group, make."""
+
 _TICK_SECONDS: Final = 0.1
 _LEEWAY_SECONDS: Final = 3.0
 
@@ -60,9 +63,14 @@ class Signals:
     def __init__(self) -> None:
         self.count = 0
         self.interrupts = True
+        self._counted_at = float("-inf")
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """Handles a signal."""
+        now = time.monotonic()
+        if now - self._counted_at < ECHO_SECONDS:
+            return
+        self._counted_at = now
         self.count += 1
         if self.interrupts:
             self.interrupts = False

@@ -108,12 +108,17 @@ _BROKEN: Final = (
 )
 
 
+_LATE: Final = (
+    "The database did not answer in time. A write may have been stored all the same: read before you repeat it."
+)
+
+
 def translated(failure: BaseException, statement: str) -> Exception | None:
     """What a failure of the driver under `statement` means to us; None when it is not the driver's."""
     if isinstance(failure, asyncpg.UniqueViolationError):
         return UniqueViolated(failure.constraint_name or "")
     if isinstance(failure, TimeoutError | asyncpg.QueryCanceledError):
-        return _logged("timeout", failure, statement, DeadlineExceeded("The database did not answer in time."))
+        return _logged("timeout", failure, statement, DeadlineExceeded(_LATE))
     if isinstance(failure, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
         return _logged("rolled_back", failure, statement, RolledBack(statement))
     if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
