@@ -83,7 +83,9 @@ class Middleware:
         except HyperFleetError as error:
             problem = error
             if error.status >= 500:
-                _log.warning("request failed", code=error.row.full_name, detail=error.detail)
+                # What is full or away is for its callers to try again; a 500 is for the operator to look at.
+                log = _log.error if error.status == 500 else _log.warning
+                log("request failed", code=error.row.full_name, detail=error.detail)
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the traceback
             problem = HyperFleetError("Something went wrong inside the service.")
             _log.exception("request failed unexpectedly", code=problem.row.full_name)
