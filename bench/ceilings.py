@@ -14,6 +14,8 @@ from hyperfleet.store import embedded, reports, resources
 from hyperfleet.store.embedded import Server
 
 CONNECTIONS: Final = 16
+_TENANCY: Final = "'{}'"
+_NO_RULES: Final = "'{}'"
 _ID: Final = "(SELECT id FROM bench_ids WHERE n = :n)"
 _FRESH_ID: Final = "(SELECT id FROM bench_fresh WHERE n = :n)"
 NUMBERS: Final = """
@@ -40,10 +42,10 @@ def run(
         file.flush()
         options = ["-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "1", "-T", f"{seconds:.0f}", "-f", file.name]
         command = embedded.client_command(server, "pgbench", *options, embedded.DATABASE)
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"tps = ([\d.]+)", said)
-    if found is None:
-        raise RuntimeError(f"pgbench said nothing that can be read:\n{said}")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"tps = ([\d.]+)", done.stdout)
+    if done.returncode or found is None:
+        raise RuntimeError(f"the ceiling of {scenario.name}: pgbench failed:\n{done.stderr}")
     return float(found[1])
 
 
@@ -52,8 +54,8 @@ def _script(scenario: Scenario, samples: Mapping[str, str], clusters: int) -> st
     if scenario.listing is not None:
         return list_statement(scenario.listing) + ";\n"
     if scenario.ceiling == "get":
-        return number + _filled(resources.RESOURCE.text, (_ID, "'{Cluster}'", "NULL")) + ";\n"
-    read = _filled(reports.RESOURCE_WITH_REPORTS.text, (_ID, "'{Cluster}'", "NULL", "'adapter-1'"))
+        return number + _filled(resources.RESOURCE.text, _one(_ID)) + ";\n"
+    read = _filled(reports.RESOURCE_WITH_REPORTS.text, (*_one(_ID), "'adapter-1'", _NO_RULES))
     if scenario.ceiling == "read":
         return number + read + ";\n"
     if scenario.ceiling == "create":
@@ -61,13 +63,20 @@ def _script(scenario: Scenario, samples: Mapping[str, str], clusters: int) -> st
     if scenario.ceiling == "report":
         return number + read + " \\gset\n" + _filled(reports.WRITTEN_REPORT.text, _written(samples)) + ";\n"
     if scenario.ceiling == "change":
-        found = _filled(resources.RESOURCE_TO_CHANGE.text, (_FRESH_ID, "'{Cluster}'", "NULL"))
+        found = _filled(resources.RESOURCE_TO_CHANGE.text, (*_one(_FRESH_ID), _NO_RULES))
         written = _filled(resources.CHANGED_RESOURCE.text, _changed(samples))
         return f"\\set n random(1, {FRESH})\n{found} \\gset\n{written};\n"
     return ""
 
 
+def _one(id: str) -> tuple[str, ...]:
+    """The values of a resource by its id."""
+    return id, "'{Cluster}'", "NULL", _TENANCY
+
+
 def _filled(text: str, values: tuple[str, ...]) -> str:
+    if f"${len(values) + 1}" in text or f"${len(values)}" not in text:
+        raise ValueError(f"the statement has other parameters than these {len(values)}:\n{text}")
     for position in range(len(values), 0, -1):
         text = text.replace(f"${position}", values[position - 1])
     return " ".join(text.split())
@@ -96,6 +105,7 @@ def _new(samples: Mapping[str, str]) -> tuple[str, ...]:
             _quoted(samples[name])
             for name in ("labels", "condition_status", "conditions", "status", "spec", "envelope")
         ),
+        _TENANCY,
     )
 
 

@@ -104,6 +104,11 @@ def list_statement(listing: Listing) -> str:
     text = pages.statement(Scope(CLUSTER), listing, order, parameters, columns=columns, bound="").text
     for position in range(len(parameters.values), 0, -1):
         value = parameters.values[position - 1]
-        shown = value.decode() if isinstance(value, bytes) else str(value)
+        if isinstance(value, bytes):
+            shown = value.decode()
+        elif isinstance(value, list):
+            shown = "{" + ",".join(value) + "}"
+        else:
+            shown = str(value)
         text = text.replace(f"${position}", "'" + shown.replace("'", "''") + "'")
     return " ".join(text.split())

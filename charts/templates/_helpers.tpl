@@ -53,6 +53,11 @@ app.kubernetes.io/component: postgresql
 {{- if .Values.provider.schema }}{{ .Values.provider.schema }}{{ else if .Values.validationSchema.enabled }}{{ .Values.validationSchema.content }}{{ end }}
 {{- end }}
 
+{{/* What a listener speaks: http, or https where its settings say so. */}}
+{{- define "hyperfleet.scheme" -}}
+{{ dig .listener "tls" "enabled" false (omit .root.Values.config "existingConfigMap") | ternary "https" "http" }}
+{{- end }}
+
 {{- define "hyperfleet.configMapName" -}}
 {{- default (printf "%s-config" (include "hyperfleet.fullname" .)) .Values.config.existingConfigMap }}
 {{- end }}
@@ -72,6 +77,11 @@ app.kubernetes.io/component: postgresql
 {{- $budget := .Values.podDisruptionBudget }}
 {{- if and $budget.enabled (eq (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
 {{- fail "podDisruptionBudget: set one of minAvailable and maxUnavailable." }}
+{{- end }}
+{{- with .Values.monitoring.tracing }}
+{{- if and .enabled (not .endpoint) }}
+{{- fail "monitoring.tracing.endpoint: say where the collector is, such as http://collector:4318." }}
+{{- end }}
 {{- end }}
 {{- if and .Values.provider.schema .Values.validationSchema.enabled }}
 {{- fail "provider.schema and validationSchema are two names of one thing; set one." }}

@@ -13,6 +13,7 @@ import yaml
 from hyperfleet.telemetry import metrics
 from tests.chart.manifests import CHART, Manifest, container, environment, of_kind, one, rendered
 from tests.cli.programs import run
+from tests.cli.test_tls import certificate
 
 EXTERNAL: Final = {
     "postgresql": {"enabled": False},
@@ -62,6 +63,7 @@ MATRIX: Final[dict[str, dict[str, Any]]] = {
     "PodMonitoring": {"monitoring": {"podMonitoring": {"enabled": True}}},
     "PrometheusRule": {"monitoring": {"prometheusRule": {"enabled": True}}},
     "dashboard": {"monitoring": {"dashboard": {"enabled": True}}},
+    "tracing": {"monitoring": {"tracing": {"enabled": True, "endpoint": "http://collector.observability:4318"}}},
     "a service account of another": {"serviceAccount": {"create": False, "name": "other"}},
     "annotations": {"podAnnotations": {"a": "b"}, "podLabels": {"c": "d"}, "service": {"annotations": {"e": "f"}}},
     "placement": {
@@ -95,6 +97,7 @@ MATRIX: Final[dict[str, dict[str, Any]]] = {
             "podMonitoring": {"enabled": True},
             "prometheusRule": {"enabled": True},
             "dashboard": {"enabled": True},
+            "tracing": {"enabled": True, "endpoint": "https://collector.example.com", "share": 1},
         },
     },
 }
@@ -119,7 +122,9 @@ def test_kubernetes_takes_every_manifest(manifests: list[Manifest]) -> None:
     for manifest in manifests:
         if manifest["kind"] in ("ServiceMonitor", "PodMonitoring"):
             assert set(manifest["spec"]) == {"selector", "endpoints"}
-            assert all({"port", "path", "interval"} == set(each) for each in manifest["spec"]["endpoints"])
+            further = {"scheme", "tlsConfig" if manifest["kind"] == "ServiceMonitor" else "tls"}
+            for each in manifest["spec"]["endpoints"]:
+                assert {"port", "path", "interval"} <= set(each) <= {"port", "path", "interval", *further}
         elif manifest["kind"] == "PrometheusRule":
             assert set(manifest["spec"]) == {"groups"}
         else:
@@ -181,6 +186,26 @@ def test_ports_probes_and_settings_agree(manifests: list[Manifest]) -> None:
             settings = yaml.safe_load(config["data"]["config.yaml"])
             assert {group: settings["server" if group == "api" else group]["port"] for group in ports} == ports
             assert {settings[group]["host"] for group in ("server", "health", "metrics")} == {"0.0.0.0"}
+
+
+def test_what_asks_a_listener_speaks_as_that_does(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    tls = {"tls": {"enabled": True, "cert_file": str(cert), "key_file": str(key)}}
+    monitoring = {"serviceMonitor": {"enabled": True, "tlsConfig": {"insecureSkipVerify": True}}}
+    values = {"config": {"server": tls, "health": tls, "metrics": tls}, "monitoring": monitoring}
+    for given, scheme in ((values, "https"), ({"monitoring": monitoring}, "http")):
+        manifests = rendered(given)
+        api = container(manifests, "api")
+        probes = [api[probe]["httpGet"]["scheme"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
+        assert probes == [scheme.upper()] * 3
+        [endpoint] = one(manifests, "ServiceMonitor")["spec"]["endpoints"]
+        assert (endpoint["scheme"], endpoint["tlsConfig"]) == (scheme, {"insecureSkipVerify": True})
+        asked = one(manifests, "Pod")["spec"]["containers"][0]["args"][0]
+        compile(asked, "helm test", "exec")
+        assert asked.count(f'ask("{scheme}://') == 2
+    [config] = [each for each in of_kind(rendered(values), "ConfigMap") if "config.yaml" in each["data"]]
+    (tmp_path / "config.yaml").write_text(config["data"]["config.yaml"])
+    assert run("config", "--config", str(tmp_path / "config.yaml")).returncode == 0
 
 
 def test_the_service_takes_the_settings_of_its_pod(manifests: list[Manifest], tmp_path: Path) -> None:
@@ -250,6 +275,9 @@ def test_the_password_is_made_anew_for_each_install_and_kept() -> None:
         ({"ports": {"api": "http"}}, "api"),
         ({"service": {"type": "Cluster"}}, "type"),
         ({"monitoring": {"serviceMonitor": {"enable": True}}}, "enable"),
+        ({"monitoring": {"tracing": {"enabled": True}}}, "say where the collector is"),
+        ({"monitoring": {"tracing": {"enabled": True, "endpoint": "collector:4318"}}}, "endpoint"),
+        ({"monitoring": {"tracing": {"share": 2}}}, "share"),
         ({"database": {"external": {"enabled": True, "secretName": "x"}}}, "there is one database"),
         ({"database": {"postgresql": {"enabled": False}}}, "enable postgresql or external"),
         ({"database": {**EXTERNAL, "external": {"enabled": True}}}, "name the Secret"),

@@ -14,12 +14,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cli.programs import environment
+from tests.cli.programs import NOTHING, environment
 
 CLUSTERS = "/api/hyperfleet/v1/clusters"
 SECONDS = 60.0
@@ -55,9 +55,14 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -
 
 
 class Service:
-    """`hyperfleet-api serve` on ports of its own; `data` is its embedded PostgreSQL's directory."""
+    """`hyperfleet-api serve` on ports of its own; `data` is its embedded PostgreSQL's directory.
 
-    def __init__(self, place: Path, *, data: Path | None = None, **settings: str) -> None:
+    Its environment has `variables` and `settings`.
+    """
+
+    def __init__(
+        self, place: Path, *, data: Path | None = None, variables: Mapping[str, str] = NOTHING, **settings: str
+    ) -> None:
         self.api, self.health, self.metrics = free_ports(3)
         self.log = place / f"serve-{self.api}.log"
         self.data = data or place / "data"
@@ -70,6 +75,7 @@ class Service:
             "HYPERFLEET_HEALTH_PORT": str(self.health),
             "HYPERFLEET_METRICS_PORT": str(self.metrics),
             "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(self.data),
+            **variables,
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -44,7 +44,7 @@ class External:
             HYPERFLEET_DATABASE_PORT=str(self.server.port),
             HYPERFLEET_DATABASE_NAME=self.name,
             data=None,
-            **settings,
+            variables=settings,
         )
 
 

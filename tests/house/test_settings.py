@@ -22,6 +22,7 @@ from hyperfleet.settings import (
     rows,
     value,
 )
+from tests.cli.test_tls import certificate
 
 ROWS = tuple(rows())
 SCALARS = tuple(row for row in ROWS if row.is_scalar)
@@ -71,18 +72,24 @@ def test_without_anything_every_setting_has_its_default() -> None:
     assert set(loaded.sources.values()) == {"default"}
 
 
+def beside(path: str, folder: Path) -> dict[str, Any]:
+    """What else must be set in the group of a setting, for that to be right."""
+    if path == "server.tenant.enabled":
+        return {"dimensions": [{"key": "org", "header": "X-Org", "required": True}]}
+    if path.endswith(".tls.enabled"):
+        cert, key = certificate(folder)
+        return {"cert_file": str(cert), "key_file": str(key)}
+    return {}
+
+
 @pytest.mark.parametrize("row", SCALARS, ids=lambda row: row.path)
 def test_a_setting_is_the_same_from_file_variable_and_flag(row: Row, tmp_path: Path) -> None:
     text = sample(row)
-    # What needs another setting beside it, which is a list and so stands in the file.
-    beside = {"server.tenant.enabled": {"dimensions": [{"key": "org", "header": "X-Org", "required": True}]}}
-    more = {"server": {"tenant": beside[row.path]}} if row.path in beside else {}
     (tmp_path / "beside").mkdir()
-    files = [file_with(tmp_path / "beside", yaml.safe_dump(more))] if more else []
-    tree = nested(row.path, text)
-    if more:
-        tree["server"]["tenant"] |= more["server"]["tenant"]
-    file = file_with(tmp_path, yaml.safe_dump(tree))
+    group, _, name = row.path.rpartition(".")
+    more = beside(row.path, tmp_path)
+    files = [file_with(tmp_path / "beside", yaml.safe_dump(nested(group, more)))] if more else []
+    file = file_with(tmp_path, yaml.safe_dump(nested(group, {**more, name: text})))
     expected = row.form.read(text)
     assert expected != row.default
     by_file = load({}, {}, files=[file])
@@ -100,6 +107,20 @@ def test_a_value_written_out_is_read_back_as_itself(row: Row) -> None:
     if not row.is_secret:
         held = row.form.read(sample(row))
         assert row.form.read(row.form.write(held)) == held
+
+
+def test_an_alias_that_wins_does_so_over_the_other_variable() -> None:
+    for alias, own in (("true", "false"), ("false", "true")):
+        loaded = load({}, {"HYPERFLEET_TRACING_ENABLED": alias, "HYPERFLEET_LOGGING_OTEL_ENABLED": own}, files=[])
+        assert loaded.settings.logging.otel.enabled is (alias == "true")
+        assert loaded.sources["logging.otel.enabled"] == "variable HYPERFLEET_TRACING_ENABLED"
+
+
+def test_a_tracing_that_asks_for_what_is_not_there_is_refused_only_where_it_is_on() -> None:
+    environ = {"OTEL_TRACES_EXPORTER": "zipkin"}
+    assert load({}, environ, files=[]).settings.logging.otel.enabled is False
+    [said] = mistakes(environ={**environ, "HYPERFLEET_TRACING_ENABLED": "true"})
+    assert said == "OTEL_TRACES_EXPORTER is 'zipkin'; it must be otlp or console or none."
 
 
 def test_a_flag_beats_a_variable_beats_the_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Callers as no HTTP client is: raw paths, bodies that stop, lengths that lie, bodies that keep the service busy."""
 
+import gc
 import time
 from typing import Final
 
@@ -8,6 +9,7 @@ import pytest
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.http import documents
 from hyperfleet.http.app import application
+from hyperfleet.http.exchange import Exchange
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
@@ -77,6 +79,18 @@ async def test_a_caller_that_leaves_before_the_end_of_its_body_is_no_failure(
 async def test_a_body_in_many_empty_pieces_is_put_together(app: Middleware) -> None:
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=[b"", b"{", b"", b"}", b""])
     assert [wrong["field"] for wrong in answer.problem["errors"]] == ["name", "spec"]
+
+
+@pytest.mark.parametrize("pieces", [(), (b"{}",)])
+async def test_a_request_that_failed_is_forgotten_at_once(app: Middleware, pieces: tuple[bytes, ...]) -> None:
+    # What is left to the collector keeps its connection open, since its body counts as wanted.
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await asgi.send(app, "POST", CLUSTERS, pieces=pieces, leaves=not pieces)).status == 400
+        assert [each for each in gc.get_objects() if isinstance(each, Exchange)] == []
+    finally:
+        gc.enable()
 
 
 async def test_a_read_never_waits_for_a_body(app: Middleware) -> None:

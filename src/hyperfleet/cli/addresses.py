@@ -12,17 +12,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from hyperfleet import settings
 from hyperfleet.errors import Unavailable
 
 LEAVING_SECONDS: Final = 2.0
 """How long a port may still be taken: the workers of a service that was killed hard need a moment to leave it."""
 
 
+Listener = settings.Server | settings.Metrics | settings.Health
+
+
 class Address(NamedTuple):
-    """Where to listen: a number, never a name, and a port."""
+    """Where to listen: a number, never a name, and a port; `scheme` is what is spoken there."""
 
     host: str
     port: int
+    scheme: str = "http"
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -33,17 +38,17 @@ class Address(NamedTuple):
     def url(self) -> str:
         """How to reach it from this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def resolved(host: str, port: int, setting: str) -> Address:
-    """The address of a name, IPv4 where it has both; raises Unavailable, which names the setting."""
+def resolved(listener: Listener, setting: str) -> Address:
+    """The address of a listener's name, IPv4 where it has both; raises Unavailable, which names the setting."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as failure:
-        raise Unavailable(f"{setting}: the address {host} is not known: {failure}") from failure
+        raise Unavailable(f"{setting}: the address {listener.host} is not known: {failure}") from failure
     numbers = [str(entry[4][0]) for entry in sorted(found, key=lambda entry: entry[0] != socket.AF_INET)]
-    return Address(numbers[0], port)
+    return Address(numbers[0], listener.port, "https" if listener.tls.enabled else "http")
 
 
 @contextmanager

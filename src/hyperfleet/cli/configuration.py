@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import yaml
 
-from hyperfleet.cli import entries
+from hyperfleet.cli import certificates, entries
 from hyperfleet.cli.mistakes import Mistakes, nearest
 from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Row, Settings, built, rows, value
+from hyperfleet.telemetry import tracing
 
 CONFIG_FLAG: Final = "--config"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
@@ -79,6 +80,9 @@ def load(
             mistakes.add(path, f"{path} ({item.source}): {wrong}{shown}.")
     effective: Settings = built(values)
     _contradictions(effective, found, mistakes)
+    if effective.logging.otel.enabled:
+        for name, sentence in tracing.contradictions(environ):
+            mistakes.add(name, sentence)
     if mistakes.texts:
         raise BadSettings(mistakes.texts)
     sources = {path: found[path].source if path in values else "default" for path in _ROWS}
@@ -109,6 +113,8 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
     schema = effective.server.openapi_schema_path
     if schema and not Path(schema).is_file():
         mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: there is no file {schema}.")
+    for path, sentence in certificates.contradictions(effective):
+        mistakes.add(path, sentence)
     jwt = effective.server.jwt
     if jwt.enabled and (jwt != Jwt()) and mistakes.concerns("server.jwt"):
         from hyperfleet.cli import issuers
@@ -214,7 +220,10 @@ def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> list[_F
             _add_unknown(path, f"Variable {name}", end, mistakes)
         elif text:
             content = _secret_from(Path(text), name, row, mistakes) if name in _BY_FILE_VARIABLE else text
-            if row.path in found and found[row.path].content != content:
+            if row.path in found and row.alias_wins:
+                if name != row.alias:
+                    continue
+            elif row.path in found and found[row.path].content != content:
                 other = found[row.path].source.removeprefix("variable ")
                 mistakes.add(row.path, f"Variables {other} and {name} set {row.path} to different values; unset one.")
             if content:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hyperfleet import settings
+from hyperfleet.cli import certificates
 from hyperfleet.cli.addresses import Address, refusal
 from hyperfleet.errors import Unavailable
 from hyperfleet.telemetry import logging
@@ -146,9 +148,10 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: Address, pages: dict[str, Callable[[], Page]]) -> None:
+    def __init__(self, address: Address, pages: dict[str, Callable[[], Page]], tls: settings.Tls) -> None:
         self.address_family = address.family
         self.pages = pages
+        self._tls = certificates.context(tls) if tls.enabled else None
         super().__init__((address.host, address.port), _Handler)
 
     def server_bind(self) -> None:
@@ -157,10 +160,17 @@ class _Listener(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection; hands shaken in its own thread, so that one who does not offer his holds up nobody."""
+        connection, client = super().get_request()
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, client
+
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
         """A record instead of a stack on standard error; a prober that hangs up is no event."""
         failure = sys.exception()
-        if isinstance(failure, ConnectionError | TimeoutError):
+        if isinstance(failure, ConnectionError | TimeoutError | ssl.SSLError):
             _log.debug("a prober went away", client=client_address)
         else:
             _log.error("a probe failed", client=client_address, exc_info=True)
@@ -197,10 +207,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening(address: Address, setting: str, pages: dict[str, Callable[[], Page]]) -> Iterator[None]:
+def listening(
+    address: Address, setting: str, pages: dict[str, Callable[[], Page]], tls: settings.Tls
+) -> Iterator[None]:
     """Serves these pages while the context lasts; raises Unavailable when the port cannot be had."""
     try:
-        listener = _Listener(address, pages)
+        listener = _Listener(address, pages, tls)
     except OSError as failure:
         raise Unavailable(refusal(failure, address, setting)) from failure
     thread = threading.Thread(target=listener.serve_forever, args=(0.1,), name=setting, daemon=True)

@@ -7,6 +7,7 @@ accepting as soon as it is told. Whatever is opened here is a context, so every 
 import contextlib
 import os
 import signal
+import ssl
 import tempfile
 import time
 import urllib.error
@@ -122,16 +123,16 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     trusted = issuers.trusted(server.jwt)
     access_rules.permissions(server, catalog)
     _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
-    api = addresses.resolved(server.host, server.port, "server")
+    api = addresses.resolved(server, "server")
     stack.enter_context(addresses.held(api, "server"))
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hyperfleet-metrics-")))
     readiness = probes.Readiness(health.db_ping_timeout)
-    health_at = addresses.resolved(health.host, health.port, "health")
-    metrics_at = addresses.resolved(metrics.host, metrics.port, "metrics")
-    stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness)))
+    health_at = addresses.resolved(health, "health")
+    metrics_at = addresses.resolved(metrics, "metrics")
+    stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness), health.tls))
     gauges = BacklogGauges([kind.name for kind in catalog.kinds], threshold=metrics.reconciliation_stuck_threshold)
     pages = probes.metrics_pages(directory, gauges.exposition)
-    stack.enter_context(probes.listening(metrics_at, "metrics", pages))
+    stack.enter_context(probes.listening(metrics_at, "metrics", pages, metrics.tls))
     count = server.workers or _cores()
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections))
@@ -298,7 +299,10 @@ class Service:
 
 
 # A proxy that the environment names is for the world outside, not for asking ourselves.
-_directly: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# Whether our own certificate is of the name that we ask ourselves by says nothing.
+_directly: Final = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+)
 
 
 def _answers(url: str) -> bool:

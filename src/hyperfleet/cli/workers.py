@@ -9,6 +9,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
@@ -18,14 +19,22 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any, Final
 
 import hyperfleet
 from hyperfleet import settings
 from hyperfleet.cli.addresses import Address
-from hyperfleet.telemetry import logging
+from hyperfleet.telemetry import logging, tracing
 
 BACKLOG: Final = 4096
+MOST_CONNECTIONS: Final = 8_192
+"""Connections that a worker holds at most, where the system lets it: of 6 KB each, 20 KB once they have said something,
+so that even as many as these fit into a small container."""
+
+_OTHER_FILES: Final = 256
+"""Open files that are no callers' connections: the database's, logs, metrics, the interpreter's."""
+
 GARBAGE_THRESHOLD: Final = 20_000
 _LEEWAY_SECONDS: Final = 1.0
 
@@ -57,23 +66,42 @@ def main() -> None:
     # A new process, not a copy of this one with its threads: the same on every version of Python.
     multiprocessing.set_start_method("spawn")
     from granian import Granian
-    from granian.constants import Interfaces, Loops
+    from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
     from granian.log import LogLevels
 
+    tls = order.settings.server.tls
+    connections = _connections()
     Granian(
         "hyperfleet.cli.assembly",
         address=order.address.host,
         port=order.address.port,
         interface=Interfaces.ASGI,
+        # What the server bounds of a request, it bounds for HTTP/1; pollers gain nothing by the other one.
+        http=HTTPModes.http1,
+        ssl_cert=Path(tls.cert_file) if tls.enabled else None,
+        ssl_key=Path(tls.key_file) if tls.enabled else None,
+        ssl_protocol_min=SSLProtocols.tls12,
         loop=Loops.uvloop,
         workers=order.workers,
         websockets=False,
         backlog=BACKLOG,
+        # As many connections as may be are taken: by default, a few thousand that say nothing shut out all others.
+        backpressure=connections,
         respawn_failed_workers=True,
         workers_kill_timeout=math.ceil(order.settings.health.shutdown_timeout),
         log_level=LogLevels.warning,
         log_dictconfig=_LOGS,
     ).serve(target_loader=partial(_load, order, multiprocessing.Value("i", 0)), wrap_loader=False)
+
+
+def _connections() -> int:
+    """How many connections a worker may hold; lets this process and its workers open as many files as that needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + _OTHER_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(allowed - _OTHER_FILES, 1)
 
 
 def _load(order: Order, started: Any) -> Any:
@@ -84,6 +112,9 @@ def _load(order: Order, started: Any) -> Any:
     # Such a process ends without Python's own exit, which would write the lines that still wait.
     Finalize(None, logging.drain, exitpriority=0)
     _configure_logs(order)
+    if order.settings.logging.otel.enabled:
+        tracing.start(version=order.version, hostname=order.settings.server.hostname)
+        Finalize(None, tracing.stop, exitpriority=1)
     from hyperfleet.cli.assembly import assembled
     from hyperfleet.telemetry import metrics
 

@@ -205,6 +205,7 @@ class Problem(Struct, kw_only=True):
         Meta(description="What went wrong, for programs."),
     ]
     timestamp: Annotated[datetime, Meta(description="When it went wrong.")]
+    trace_id: Annotated[str, Meta(description="The trace of the request, where it is traced.")] | UnsetType = UNSET
     errors: (
         Annotated[
             list[FieldError], Meta(description="Everything that is wrong with the request's fields and parameters.")

@@ -19,7 +19,7 @@ from hyperfleet.http.compression import compressed
 from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
 from hyperfleet.settings import Server
 from hyperfleet.store.database import DEADLINE, Database
-from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry import logging, metrics, tracing
 from hyperfleet.telemetry.logging import REQUEST_ID
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
@@ -61,11 +61,14 @@ class Middleware:
         request_id = _request_id(exchange)
         id_token = REQUEST_ID.set(request_id)
         deadline_token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.timeouts.write)
+        span = tracing.begin(exchange.method, scope["headers"]) if tracing.is_on() else None
         try:
             answer = await self._answer(exchange, raw_path)
-            size = await _send(answer, exchange, request_id, send)
-            _tell(exchange, answer.status, size, perf_counter() - started)
+            size = await _send(answer, exchange, request_id, send, span)
+            _tell(exchange, answer.status, size, perf_counter() - started, span)
         finally:
+            if span is not None:
+                span.end()
             # Scope and exchange hold each other: left so, every answer would stay until the collector comes.
             del scope["exchange"]
             metrics.request_finished()
@@ -89,8 +92,19 @@ class Middleware:
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the traceback
             problem = HyperFleetError("Something went wrong inside the service.")
             _log.exception("request failed unexpectedly", code=problem.row.full_name)
-        accept = exchange.header(b"accept")
-        return problems.answer(problem, instance=raw_path, now=datetime.now(UTC), accept=accept)
+        ids = tracing.ids()
+        try:
+            return problems.answer(
+                problem,
+                instance=raw_path,
+                now=datetime.now(UTC),
+                accept=exchange.header(b"accept"),
+                trace_id=ids[0] if ids else "",
+            )
+        finally:
+            # Its traceback holds this frame, which would hold it: until the collector came, the request's body would
+            # count as wanted, and its connection stay open.
+            del problem
 
 
 def normal_path(raw: bytes) -> str:
@@ -124,10 +138,14 @@ def _request_id(exchange: Exchange) -> str:
     return secrets.token_hex(16)
 
 
-async def _send(answer: Answer, exchange: Exchange, request_id: str, send: Send) -> int:
+async def _send(
+    answer: Answer, exchange: Exchange, request_id: str, send: Send, span: tracing.RequestSpan | None
+) -> int:
     """Sends the answer; returns the bytes of its body."""
     body = answer.body
     headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *answer.headers]
+    if span is not None:
+        headers.append(span.response_header)
     if answer.status != 204:
         headers.append(_VARY)
     if answer.status not in _BODILESS:
@@ -146,11 +164,13 @@ async def _send(answer: Answer, exchange: Exchange, request_id: str, send: Send)
     return len(body)
 
 
-def _tell(exchange: Exchange, status: int, size: int, seconds: float) -> None:
-    """The log line and the metrics of a request."""
+def _tell(exchange: Exchange, status: int, size: int, seconds: float, span: tracing.RequestSpan | None) -> None:
+    """The log line, the metrics and the span of a request."""
     method = exchange.method if exchange.method in METHODS else UNKNOWN
     template = exchange.route.template if exchange.route is not None else UNKNOWN
     metrics.observe_request(method, template, status, seconds)
+    if span is not None:
+        span.tell(method, template, status, size)
     _log.info(
         "request",
         method=method,

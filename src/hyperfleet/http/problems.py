@@ -25,8 +25,12 @@ _encode: Final = msgspec.json.Encoder().encode
 _URI: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
-def answer(error: HyperFleetError, *, instance: bytes, now: datetime, accept: bytes | None = None) -> Answer:
+def answer(
+    error: HyperFleetError, *, instance: bytes, now: datetime, accept: bytes | None = None, trace_id: str = ""
+) -> Answer:
     """The problem document of an error; `instance` is the raw path of the request without its query.
+
+    `trace_id` stands in it unless it is empty: the request is not traced then.
 
     To a caller whose `accept` leaves room for plain JSON only it goes as that; some read nothing else.
     """
@@ -40,6 +44,8 @@ def answer(error: HyperFleetError, *, instance: bytes, now: datetime, accept: by
         "code": row.full_name,
         "timestamp": rendering.timestamp(now),
     }
+    if trace_id:
+        document["trace_id"] = trace_id
     if error.errors:
         document["errors"] = [_field_error(wrong) for wrong in error.errors[:MOST_FIELDS]]
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers)

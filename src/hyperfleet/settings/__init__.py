@@ -89,6 +89,17 @@ class Tenant:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """TLS of a listener."""
+
+    enabled: bool = _setting(False, "Whether this listener speaks TLS, 1.2 and later, and nothing else.")
+    cert_file: str = _setting(
+        "", "A PEM file of its certificate and those between it and an authority; read at the start."
+    )
+    key_file: str = _setting("", "A PEM file of the certificate's key, without a password.")
+
+
+@dataclass(frozen=True)
 class Server:
     """The REST API's listener and its limits."""
 
@@ -111,6 +122,7 @@ class Server:
         "`NodePoolSpec` a node pool's, and so on. Unset: the project's own, which takes any object.",
         alias="OPENAPI_SCHEMA_PATH",
     )
+    tls: Tls = Tls()
     jwt: Jwt = Jwt()
     authorization: Authorization = Authorization()
     tenant: Tenant = Tenant()
@@ -194,6 +206,18 @@ class Masking:
 
 
 @dataclass(frozen=True)
+class Otel:
+    """Traces."""
+
+    enabled: bool = _setting(
+        False,
+        "Whether requests and statements are traced; where to, the standard variables `OTEL_*` say.",
+        alias="HYPERFLEET_TRACING_ENABLED",
+        alias_wins=True,
+    )
+
+
+@dataclass(frozen=True)
 class Logging:
     """Logs."""
 
@@ -201,6 +225,7 @@ class Logging:
     format: str = _setting("json", "One JSON object a line, or text for people.", _choice("json", "text"))
     output: str = _setting("stdout", "Where logs go.", _choice("stdout", "stderr"))
     masking: Masking = Masking()
+    otel: Otel = Otel()
 
 
 @dataclass(frozen=True)
@@ -209,6 +234,7 @@ class Metrics:
 
     host: str = _setting("localhost", "The address that metrics are served on.")
     port: int = _setting(8080, "The metrics' port.", PORT)
+    tls: Tls = Tls()
     reconciliation_stuck_threshold: float = _setting(
         600.0, "After how long a resource that is not reconciled, or is being deleted, counts as stuck.", DURATION
     )
@@ -220,6 +246,7 @@ class Health:
 
     host: str = _setting("localhost", "The address that probes are served on.")
     port: int = _setting(8083, "The probes' port.", PORT)
+    tls: Tls = Tls()
     shutdown_timeout: float = _setting(20.0, "How long requests in flight may take at a stop.", DURATION)
     db_ping_timeout: float = _setting(2.0, "How long the database may take to answer a probe.", DURATION)
 
@@ -252,6 +279,7 @@ class Row:
     help: str
     form: Form
     alias: str = ""
+    alias_wins: bool = False
     entry: type | None = None
     is_required: bool = False
     absent: str = ""

@@ -142,9 +142,15 @@ ENTRIES: Final = Form("list of entries", _no_text, lambda _: "", is_list=True)
 _FORMS: Final = {str: TEXT, bool: BOOLEAN, Secret: SECRET, tuple: TEXTS}
 
 
-def setting(default: Any, help: str, form: Form | None = None, *, alias: str = "") -> Any:
-    """A leaf: its default, what it is for, how it is written when its type does not say, another variable for it."""
-    return field(default=default, metadata={"help": help, "form": form or _FORMS[type(default)], "alias": alias})
+def setting(default: Any, help: str, form: Form | None = None, *, alias: str = "", alias_wins: bool = False) -> Any:
+    """A leaf: its default, what it is for, how it is written when its type does not say, another variable for it.
+
+    With `alias_wins` that variable is taken where the leaf's own says otherwise; else that is a mistake.
+    """
+    return field(
+        default=default,
+        metadata={"help": help, "form": form or _FORMS[type(default)], "alias": alias, "alias_wins": alias_wins},
+    )
 
 
 def entries(of: type, help: str, default: tuple[Any, ...] = ()) -> Any:

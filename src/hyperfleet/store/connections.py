@@ -16,6 +16,7 @@ from hyperfleet.telemetry import logging, metrics
 STATEMENTS_PER_CONNECTION: Final = 64
 LONGEST_KEPT_STATEMENT: Final = 4096
 CONNECT_SECONDS: Final = 10.0
+_STANDBY: Final = "it is a standby; name the primary, or all of them with commas between, in database.host"
 _JSONB_VERSION: Final = b"\x01"
 
 _log = logging.get("database")
@@ -40,28 +41,55 @@ class RolledBack(Exception):
 async def connect(
     configured: settings.Database, *, application_name: str, timeout: float = CONNECT_SECONDS
 ) -> asyncpg.Connection:
-    """An open connection to the configured server, the writable one when several hosts are named; `timeout` in seconds.
+    """An open connection to the primary among the configured servers; `timeout` in seconds.
 
-    Raises what the driver raises; `translated` tells it apart.
+    A standby lags behind, so what is read there may be stale without saying so; only a URL may ask for one.
+
+    Several hosts are asked in turn, the one that was right the last time first, each for its share of the time: one
+    that says nothing must not use up that of the others. Raises what the driver raises; `translated` tells it apart.
     """
-    hosts = [host.strip() for host in configured.host.split(",")] if configured.host else None
-    connection: asyncpg.Connection = await asyncpg.connect(
-        # What stands beside a URL would win over what the URL says.
-        dsn=str(configured.url) if configured.url else None,
-        host=hosts,
-        port=configured.port if hosts else None,
-        user=None if configured.url else configured.username,
-        password=str(configured.password) if configured.password else None,
-        database=None if configured.url else configured.name,
-        ssl=_ssl(configured.ssl),
-        timeout=min(timeout, CONNECT_SECONDS),
-        statement_cache_size=STATEMENTS_PER_CONNECTION if configured.statement_cache else 0,
-        max_cached_statement_lifetime=0,
-        # A plan of a long search takes much of the server's memory, and hardly anybody asks for it twice.
-        max_cacheable_statement_size=LONGEST_KEPT_STATEMENT,
-        target_session_attrs="read-write" if hosts and len(hosts) > 1 else None,
-        server_settings={"application_name": application_name},
-    )
+    hosts = [host.strip() for host in configured.host.split(",")]
+    hosts.sort(key=lambda host: host != _right.get(configured.host))
+    share = min(timeout, CONNECT_SECONDS) / len(hosts)
+    for host in hosts:
+        try:
+            connection = await _connect(configured, host, application_name, share)
+        except (OSError, *_AWAY):
+            if host == hosts[-1]:
+                raise
+        else:
+            _right[configured.host] = host
+            return connection
+    raise AssertionError(hosts)
+
+
+_right: dict[str, str] = {}
+"""Of hosts that are configured together, the one that was the primary when it was last asked."""
+
+
+async def _connect(
+    configured: settings.Database, host: str, application_name: str, timeout: float
+) -> asyncpg.Connection:
+    try:
+        connection: asyncpg.Connection = await asyncpg.connect(
+            # What stands beside a URL would win over what the URL says.
+            dsn=str(configured.url) if configured.url else None,
+            host=host or None,
+            port=configured.port if host else None,
+            user=None if configured.url else configured.username,
+            password=str(configured.password) if configured.password else None,
+            database=None if configured.url else configured.name,
+            ssl=_ssl(configured.ssl),
+            timeout=timeout,
+            statement_cache_size=STATEMENTS_PER_CONNECTION if configured.statement_cache else 0,
+            max_cached_statement_lifetime=0,
+            # A plan of a long search takes much of the server's memory, and hardly anybody asks for it twice.
+            max_cacheable_statement_size=LONGEST_KEPT_STATEMENT,
+            target_session_attrs=None if "target_session_attrs=" in str(configured.url) else "primary",
+            server_settings={"application_name": application_name},
+        )
+    except asyncpg.TargetServerAttributeNotMatched:
+        raise asyncpg.TargetServerAttributeNotMatched(_STANDBY) from None
     await connection.set_type_codec(
         "json", schema="pg_catalog", encoder=_unchanged, decoder=_unchanged, format="binary"
     )

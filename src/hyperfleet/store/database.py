@@ -24,7 +24,7 @@ from hyperfleet.store.connections import (
     connect,
     translated,
 )
-from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry import logging, metrics, tracing
 
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE")
 """When the present request is over, in the event loop's seconds; unset outside requests."""
@@ -45,6 +45,8 @@ class Statement(NamedTuple):
     text: str
     is_read: bool = False
 
+
+_LEAVING = (asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
 
 _BEGIN = Statement("BEGIN", "BEGIN")
 _COMMIT = Statement("COMMIT", "COMMIT")
@@ -186,12 +188,19 @@ class Database:
             self._release(connection)
 
     async def _run(self, connection: _Connection, statement: Statement, arguments: tuple[Any, ...]) -> list[Row]:
+        if not tracing.is_on():
+            return await self._send(connection, statement, arguments)
+        with tracing.statement(statement.name):
+            return await self._send(connection, statement, arguments)
+
+    async def _send(self, connection: _Connection, statement: Statement, arguments: tuple[Any, ...]) -> list[Row]:
         started = perf_counter()
         try:
             rows: list[Row] = await connection.driver.fetch(statement.text, *arguments, timeout=self._remaining())
         except BaseException as failure:
-            # Whatever state the connection is in, a new one is cheaper than finding out.
-            if not isinstance(failure, asyncpg.PostgresError) or isinstance(failure, asyncpg.QueryCanceledError):
+            # Whatever state the connection is in, a new one is cheaper than finding out; and one to a server that takes
+            # no writes any more must lead elsewhere the next time.
+            if not isinstance(failure, asyncpg.PostgresError) or isinstance(failure, _LEAVING):
                 connection.retire_at = 0.0
             translation = translated(failure, statement.name)
             if translation is None:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from hyperfleet import settings
+from hyperfleet.telemetry import tracing
 from hyperfleet.telemetry.lines import Lines
 
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
@@ -101,6 +102,9 @@ def _standard_members(fixed: Mapping[str, str]) -> Callable[[Any, str, Event], E
         request_id = REQUEST_ID.get(None)
         if request_id is not None:
             record["request_id"] = request_id
+        ids = tracing.ids()
+        if ids is not None:
+            record["trace_id"], record["span_id"] = ids
         failure = event.pop("exc_info", None)
         if failure:
             record["traceback"] = _traceback(failure)

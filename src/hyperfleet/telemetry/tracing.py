@@ -1,0 +1,161 @@
+"""Traces: a span for each request and one for each of its statements, sent to where the standard `OTEL_*` say.
+
+Until `start` is called nothing of the library is imported. Spans name routes and statements, never values. The sampler
+is the SDK's, by `OTEL_TRACES_SAMPLER`; without it, a caller's decision counts, and all else is kept.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+SERVICE_NAME: Final = "hyperfleet-api"
+EXPORTERS: Final = ("otlp", "console", "none")
+PROTOCOLS: Final = ("http/protobuf",)
+STOP_SECONDS: Final = 3.0
+"""How long the last spans may take to leave at a stop; a collector that is away must not hold it up."""
+
+_tracer: Any = None
+_provider: Any = None
+_api: Any = None
+_propagate: Any = None
+_context: Any = None
+
+
+def contradictions(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Standard variables that ask for what is not here: the variable's name and a sentence."""
+    known = {
+        "OTEL_TRACES_EXPORTER": EXPORTERS,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": PROTOCOLS,
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": PROTOCOLS,
+    }
+    for name, values in known.items():
+        given = environ.get(name, "")
+        if given and given not in values:
+            yield name, f"{name} is {given!r}; it must be {' or '.join(values)}."
+
+
+def is_on() -> bool:
+    """Whether this process traces."""
+    return _tracer is not None
+
+
+def start(*, version: str, hostname: str = "") -> None:
+    """Begins to trace in this process."""
+    global _tracer, _provider, _api, _propagate, _context
+    from opentelemetry import context, propagate, trace
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    own = {
+        "service.name": SERVICE_NAME,
+        "service.version": version,
+        "service.instance.id": f"{hostname or socket.gethostname()}-{os.getpid()}",
+    }
+    named = OTELResourceDetector().detect().attributes
+    provider = TracerProvider(
+        resource=Resource.create({key: value for key, value in own.items() if key not in named}),
+        shutdown_on_exit=False,
+    )
+    processor = _processor(os.environ.get("OTEL_TRACES_EXPORTER") or EXPORTERS[0])
+    if processor is not None:
+        provider.add_span_processor(processor)
+    _api, _propagate, _context = trace, propagate, context
+    _provider, _tracer = provider, provider.get_tracer("hyperfleet", version)
+
+
+def _processor(exporter: str) -> Any:
+    from opentelemetry.sdk.trace import export
+
+    if exporter == "otlp":
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return export.BatchSpanProcessor(OTLPSpanExporter())
+    return export.BatchSpanProcessor(export.ConsoleSpanExporter()) if exporter == "console" else None
+
+
+def stop() -> None:
+    """Sends what waits, within a bounded time, and ends tracing."""
+    global _tracer, _provider
+    provider, _tracer, _provider = _provider, None, None
+    if provider is not None:
+        # In a thread that may be left behind: its own limit does not hold while it tries again to reach a collector.
+        last = threading.Thread(target=provider.shutdown, daemon=True)
+        last.start()
+        last.join(STOP_SECONDS)
+
+
+def ids() -> tuple[str, str] | None:
+    """The present trace's and span's ids, 32 and 16 hexadecimal digits; None where nothing is traced."""
+    if _tracer is None:
+        return None
+    here = _api.get_current_span().get_span_context()
+    return (f"{here.trace_id:032x}", f"{here.span_id:016x}") if here.is_valid else None
+
+
+class RequestSpan:
+    """The span of a request, the present one until it ends."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Any, context: Any) -> None:
+        self._span = span
+        self._token = _context.attach(_api.set_span_in_context(span, context))
+
+    @property
+    def response_header(self) -> tuple[bytes, bytes]:
+        """What tells the caller which trace this was, W3C Trace Context level 2's `traceresponse`."""
+        here = self._span.get_span_context()
+        return b"traceresponse", b"00-%032x-%016x-%02x" % (here.trace_id, here.span_id, here.trace_flags)
+
+    def tell(self, method: str, template: str, status: int, size: int) -> None:
+        """What became of the request; a status of the server's own is the span's failure."""
+        self._span.update_name(f"{method} {template}")
+        self._span.set_attributes(
+            {
+                "http.request.method": method,
+                "http.route": template,
+                "http.response.status_code": status,
+                "http.response.body.size": size,
+            }
+        )
+        if status >= 500:
+            self._span.set_attribute("error.type", str(status))
+            self._span.set_status(_api.StatusCode.ERROR)
+
+    def end(self) -> None:
+        """Ends it."""
+        _context.detach(self._token)
+        self._span.end()
+
+
+def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestSpan:
+    """The span of a request that begins, within the trace that its headers name."""
+    carrier: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        carrier[key] = f"{carrier[key]},{text}" if key in carrier else text
+    parent = _propagate.extract(carrier)
+    return RequestSpan(_tracer.start_span(method, parent, _api.SpanKind.SERVER), parent)
+
+
+@contextmanager
+def statement(name: str) -> Iterator[None]:
+    """The span of a statement, when it belongs to a request that is traced."""
+    if not _api.get_current_span().is_recording():
+        yield
+        return
+    attributes = {"db.system.name": "postgresql", "db.query.summary": name}
+    span = _tracer.start_span(name, None, _api.SpanKind.CLIENT, attributes)
+    try:
+        # What a driver says may hold values, so nothing of a failure is told but its class.
+        with _api.use_span(span, record_exception=False, set_status_on_exception=False):
+            yield
+    except BaseException as failure:
+        span.set_attribute("error.type", type(failure).__name__)
+        span.set_status(_api.StatusCode.ERROR)
+        raise
+    finally:
+        span.end()

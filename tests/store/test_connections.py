@@ -1,0 +1,145 @@
+"""Which server a connection leads to: the primary among those that are named, whatever the others do."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from hyperfleet import settings
+from hyperfleet.errors import Unavailable
+from hyperfleet.store import connections, embedded, programs
+from hyperfleet.store.database import Database, Statement
+from tests.cli import serving
+
+ONE = Statement("ONE", "SELECT 1", is_read=True)
+WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('Kept', '*', 0, 1)")
+
+
+@pytest.fixture(scope="module")
+def standby() -> Iterator[embedded.Server]:
+    """A PostgreSQL that is in recovery, as a replica is, and takes reads."""
+    with serving.folder() as folder:
+        primary = embedded.start(folder / "data")
+        embedded.stop(primary)
+        (primary.data_dir / "standby.signal").touch()
+        account = programs.account_for(primary.data_dir)
+        options = {"-D": str(primary.data_dir), "-k": str(primary.socket_dir), "-N": str(embedded.CONNECTIONS)}
+        command = [str(programs.binaries(account) / "postgres"), "-c", "listen_addresses="]
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            [*command, *(word for pair in options.items() for word in pair)],
+            stderr=subprocess.DEVNULL,
+            env=programs.ENVIRONMENT,
+            cwd="/",
+            **programs.identity(account),
+        )
+        server = replace(primary, pid=process.pid, process=process)
+        try:
+            serving.eventually(lambda: is_up(server), "the standby takes connections")
+            yield server
+        finally:
+            embedded.stop(server)
+
+
+def is_up(server: embedded.Server) -> bool:
+    command = embedded.client_command(server, "pg_isready", "-q")
+    return subprocess.run(command, check=False).returncode == 0
+
+
+@contextmanager
+def silent(place: Path, port: int) -> Iterator[str]:
+    """The directory of a server that takes connections and never says anything."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / f".s.PGSQL.{port}"))
+        listener.listen()
+        yield str(place)
+
+
+async def opened(configured: settings.Database, timeout: float = 6.0) -> float:
+    """The seconds that a connection took."""
+    began = time.monotonic()
+    connection = await connections.connect(configured, application_name="tests", timeout=timeout)
+    took = time.monotonic() - began
+    assert await connection.fetchval("SELECT NOT pg_is_in_recovery()")
+    await connection.close()
+    return took
+
+
+def test_a_standby_is_refused_with_what_to_do(standby: embedded.Server) -> None:
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched, match=r"it is a standby; name the primary"):
+        asyncio.run(opened(standby.settings()))
+
+
+async def test_a_service_on_a_standby_reads_nothing(standby: embedded.Server) -> None:
+    db = Database(standby.settings())
+    with pytest.raises(Unavailable):
+        await db.fetch(ONE)
+    await db.close()
+
+
+async def test_a_url_may_ask_for_a_standby(standby: embedded.Server) -> None:
+    here = standby.settings()
+    url = f"postgresql://{here.username}@/{here.name}?host={here.host}&port={here.port}&target_session_attrs=any"
+    connection = await connections.connect(settings.Database(url=settings.Secret(url)), application_name="tests")
+    assert await connection.fetchval("SELECT pg_is_in_recovery()")
+    await connection.close()
+
+
+async def test_of_several_hosts_the_primary_is_found_and_then_asked_first(
+    tmp_path: Path, database_settings: settings.Database
+) -> None:
+    nobody = tmp_path / "nobody"
+    nobody.mkdir()
+    with silent(tmp_path, database_settings.port) as first:
+        several = replace(database_settings, host=f"{first}, {nobody}, {database_settings.host}")
+        assert 1.5 < await opened(several) < 4
+        assert await opened(several) < 1.5
+
+
+async def test_of_several_hosts_that_are_all_away_none_is_waited_for_beyond_the_limit(
+    tmp_path: Path, database_settings: settings.Database
+) -> None:
+    with silent(tmp_path, database_settings.port) as first:
+        several = replace(database_settings, host=f"{first},{tmp_path / 'nobody'}")
+        began = time.monotonic()
+        with pytest.raises(OSError, match="No such file"):
+            await opened(several, timeout=1.0)
+        assert time.monotonic() - began < 1.5
+
+
+async def test_a_connection_to_a_server_that_takes_no_writes_any_more_is_given_up(
+    database_settings: settings.Database,
+) -> None:
+    db = Database(replace(database_settings, pool=settings.Pool(max_connections=1)))
+    pid = Statement("PID", "SELECT pg_backend_pid()", is_read=True)
+    [(before,)] = await db.fetch(pid)
+    await db.fetch(Statement("READ_ONLY", "SET default_transaction_read_only = on"))
+    with pytest.raises(Unavailable, match="takes no writes"):
+        await db.fetch(WRITE)
+    [(after,)] = await db.fetch(pid)
+    assert after != before
+    await db.close()
+
+
+def test_a_standby_that_is_promoted_is_taken(standby: embedded.Server) -> None:
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
+        asyncio.run(opened(standby.settings()))
+    (standby.data_dir / "promote").touch()
+    os.kill(standby.pid, signal.SIGUSR1)
+
+    def is_primary() -> bool:
+        try:
+            asyncio.run(opened(standby.settings()))
+        except asyncpg.TargetServerAttributeNotMatched:
+            return False
+        return True
+
+    serving.eventually(is_primary, "the standby is promoted")
