@@ -27,9 +27,9 @@ def _line(cells: list[str] | tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def write(lines: list[str], name: str) -> None:
+def write(lines: list[str], name: str, document: Path = DOCUMENT) -> None:
     """Replaces what stands between the markers of that name."""
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
-    head, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
+    head, _, rest = document.read_text(encoding="utf-8").partition(begin)
     _, _, tail = rest.partition(end)
-    DOCUMENT.write_text("\n".join([head + begin, "", *lines, "", end + tail]), encoding="utf-8")
+    document.write_text("\n".join([head + begin, "", *lines, "", end + tail]), encoding="utf-8")

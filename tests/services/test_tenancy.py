@@ -11,7 +11,7 @@ import pytest
 from hyperfleet.errors import AlreadyExists, InvalidInput, NotFound, WrongState
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.fields import parse_order, parse_selection
-from hyperfleet.model.kind import ReferenceRule
+from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import ANY, Scope, Tenancy
 from hyperfleet.model.search import parse
 from hyperfleet.services import reading
@@ -21,6 +21,7 @@ from hyperfleet.store.filters import Parameters
 from hyperfleet.store.pages import Listing
 from hyperfleet.store.projections import WHOLE
 from tests.fleet import CATALOG, CLUSTER, NODE_POOL, below, change, create, delete, force_delete, read, report, send
+from tests.services.test_statement_counts import so_far
 
 RED: Tenancy = (("org", "red"),)
 RED_ONE: Tenancy = (("org", "red"), ("project", "one"))
@@ -228,7 +229,38 @@ async def test_a_page_token_is_of_one_tenancy(db: Database) -> None:
             await listed(db, clusters(tenancy), size=1, page=None, page_token=token)
 
 
-async def test_the_pages_of_a_tenant_are_found_by_their_index(db: Database) -> None:
+@pytest.mark.parametrize("more", [{}, {"search": "name like '%t%'"}, {"search": "status.phase = 'NotReady'"}])
+@pytest.mark.parametrize("members", [(), CATALOG.kinds], ids=["one kind", "all kinds"])
+async def test_who_sees_one_tenancy_pays_one_statement_and_who_sees_several_learns_it_once(
+    db: Database, more: dict[str, Any], members: tuple[Kind, ...]
+) -> None:
+    # Of an organization of its own: what was learnt of another one stays known.
+    org = ("org", f"violet-{uuid4().hex[:8]}")
+    scope = Scope(ANY if members else CLUSTER, members=members, tenancy=(org,))
+    await filled(db)
+    await create(db, "first", clusters((org,)))
+
+    async def names() -> set[str]:
+        page = await listed(db, scope, **more)
+        assert page["total"] == page["size"]
+        return {item["name"] for item in page["items"]}
+
+    for _ in range(2):
+        before = so_far()
+        assert await names() == {"first"}
+        assert so_far() - before == 1
+    await create(db, "next", clusters((org, ("project", "one"))))
+    for count in (2, 1, 1):
+        before = so_far()
+        assert await names() == {"first", "next"}
+        assert so_far() - before == count
+    first = await listed(db, scope, size=1, **more)
+    rest = await listed(db, scope, size=1, page=None, page_token=first["next_page_token"], **more)
+    assert {item["name"] for item in (*first["items"], *rest["items"])} == {"first", "next"}
+
+
+@pytest.mark.parametrize("exactly", [True, False])
+async def test_the_pages_of_a_tenant_are_found_by_their_index(db: Database, exactly: bool) -> None:
     for number in range(3):
         await create(db, f"red-{number}", clusters(RED))
     fill = (
@@ -240,7 +272,8 @@ async def test_the_pages_of_a_tenant_are_found_by_their_index(db: Database) -> N
     await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
     order, given = pages.completed(pages.NEWEST_FIRST), Parameters()
     listing = Listing(size=20)
-    asked = pages.statement(clusters(RED), listing, order, given, columns=WHOLE.columns, bound="").text
+    columns = WHOLE.columns
+    asked = pages.statement(clusters(RED), listing, order, given, columns=columns, bound="", exactly=exactly).text
     plan = "\n".join(row[0] for row in await db.fetch(Statement("EXPLAIN", f"EXPLAIN {asked}"), *given.values))
     assert "resources_newest_of_tenancy" in plan
     assert (await listed(db, clusters(RED)))["total"] == 3

@@ -23,6 +23,7 @@ from hyperfleet.store.resources import not_found
 NEWEST_FIRST: Final = (OrderKey(FIELDS["created_time"], descending=True),)
 
 _LONGEST_KEPT: Final = 512
+_MOST_REMEMBERED: Final = 10_000
 _NULLABLE: Final = frozenset({"deleted_time"})
 _SQL_TYPES: Final = {
     "id": "uuid",
@@ -65,8 +66,17 @@ async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""
     # Pollers ask the same again and again; a token or a choice of ids is asked for once, and what is long takes room.
     is_kept = listing.page_token is None and listing.ids is None and len(listing.search_text) <= _LONGEST_KEPT
-    query = _kept_query(scope, listing) if is_kept else _query(scope, listing)
+    query_for = _kept_query if is_kept else _query
+    sees = (scope.tenancy, *_kinds(scope, listing))
+    exactly = _is_by_tenancy(scope, listing) and sees not in _see_more
+    query = query_for(scope, listing, exactly=exactly)
     rows = await db.fetch(query.statement, *query.values)
+    if exactly and rows[0]["sees_more"]:
+        if len(_see_more) >= _MOST_REMEMBERED:
+            _see_more.clear()
+        _see_more.add(sees)
+        query = query_for(scope, listing, exactly=False)
+        rows = await db.fetch(query.statement, *query.values)
     if not rows[0]["has_owner"]:
         assert scope.owner is not None
         raise not_found(scope.owner.kind, scope.owner.id)
@@ -81,6 +91,14 @@ async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     return rendering.page(scope.kind.name, items, page=listing.page, total=total, token=token)
 
 
+_see_more: set[tuple[object, ...]] = set()
+"""Tenancies, with kinds, that contain others: whoever gives fewer dimensions than were stamped sees all of these.
+
+Nearly every caller sees one tenancy, its own, and a list of that costs no more than one without tenants. Its statement
+tells when there are others, and then the one for several is sent, from then on at once.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Query:
     """A list as it is sent: `keys` is the number of sort keys, `bound` what its tokens are bound to."""
@@ -92,12 +110,12 @@ class _Query:
     bound: str
 
 
-def _query(scope: Scope, listing: Listing) -> _Query:
+def _query(scope: Scope, listing: Listing, *, exactly: bool = False) -> _Query:
     order = completed(listing.order or NEWEST_FIRST)
     bound = _binding(scope, listing, order)
     parameters = Parameters()
     projected = projection(listing.selection, parameters)
-    text = statement(scope, listing, order, parameters, columns=projected.columns, bound=bound)
+    text = statement(scope, listing, order, parameters, columns=projected.columns, bound=bound, exactly=exactly)
     return _Query(text, tuple(parameters.values), projected.render, len(order), bound)
 
 
@@ -133,8 +151,11 @@ def statement(
     *,
     columns: str,
     bound: str,
+    exactly: bool = False,
 ) -> Statement:
     """The statement of a list. Its first columns are `columns`, then the sort keys k0, k1 …, then `total`, `has_owner`.
+
+    `exactly`: it lists the scope's very tenancy, and its last column `sees_more` tells whether the caller sees others.
 
     The list has one row and the page hangs on it, so that an empty page still tells the total and the owner; with a
     single row outside, the join keeps the page's order. The limit stands in the text: a planner that does not know it
@@ -146,11 +167,13 @@ def statement(
     matches = ""
     if counted and listing.page_token is None and listing.search is not None and not _is_in_order(listing.search):
         # One look at the matches serves the count and the page; a page alone would stop at its end.
-        within = _within(scope, listing, parameters)
+        within = _within(scope, listing, parameters, exactly=exactly)
         matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {wanted}{within}) "
     total = "NULL::bigint"
     if counted:
-        total = "(SELECT count(*) FROM found)" if matches else _total(scope, listing, wanted, parameters)
+        total = (
+            "(SELECT count(*) FROM found)" if matches else _total(scope, listing, wanted, parameters, exactly=exactly)
+        )
     has_owner = "true"
     if scope.owner is not None:
         id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
@@ -162,6 +185,7 @@ def statement(
     if listing.page_token is not None:
         after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
         wanted = f"{wanted} AND {_after(order, after, parameters)}"
+    sees_more = f", {_sees_more(scope, listing, parameters)} AS sees_more" if exactly else ""
     limit = f"LIMIT {listing.size + 1}"
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
     if skipped:
@@ -171,7 +195,8 @@ def statement(
     if matches:
         source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {limit}"
     else:
-        source = _source(scope, listing, wanted, order, parameters, most=skipped + listing.size + 1)
+        most = skipped + listing.size + 1
+        source = _source(scope, listing, wanted, order, parameters, most=most, exactly=exactly)
         chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {limit}"
     if matches or skipped:
         body = (
@@ -182,15 +207,21 @@ def statement(
         body = f"SELECT {columns}, {keys} FROM {source} {limit}"
     return Statement(
         "RESOURCE_PAGE" if listing.search is None else "RESOURCE_SEARCH",
-        f"{matches}SELECT page.*, list.total, list.has_owner"
-        f" FROM (SELECT {total} AS total, {has_owner} AS has_owner) AS list"
+        f"{matches}SELECT page.*, list.* FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list"
         f" LEFT JOIN LATERAL ({body}) AS page ON true",
         is_read=True,
     )
 
 
 def _source(
-    scope: Scope, listing: Listing, where: str, order: Sequence[OrderKey], parameters: Parameters, *, most: int
+    scope: Scope,
+    listing: Listing,
+    where: str,
+    order: Sequence[OrderKey],
+    parameters: Parameters,
+    *,
+    most: int,
+    exactly: bool,
 ) -> str:
     """Where a page's rows come from, in order: `most` of them are enough.
 
@@ -198,12 +229,12 @@ def _source(
     each are merged.
     """
     kinds = _kinds(scope, listing)
-    if _is_by_tenancy(scope, listing):
+    if _is_by_tenancy(scope, listing) and not exactly:
         visible = _visible(scope, listing, parameters)
         of = f"(SELECT DISTINCT kind AS of_kind, {_VISIBLE} AS of_tenancy {visible}) AS each"
         own = "kind = of_kind AND tenancy = of_tenancy AND tenancy <> '{}'"
     else:
-        where += _within(scope, listing, parameters)
+        where += _within(scope, listing, parameters, exactly=exactly)
         if len(kinds) == 1:
             return f"resources WHERE {where} ORDER BY {_order_by(order)}"
         of, own = f"unnest({parameters.add(kinds, 'text[]')}) AS each (of_kind)", "kind = of_kind"
@@ -229,12 +260,24 @@ def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
     return f"FROM resource_counts WHERE kind = ANY ({kinds}) AND ({_VISIBLE}) @> {tenancy}"
 
 
-def _within(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """Whether a caller sees other tenancies than its own: the cheap comparison stands first."""
+    kinds = parameters.add(_kinds(scope, listing), "text[]")
+    tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+    return (
+        f"EXISTS (SELECT FROM resource_counts WHERE kind = ANY ({kinds}) AND tenancy <> {tenancy}::text"
+        f" AND ({_VISIBLE}) @> {tenancy})"
+    )
+
+
+def _within(scope: Scope, listing: Listing, parameters: Parameters, *, exactly: bool) -> str:
     """The term that keeps to the scope's tenancy; none for callers that see every tenant."""
     if not scope.tenancy:
         return ""
     if not _is_by_tenancy(scope, listing):
         return f" AND tenancy @> {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
+    if exactly:
+        return f" AND tenancy <> '{{}}' AND tenancy = {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
     visible = _visible(scope, listing, parameters)
     return f" AND tenancy <> '{{}}' AND tenancy = ANY (ARRAY(SELECT DISTINCT {_VISIBLE} {visible}))"
 
@@ -275,16 +318,24 @@ def _filter(scope: Scope, listing: Listing) -> Expression:
     return And(tuple(terms))
 
 
-def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters) -> str:
+def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters, *, exactly: bool) -> str:
     if scope.owner is None and listing.search is None and listing.ids is None and listing.reference is None:
+        if exactly:
+            tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb") + "::text"
+            return _counted(scope, listing, parameters, tenancy)
         if scope.tenancy:
             return f"(SELECT coalesce(sum(resources), 0)::bigint {_visible(scope, listing, parameters)})"
-        kinds = parameters.add(_kinds(scope, listing), "text[]")
-        return (
-            "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
-            f" WHERE resource_counts.kind = ANY ({kinds}) AND resource_counts.tenancy = '*')"
-        )
-    return f"(SELECT count(*) FROM resources WHERE {where}{_within(scope, listing, parameters)})"
+        return _counted(scope, listing, parameters, "'*'")
+    return f"(SELECT count(*) FROM resources WHERE {where}{_within(scope, listing, parameters, exactly=exactly)})"
+
+
+def _counted(scope: Scope, listing: Listing, parameters: Parameters, tenancy: str) -> str:
+    """How many resources the counters of one tenancy count."""
+    kinds = parameters.add(_kinds(scope, listing), "text[]")
+    return (
+        "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
+        f" WHERE resource_counts.kind = ANY ({kinds}) AND resource_counts.tenancy = {tenancy})"
+    )
 
 
 def _order_by(order: Sequence[OrderKey]) -> str:

@@ -1,0 +1,81 @@
+"""HAProxy and PgBouncer of Debian on loopback, configured as an operator would for this service."""
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from drills.programs import await_, found, listens, running
+
+
+class Server(NamedTuple):
+    """A server behind a proxy: where it is, and where its health is asked for."""
+
+    host: str
+    port: int
+    health_port: int
+
+
+_HTTP: Final = """
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+    retries 0
+frontend callers
+    bind 127.0.0.1:{port}
+    default_backend services
+backend services
+    balance roundrobin
+    option httpchk GET /readyz
+    default-server check inter 200ms fall 1 rise 1
+"""
+
+_TCP: Final = """
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 1h
+    timeout server 1h
+frontend clients
+    bind 127.0.0.1:{port}
+    default_backend leader
+backend leader
+    option httpchk GET /primary
+    http-check expect status 200
+    default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+"""
+
+
+@contextmanager
+def haproxy(folder: Path, port: int, servers: Sequence[Server], *, http: bool) -> Iterator[int]:
+    """HAProxy on that port: HTTP requests in turn to whoever is ready, or connections to the database's leader."""
+    program = found("haproxy", "haproxy", "/usr/sbin")
+    lines = [f"    server s{n} {s.host}:{s.port} port {s.health_port}" for n, s in enumerate(servers)]
+    file = folder / f"haproxy-{port}.cfg"
+    file.write_text((_HTTP if http else _TCP).format(port=port) + "\n".join(lines) + "\n")
+    with running([program, "-db", "-f", str(file)], folder / f"haproxy-{port}.log"):
+        await_(lambda: listens(port), "HAProxy listens")
+        yield port
+
+
+@contextmanager
+def pgbouncer(folder: Path, port: int, *, server_port: int, user: str) -> Iterator[int]:
+    """PgBouncer in transaction mode in front of a PostgreSQL on loopback that trusts `user`."""
+    program = found("pgbouncer", "pgbouncer", "/usr/sbin")
+    (folder / "users.txt").write_text(f'"{user}" ""\n')
+    file = folder / "pgbouncer.ini"
+    file.write_text(
+        "[databases]\n"
+        f"* = host=127.0.0.1 port={server_port}\n"
+        "[pgbouncer]\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {folder / 'users.txt'}\n"
+        "pool_mode = transaction\ndefault_pool_size = 8\nmax_client_conn = 500\n"
+    )
+    subprocess.run(["chown", "-R", "nobody", str(file), str(folder / "users.txt")], check=True)
+    with running([program, "-u", "nobody", str(file)], folder / "pgbouncer.log"):
+        await_(lambda: listens(port), "PgBouncer listens")
+        yield port
