@@ -29,12 +29,16 @@ IMAGE_TAG ?= latest
 CONTAINER_TOOL ?= podman
 # A base image with glibc and Python; the Containerfile's own when unset.
 IMAGE_BASE ?=
+# Further words for the tool's build.
+IMAGE_FLAGS ?=
+# How long `make soak` goes on.
+MINUTES ?= 60
 COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 INTEGRATION := $(wildcard $(addprefix tests/,cli contract http services store))
 
 .DEFAULT_GOAL := help
-.PHONY: help image image-push image-dev run run-no-auth test test-integration fuzz lint generate examples bench docs binary db/setup db/login db/teardown clean
+.PHONY: help image image-push image-dev run run-no-auth test test-integration fuzz lint generate examples bench drill soak docs binary db/setup db/login db/teardown clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,11 +76,17 @@ examples: .venv/.dev ## Write typespec/examples.tsp anew, from answers of the se
 bench: .venv/.dev ## Measure the service on this machine; writes docs/performance.md
 	$(BIN)/python -m bench $(ARGS)
 
+drill: .venv/.dev ## Break what may break at night: rolling restarts, failover, overload; ARGS=--write
+	$(BIN)/python -m drills $(ARGS)
+
+soak: .venv/.dev ## Load the service for MINUTES and see that nothing of it grows
+	$(BIN)/python -m drills.soak $(MINUTES) $(ARGS)
+
 docs: .venv/.dev ## Write the pages that follow from the code
 	$(BIN)/python -m tests.house.pages
 
 image: ## Build the image; IMAGE_TAG, IMAGE_REGISTRY, IMAGE_BASE, CONTAINER_TOOL
-	$(CONTAINER_TOOL) build --file Containerfile --build-arg COMMIT=$(COMMIT) $(if $(IMAGE_BASE),--build-arg BASE=$(IMAGE_BASE)) \
+	$(CONTAINER_TOOL) build --file Containerfile --build-arg COMMIT=$(COMMIT) $(IMAGE_FLAGS) $(if $(IMAGE_BASE),--build-arg BASE=$(IMAGE_BASE)) \
 	  --tag $(IMAGE_REGISTRY)/$(IMAGE_NAME):$(IMAGE_TAG) .
 
 image-push: image ## Push it to its registry

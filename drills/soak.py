@@ -36,6 +36,7 @@ SLACK_FILES: Final = 12
 KEPT: Final = 500
 """Clusters at a time; what is created beyond is deleted, so that the data does not grow."""
 
+CALLERS: Final = 6
 SAMPLE_SECONDS: Final = 2.0
 
 
@@ -54,7 +55,7 @@ class Sample:
 class Load:
     """Callers at work until `end`; `answers` counts statuses."""
 
-    def __init__(self, port: int, callers: int = 6) -> None:
+    def __init__(self, port: int, callers: int) -> None:
         self._port = port
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -173,13 +174,13 @@ def _number(status: str, name: str) -> float:
     return float(next(line for line in status.splitlines() if line.startswith(name + ":")).split()[1])
 
 
-def soak(folder: Path, seconds: float) -> tuple[list[list[str]], list[str]]:
+def soak(folder: Path, seconds: float, callers: int = CALLERS) -> tuple[list[list[str]], list[str]]:
     """A row for each third of the time, and what is wrong."""
     service = Service(folder, HYPERFLEET_SERVER_WORKERS="2").start()
     samples: list[Sample] = []
     try:
         service.ready()
-        load = Load(service.api)
+        load = Load(service.api, callers)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(SAMPLE_SECONDS)
@@ -221,12 +222,17 @@ def main() -> None:
     """Runs the soak; exit 1 when something grew."""
     options = argparse.ArgumentParser(prog="drills.soak", description=__doc__)
     options.add_argument("minutes", type=float, nargs="?", default=60.0)
+    options.add_argument("--callers", type=int, default=CALLERS, help="how many ask at a time")
     options.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="hyperfleet-soak-") as name:
         Path(name).chmod(0o755)
-        rows, wrong = soak(Path(name), given.minutes * 60)
-    lines = [*report.table(rows, HEAD), "", f"{given.minutes:g} minutes."]
+        rows, wrong = soak(Path(name), given.minutes * 60, given.callers)
+    lines = [
+        *report.table(rows, HEAD),
+        "",
+        f"{given.minutes:g} minutes, {given.callers} callers and one that misbehaves.",
+    ]
     print("\n".join(lines))
     if given.write:
         report.write(lines, "drills.soak", Path("docs/reliability.md"))

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    "help", "run", "run-no-auth", "test", "test-integration", "fuzz", "lint", "generate", "examples", "bench", "docs",
+    "help", "run", "run-no-auth", "test", "test-integration", "fuzz", "lint", "generate", "examples", "bench", "drill",
+    "soak", "docs",
     "binary", "clean", "image", "image-push", "image-dev", "db/setup", "db/login", "db/teardown",
 }  # fmt: skip
 

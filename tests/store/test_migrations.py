@@ -2,22 +2,30 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic import command
 
 from hyperfleet import settings
+from hyperfleet.model.resource import Scope, Tenancy
+from hyperfleet.services import reading
 from hyperfleet.store import embedded, migrations
 from hyperfleet.store.connections import connect
+from hyperfleet.store.database import Database
+from hyperfleet.store.pages import Listing
+from tests.fleet import CLUSTER, create
 
 RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",
     "0002_references.py": "5302b8e9149bad92",
     "0003_tenancy.py": "d3eb1511a1192eca",
     "0004_pending.py": "79cee954a6882436",
+    "0005_tenancies.py": "048d06a94abac518",
 }
 
 
@@ -50,6 +58,73 @@ async def test_eight_processes_that_migrate_at_once_all_succeed(empty: settings.
     assert await migrations.state(empty) == "current"
     async with connected(empty) as connection:
         assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
+
+
+async def upgrade_to(revision: str, configured: settings.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brings the database to a schema of the past."""
+    present = command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "upgrade", lambda config, _: present(config, revision))
+        await migrations.upgrade(configured)
+
+
+async def seen(db: Database, tenancy: Tenancy) -> set[str]:
+    """The names of what a caller sees; the total must be as many."""
+    page = json.loads(await reading.resources(db, Scope(CLUSTER, tenancy=tenancy), Listing()))
+    assert page["total"] == page["size"]
+    return {item["name"] for item in page["items"]}
+
+
+@pytest.mark.parametrize("revision", migrations.revisions()[:-1])
+async def test_every_released_schema_is_brought_to_the_present_one_with_its_rows(
+    empty: settings.Database, revision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upgrade_to(revision, empty, monkeypatch)
+    assert await migrations.state(empty) == "older"
+    db = Database(empty)
+    await db.open()
+    fleet: dict[str, Tenancy] = {"open": (), "red": (("org", "a"),), "one": (("org", "a"), ("project", "one"))}
+    for name, tenancy in fleet.items():
+        await create(db, name, Scope(CLUSTER, tenancy=tenancy))
+    await migrations.upgrade(empty)
+    assert await migrations.state(empty) == "current"
+    assert await seen(db, ()) == {"open", "red", "one"}
+    for _ in range(2):
+        assert await seen(db, (("org", "a"),)) == {"red", "one"}
+        assert await seen(db, fleet["one"]) == {"one"}
+    await create(db, "two", Scope(CLUSTER, tenancy=(("org", "a"), ("project", "two"))))
+    assert await seen(db, (("org", "a"),)) == {"red", "one", "two"}
+    await db.close()
+
+
+async def test_a_tenancy_that_comes_while_the_schema_changes_is_not_forgotten(
+    empty: settings.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upgrade_to("0004", empty, monkeypatch)
+    db = Database(empty)
+    await db.open()
+    await create(db, "before", Scope(CLUSTER, tenancy=(("org", "a"),)))
+    async with connected(empty) as connection, connected(empty) as watching:
+        writing = connection.transaction()
+        await writing.start()
+        # Another tenancy's first row, whose transaction is not over.
+        await connection.execute(
+            "INSERT INTO resources SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid(),"
+            " 'name', 'copy', 'tenancy', jsonb_build_object('org', 'b')))).* FROM resources AS r"
+        )
+        upgrading = asyncio.create_task(migrations.upgrade(empty))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'"
+        for _ in range(500):
+            if upgrading.done() or await watching.fetchval(waits):
+                break
+            await asyncio.sleep(0.02)
+        assert not upgrading.done()
+        await writing.commit()
+        await upgrading
+    # The copy is served as what it was copied from.
+    assert await seen(db, (("org", "b"),)) == {"before"}
+    assert await seen(db, (("org", "a"),)) == {"before"}
+    await db.close()
 
 
 async def test_a_database_says_how_it_stands_to_this_version(empty: settings.Database) -> None:

@@ -2,7 +2,8 @@
 
 The SQL is TRUE exactly when the tree is true; what a row lacks makes it NULL or FALSE, and only a negation has to tell
 these from TRUE. Positive terms stay plain, so that indexes fit them. Values, keys and paths are bound, never text of
-the statement. Nothing here can fail on a row: JSON is compared only behind a look at its type.
+the statement, but for the three words of a condition's status. Nothing here can fail on a row: JSON is compared only
+behind a look at its type.
 """
 
 import re
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import repeat
-from typing import Final, cast
+from typing import Final, cast, get_args
 from uuid import UUID
 
 import msgspec
 
 from hyperfleet.model import rendering
+from hyperfleet.model.condition import ConditionStatus
 from hyperfleet.model.lexer import Number, Value
 from hyperfleet.model.search import (
     Absence,
@@ -34,6 +36,8 @@ Atom = Comparison | Membership | Range | Match | Absence
 
 INDEXED_CONDITION: Final = "Reconciled"
 """The condition type that has an expression index, so that its name stands in the statement."""
+
+_STATUSES: Final[tuple[Value, ...]] = get_args(ConditionStatus)
 
 CONTAINED_AT_MOST: Final = 16
 """A list of labels is one containment a value, for the index, up to this many; a longer one is one comparison."""
@@ -172,6 +176,10 @@ def _condition_status(atom: Atom, parameters: Parameters) -> str:
     values = _equals(atom)
     if type == INDEXED_CONDITION:
         sql = f"(condition_status ->> '{INDEXED_CONDITION}')"
+        if values is not None and len(values) == 1 and values[0] in _STATUSES:
+            # One of three words, so it stands in the text: how rare it is decides on the plan, and a plan that depends
+            # on a parameter is made anew for each request, which costs as much as the page.
+            return f"{sql} = '{values[0]}'"
         # Equality is by bytes in every collation; naming one would hide the index.
         if values is None:
             sql = f'({sql} COLLATE "C")'

@@ -231,7 +231,7 @@ def _source(
     kinds = _kinds(scope, listing)
     if _is_by_tenancy(scope, listing) and not exactly:
         visible = _visible(scope, listing, parameters)
-        of = f"(SELECT DISTINCT kind AS of_kind, {_VISIBLE} AS of_tenancy {visible}) AS each"
+        of = f"(SELECT kind AS of_kind, {_VISIBLE} AS of_tenancy {visible}) AS each"
         own = "kind = of_kind AND tenancy = of_tenancy AND tenancy <> '{}'"
     else:
         where += _within(scope, listing, parameters, exactly=exactly)
@@ -244,8 +244,8 @@ def _source(
     )
 
 
-_VISIBLE: Final = "CASE WHEN tenancy <> '*' THEN tenancy::jsonb END"
-"""The tenancy that a row of `resource_counts` counts, as its index has it."""
+_VISIBLE: Final = "CASE WHEN slot = -1 THEN tenancy::jsonb END"
+"""The tenancy that a row of `resource_counts` stands for, one of the rows that do; as their index has it."""
 
 
 def _is_by_tenancy(scope: Scope, listing: Listing) -> bool:
@@ -257,7 +257,7 @@ def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
     """Which counted rows a caller sees; the counters know every tenancy that there is."""
     kinds = parameters.add(_kinds(scope, listing), "text[]")
     tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
-    return f"FROM resource_counts WHERE kind = ANY ({kinds}) AND ({_VISIBLE}) @> {tenancy}"
+    return f"FROM resource_counts WHERE slot = -1 AND kind = ANY ({kinds}) AND ({_VISIBLE}) @> {tenancy}"
 
 
 def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
@@ -265,7 +265,7 @@ def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
     kinds = parameters.add(_kinds(scope, listing), "text[]")
     tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
     return (
-        f"EXISTS (SELECT FROM resource_counts WHERE kind = ANY ({kinds}) AND tenancy <> {tenancy}::text"
+        f"EXISTS (SELECT FROM resource_counts WHERE slot = -1 AND kind = ANY ({kinds}) AND tenancy <> {tenancy}::text"
         f" AND ({_VISIBLE}) @> {tenancy})"
     )
 
@@ -324,7 +324,11 @@ def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters, *
             tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb") + "::text"
             return _counted(scope, listing, parameters, tenancy)
         if scope.tenancy:
-            return f"(SELECT coalesce(sum(resources), 0)::bigint {_visible(scope, listing, parameters)})"
+            kinds = parameters.add(_kinds(scope, listing), "text[]")
+            return (
+                "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
+                f" WHERE kind = ANY ({kinds}) AND tenancy IN (SELECT tenancy {_visible(scope, listing, parameters)}))"
+            )
         return _counted(scope, listing, parameters, "'*'")
     return f"(SELECT count(*) FROM resources WHERE {where}{_within(scope, listing, parameters, exactly=exactly)})"
 

@@ -1,0 +1,185 @@
+"""The image, built and started where no registry can be reached: by buildah, on a base that debootstrap makes.
+
+`python -m drills.image`, as root on Debian with buildah and debootstrap. Its container shares this machine's network,
+without limits, seccomp or a read-only root; that nothing but /tmp is written to is looked up afterwards.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from drills.programs import await_, found, listens
+from hyperfleet.store import embedded
+from tests.cli.serving import CLUSTERS, free_ports
+
+BASE: Final = "localhost/hyperfleet-base:drill"
+IMAGE: Final = "localhost/hyperfleet-api:drill"
+USER: Final = 65532
+_ENVIRONMENT: Final = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | _ENVIRONMENT, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise AssertionError(f"{' '.join(command)}:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
+    return done.stdout.strip()
+
+
+def _base(folder: Path) -> None:
+    """A Debian with Python as an image, unless it is there from an earlier run."""
+    if subprocess.run(
+        ["buildah", "inspect", "--type", "image", BASE], capture_output=True, check=False, env=os.environ | _ENVIRONMENT
+    ).returncode:
+        root = folder / "base"
+        _run(
+            "debootstrap", "--variant=minbase", "--include=python3,python3-venv,ca-certificates", "bookworm", str(root)
+        )
+        container = _run("buildah", "from", "scratch")
+        _run("buildah", "add", "-q", container, str(root), "/")
+        _run("buildah", "commit", "-q", container, BASE)
+        _run("buildah", "rm", container)
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    container = _run("buildah", "from", IMAGE)
+    try:
+        yield container
+    finally:
+        _run("buildah", "rm", container)
+
+
+def _arguments(container: str, variables: dict[str, str], *words: str) -> list[str]:
+    given = [word for name, text in variables.items() for word in ("--env", f"{name}={text}")]
+    return ["buildah", "run", "--isolation", "chroot", *given, container, "--", "hyperfleet-api", *words]
+
+
+def _get(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def _built() -> str:
+    """Builds the image; the commit that it is of."""
+    commit = _run("git", "rev-parse", "--short", "HEAD")
+    _run(
+        *("make", "image", "CONTAINER_TOOL=buildah", f"IMAGE_BASE={BASE}", "IMAGE_REGISTRY=localhost"),
+        *("IMAGE_NAME=hyperfleet-api", "IMAGE_TAG=drill", "IMAGE_FLAGS=--volume /etc/ssl/certs:/etc/ssl/certs:ro"),
+    )
+    described = json.loads(_run("buildah", "inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
+    assert described["User"] == f"{USER}:{USER}"
+    assert set(described["ExposedPorts"]) == {"8000/tcp", "8080/tcp", "8083/tcp"}
+    return commit
+
+
+def drill(folder: Path) -> dict[str, str]:
+    """What was seen; raises AssertionError when something is not as it must be."""
+    found("buildah", "buildah")
+    found("debootstrap", "debootstrap", "/usr/sbin")
+    _base(folder)
+    commit = _built()
+    database_port, api, health, metrics = free_ports(4)
+    server = embedded.start(folder / "data", port=database_port)
+    variables = {
+        "HYPERFLEET_DATABASE_HOST": "127.0.0.1",
+        "HYPERFLEET_DATABASE_PORT": str(database_port),
+        "HYPERFLEET_SERVER_JWT_ENABLED": "false",
+        "HYPERFLEET_SERVER_PORT": str(api),
+        "HYPERFLEET_HEALTH_PORT": str(health),
+        "HYPERFLEET_METRICS_PORT": str(metrics),
+    }
+    try:
+        with _container() as container:
+            _run(*_arguments(container, variables, "migrate"))
+            log = (folder / "serve.log").open("wb")
+            serving = subprocess.Popen(
+                _arguments(container, variables, "serve"), stdout=log, stderr=log, env=os.environ | _ENVIRONMENT
+            )
+            try:
+                await_(lambda: listens(health) and listens(api), "the service listens")
+                until = time.monotonic() + 30
+                while _get(health, "/readyz")["status"] != "ready":
+                    assert time.monotonic() < until
+                    time.sleep(0.2)
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{api}{CLUSTERS}",
+                    json.dumps({"name": "from-an-image", "spec": {}}).encode(),
+                    {"Content-Type": "application/json"},
+                )
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    assert answer.status == 201
+                users = _users(api)
+                text = urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10).read().decode()
+                assert f'commit="{commit}"' in text
+            finally:
+                for pid in _pids_on(api):
+                    os.kill(pid, signal.SIGTERM)
+                serving.wait(60)
+            written = _written(container)
+    finally:
+        embedded.stop(server)
+    assert users == {USER}, users
+    assert serving.returncode == 0, (serving.returncode, (folder / "serve.log").read_text()[-2000:])
+    assert written == [], written
+    size = int(_run("du", "-sm", _run("buildah", "mount", _run("buildah", "from", IMAGE))).split()[0])
+    return {"user": str(USER), "commit": commit, "written outside /tmp": "nothing", "MB, base included": str(size)}
+
+
+def _pids_on(port: int) -> list[int]:
+    """The supervisor that serves on that port: the service's process whose parent is not one of its own."""
+    own = {
+        int(entry.name): (entry / "status").read_text()
+        for entry in Path("/proc").glob("[0-9]*")
+        if _variable(entry, "HYPERFLEET_SERVER_PORT") == str(port) and "python" in (entry / "comm").read_text()
+    }
+    parents = {
+        pid: int(next(line.split()[1] for line in text.splitlines() if line.startswith("PPid")))
+        for pid, text in own.items()
+    }
+    return [pid for pid, parent in parents.items() if parent not in own]
+
+
+def _users(port: int) -> set[int]:
+    """The users whom the service's processes run as."""
+    return {
+        entry.stat().st_uid
+        for entry in Path("/proc").glob("[0-9]*")
+        if _variable(entry, "HYPERFLEET_SERVER_PORT") == str(port) and "python" in (entry / "comm").read_text()
+    }
+
+
+def _variable(process: Path, name: str) -> str:
+    try:
+        pairs = (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return next((pair.partition(b"=")[2].decode() for pair in pairs if pair.startswith(name.encode() + b"=")), "")
+
+
+def _written(container: str) -> list[str]:
+    """What the service's user left outside /tmp."""
+    root = Path(_run("buildah", "mount", container))
+    there = _run("find", str(root), "-xdev", "-uid", str(USER), "-not", "-path", f"{root}/tmp*")
+    return there.splitlines()
+
+
+def main() -> None:
+    """Builds, starts, asks, stops; prints what was seen."""
+    with tempfile.TemporaryDirectory(prefix="hyperfleet-drill-image-") as name:
+        Path(name).chmod(0o755)
+        for what, seen in drill(Path(name)).items():
+            print(f"{what}: {seen}")
+
+
+if __name__ == "__main__":
+    main()
