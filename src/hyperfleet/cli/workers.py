@@ -118,6 +118,7 @@ def _load(order: Order, started: Any) -> Any:
     from hyperfleet.cli.assembly import assembled
     from hyperfleet.telemetry import metrics
 
+    metrics.start_at_zero()
     metrics.set_build_info(_commit(), ".".join(map(str, sys.version_info[:3])))
     with started.get_lock():
         started.value += 1

@@ -160,7 +160,7 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
     return None
 
 
-def _logged(error_type: str, failure: BaseException, statement: str, meaning: Exception) -> Exception:
+def _logged(error_type: metrics.DatabaseError, failure: BaseException, statement: str, meaning: Exception) -> Exception:
     metrics.count_database_error(error_type)
     _log.warning(
         "database error",

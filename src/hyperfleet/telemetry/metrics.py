@@ -8,7 +8,7 @@ library costs three times the count itself.
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -116,6 +116,16 @@ def _child(name: str, *labels: str) -> Any:
     return _FAMILIES[name].labels(*COMMON_VALUES, *labels)
 
 
+DatabaseError = Literal["connection", "read_only", "timeout", "pool_exhausted", "rolled_back", "other"]
+
+
+def start_at_zero() -> None:
+    """Shows the counters that alerts watch; one that came with its first event would not be seen to increase by it."""
+    _child("hyperfleet_api_workers_replaced_total")
+    for error_type in get_args(DatabaseError):
+        _child("hyperfleet_db_errors_total", error_type)
+
+
 def set_build_info(commit: str, python_version: str) -> None:
     """Says what runs; `commit` is `unknown` where it was not built from one."""
     _child("hyperfleet_api_build_info", commit, python_version).set(1)
@@ -142,7 +152,7 @@ def observe_statement(name: str, seconds: float) -> None:
     _child("hyperfleet_db_query_duration_seconds", name).observe(seconds)
 
 
-def count_database_error(error_type: str) -> None:
+def count_database_error(error_type: DatabaseError) -> None:
     """A statement or a connection failed."""
     _child("hyperfleet_db_errors_total", error_type).inc()
 
