@@ -15,23 +15,22 @@ CROWD = 4_600
 
 
 @pytest.fixture
-def many_files() -> Iterator[None]:
-    """Lets this process open as many files as the crowd needs."""
+def crowd_size() -> Iterator[int]:
+    """How many connections the crowd has: fewer only where this process may not open as many files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
+    yield CROWD if hard == resource.RLIM_INFINITY else min(CROWD, hard - 600)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("said", [b"", b"GET /api/hyp"])
-def test_a_silent_crowd_shuts_out_nobody_and_is_sent_away(said: bytes) -> None:
+def test_a_silent_crowd_shuts_out_nobody_and_is_sent_away(said: bytes, crowd_size: int) -> None:
     with folder() as place, contextlib.ExitStack() as crowd:
         service = Service(place, HYPERFLEET_SERVER_WORKERS=str(WORKERS)).start()
         crowd.callback(service.stop)
         service.ready()
         sockets = []
-        for _ in range(CROWD):
+        for _ in range(crowd_size):
             each = crowd.enter_context(socket.create_connection(("127.0.0.1", service.api), 10))
             each.sendall(said)
             sockets.append(each)

@@ -206,7 +206,7 @@ def _require_top(kind: Kind, catalog: Catalog) -> None:
     owner = catalog.parent_of(kind)
     if owner is not None:
         path = f"{rendering.API_ROOT}/{owner.plural}/{{{owner.name.lower()}_id}}/{kind.plural}"
-        raise BadRequest(f"{kind.one.capitalize()} is created under its owner: POST {path}.", status=422)
+        raise BadRequest(f"{kind.one[0].upper()}{kind.one[1:]} is created under its owner: POST {path}.", status=422)
 
 
 @cache

@@ -10,6 +10,7 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Status
 from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
+from hyperfleet.store.resources import status_values
 
 LOCK: Final = 0x48464152
 """The key of the advisory lock that lets one process at a time compute rows again."""
@@ -90,14 +91,7 @@ async def write(db: Database | Connection, row: Outdated, status: Status, *, env
         COMPUTED_AGAIN,
         row.id,
         row.resource_version,
-        rendering.status(status),
-        status.phase,
-        rendering.condition_status(status),
-        rendering.condition_details(status),
-        status.observed_generation,
-        status.last_updated_time,
-        status.last_transition_time,
-        rules,
+        *status_values(status, rules),
         envelope,
     )
     return written is not None

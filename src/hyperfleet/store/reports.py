@@ -10,7 +10,7 @@ from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
-from hyperfleet.store.resources import ONE, not_found, one
+from hyperfleet.store.resources import ONE, not_found, one, status_values
 
 RESOURCE_WITH_REPORTS: Final = Statement(
     "RESOURCE_WITH_REPORTS",
@@ -116,14 +116,7 @@ async def write(connection: Connection, id: UUID, change: Change, *, resource_ve
         WRITTEN_REPORT,
         id,
         resource_version,
-        rendering.status(change.status),
-        change.status.phase,
-        rendering.condition_status(change.status),
-        rendering.condition_details(change.status),
-        change.status.observed_generation,
-        change.status.last_updated_time,
-        change.status.last_transition_time,
-        change.rules,
+        *status_values(change.status, change.rules),
         change.report.adapter,
         change.report.observed_generation,
         change.report.observed_time,

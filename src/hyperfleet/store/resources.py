@@ -116,6 +116,21 @@ STATUS_COLUMNS: Final = """
     conditions = $11, observed_generation = $12, last_updated_time = $13, last_transition_time = $14, rules = $15
 """
 
+
+def status_values(status: Status, rules: str) -> tuple[object, ...]:
+    """What a status is stored as: the values of STATUS_COLUMNS and of whatever else writes them, in their order."""
+    return (
+        rendering.status(status),
+        status.phase,
+        rendering.condition_status(status),
+        rendering.condition_details(status),
+        status.observed_generation,
+        status.last_updated_time,
+        status.last_transition_time,
+        rules,
+    )
+
+
 _CHANGE: Final = f"""
     UPDATE resources
     SET resource_version = nextval('resource_versions'), generation = $3, updated_time = $4, updated_by = $5,
@@ -349,14 +364,7 @@ async def update(
         change.updated_by,
         rendering.labels(change.desired.labels),
         change.desired.spec,
-        rendering.status(change.status),
-        change.status.phase,
-        rendering.condition_status(change.status),
-        rendering.condition_details(change.status),
-        change.status.observed_generation,
-        change.status.last_updated_time,
-        change.status.last_transition_time,
-        change.rules,
+        *status_values(change.status, change.rules),
     )
     if not change.references_change:
         row = await connection.fetch_row(CHANGED_RESOURCE, *arguments, change.envelope.whole)

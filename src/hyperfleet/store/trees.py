@@ -16,7 +16,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Statement, Transaction
 from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
-from hyperfleet.store.resources import ONE, not_found, one
+from hyperfleet.store.resources import ONE, not_found, one, status_values
 
 NAMED_SOURCES: Final = 10
 """How many of the resources that keep another from going an error names."""
@@ -259,14 +259,7 @@ async def rewrite(tx: Transaction, id: UUID, status: Status, *, rules: str) -> N
     await tx.fetch(
         RECOMPUTED,
         id,
-        rendering.status(status),
-        status.phase,
-        rendering.condition_status(status),
-        rendering.condition_details(status),
-        status.observed_generation,
-        status.last_updated_time,
-        status.last_transition_time,
-        rules,
+        *status_values(status, rules),
     )
 
 
