@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes
+from hyperfleet.cli import access_rules, addresses, assembly, cores, databases, issuers, probes
 from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
@@ -133,7 +133,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     gauges = BacklogGauges([kind.name for kind in catalog.kinds], threshold=metrics.reconciliation_stuck_threshold)
     pages = probes.metrics_pages(directory, gauges.exposition)
     stack.enter_context(probes.listening(metrics_at, "metrics", pages, metrics.tls))
-    count = server.workers or _cores()
+    count = server.workers or cores.available()
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections))
     _warn_of_kinds(catalog, databases.totals(database))
@@ -154,11 +154,6 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
         database="embedded" if postgres else "configured",
     )
     return service
-
-
-def _cores() -> int:
-    """The cores that this process may use; all of them where the system does not tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _warn_of_schemas(catalog: Catalog, path: str) -> None:

@@ -108,7 +108,7 @@ class Server:
     )
     port: int = _setting(8000, "The API's port.", PORT)
     hostname: str = _setting("", "The name of this instance in logs; the machine's own when unset.")
-    workers: int = _setting(0, "Worker processes; 0 is one per core.", _whole(0, 256))
+    workers: int = _setting(0, "Worker processes; 0 is one for each core that the container may use.", _whole(0, 256))
     timeouts: Timeouts = Timeouts()
     max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", SIZE)
     max_in_flight: int = _setting(
