@@ -4,25 +4,26 @@
 without limits, seccomp or a read-only root; that nothing but /tmp is written to is looked up afterwards.
 """
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from drills.programs import await_, found, listens
 from hyperfleet.store import embedded
-from tests.cli.serving import CLUSTERS, free_ports
+from tests.cli.serving import CLUSTERS, fetched, free_ports
 
 BASE: Final = "localhost/hyperfleet-base:drill"
 IMAGE: Final = "localhost/hyperfleet-api:drill"
 USER: Final = 65532
+INTERPRETER: Final = "/opt/hyperfleet/bin/python"
 _ENVIRONMENT: Final = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
 
 
@@ -64,11 +65,6 @@ def _arguments(container: str, variables: dict[str, str], *words: str) -> list[s
     return ["buildah", "run", "--isolation", "chroot", *given, container, "--", "hyperfleet-api", *words]
 
 
-def _get(port: int, path: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-        return json.loads(answer.read())
-
-
 def _built() -> str:
     """Builds the image; the commit that it is of."""
     commit = _run("git", "rev-parse", "--short", "HEAD")
@@ -107,10 +103,7 @@ def drill(folder: Path) -> dict[str, str]:
             )
             try:
                 await_(lambda: listens(health) and listens(api), "the service listens")
-                until = time.monotonic() + 30
-                while _get(health, "/readyz")["status"] != "ready":
-                    assert time.monotonic() < until
-                    time.sleep(0.2)
+                await_(lambda: fetched(health, "/readyz")[0] == 200, "the service is ready")
                 request = urllib.request.Request(
                     f"http://127.0.0.1:{api}{CLUSTERS}",
                     json.dumps({"name": "from-an-image", "spec": {}}).encode(),
@@ -118,12 +111,13 @@ def drill(folder: Path) -> dict[str, str]:
                 )
                 with urllib.request.urlopen(request, timeout=10) as answer:
                     assert answer.status == 201
-                users = _users(api)
+                users = {process.stat().st_uid for process in _processes(api)}
                 text = urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10).read().decode()
                 assert f'commit="{commit}"' in text
             finally:
-                for pid in _pids_on(api):
-                    os.kill(pid, signal.SIGTERM)
+                for process, words in _processes(api).items():
+                    if "serve" in words:
+                        os.kill(int(process.name), signal.SIGTERM)
                 serving.wait(60)
             written = _written(container)
     finally:
@@ -135,35 +129,18 @@ def drill(folder: Path) -> dict[str, str]:
     return {"user": str(USER), "commit": commit, "written outside /tmp": "nothing", "MB, base included": str(size)}
 
 
-def _pids_on(port: int) -> list[int]:
-    """The supervisor that serves on that port: the service's process whose parent is not one of its own."""
-    own = {
-        int(entry.name): (entry / "status").read_text()
-        for entry in Path("/proc").glob("[0-9]*")
-        if _variable(entry, "HYPERFLEET_SERVER_PORT") == str(port) and "python" in (entry / "comm").read_text()
-    }
-    parents = {
-        pid: int(next(line.split()[1] for line in text.splitlines() if line.startswith("PPid")))
-        for pid, text in own.items()
-    }
-    return [pid for pid, parent in parents.items() if parent not in own]
-
-
-def _users(port: int) -> set[int]:
-    """The users whom the service's processes run as."""
-    return {
-        entry.stat().st_uid
-        for entry in Path("/proc").glob("[0-9]*")
-        if _variable(entry, "HYPERFLEET_SERVER_PORT") == str(port) and "python" in (entry / "comm").read_text()
-    }
-
-
-def _variable(process: Path, name: str) -> str:
-    try:
-        pairs = (process / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return ""
-    return next((pair.partition(b"=")[2].decode() for pair in pairs if pair.startswith(name.encode() + b"=")), "")
+def _processes(port: int) -> dict[Path, list[str]]:
+    """The interpreters of the image that serve on that port, with their words."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_text().split("\0")
+            if (
+                words[0].startswith(INTERPRETER)
+                and f"HYPERFLEET_SERVER_PORT={port}\0" in (entry / "environ").read_text()
+            ):
+                found[entry] = words
+    return found
 
 
 def _written(container: str) -> list[str]:
