@@ -231,7 +231,7 @@ def main() -> None:
     lines = [
         *report.table(rows, HEAD),
         "",
-        f"{given.minutes:g} minutes, {given.callers} callers and one that misbehaves.",
+        f"{given.minutes:g} minutes, {given.callers} at a time and one that misbehaves.",
     ]
     print("\n".join(lines))
     if given.write:
