@@ -4,9 +4,11 @@ import contextlib
 import http.client
 import resource
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,60 +17,87 @@ from tests.cli.serving import CLUSTERS, Service
 HEAD = ("crowd", "connections", "requests beside it", "failed", "p50 ms", "p99 ms", "still open after s")
 HELD_SECONDS: Final = 10.0
 PROBES: Final = 4
+TCP_REPAIR: Final = 19
+"""The option that lets root close a connection without a word to the other end."""
+
 CROWD: Final = 6_000
 GONE_WITHIN_SECONDS: Final = 90.0
 WORKERS: Final = 2
 
-Do = Callable[[int], None]
-
 
 class Crowd:
-    """Connections that each do one thing again and again until they are closed."""
+    """Connections that say one thing at first and another every second until they are closed."""
 
-    def __init__(self, port: int, count: int, first: bytes, again: bytes, every: float) -> None:
-        self._sockets: list[socket.socket] = []
+    def __init__(self, count: int, first: bytes, again: bytes, port: int) -> None:
+        self.sockets: list[socket.socket] = []
         self._over = threading.Event()
-        self._again, self._every = again, every
+        self._again = again
         for _ in range(count):
             with contextlib.suppress(OSError):
                 made = socket.create_connection(("127.0.0.1", port), 5)
                 made.settimeout(1)
-                self._sockets.append(made)
+                self.sockets.append(made)
                 if first:
                     made.sendall(first)
         self._thread = threading.Thread(target=self._trickle, daemon=True)
         self._thread.start()
 
     def __len__(self) -> int:
-        return len(self._sockets)
-
-    def open(self) -> int:
-        """How many of them the service has not closed."""
-        still = 0
-        for each in self._sockets:
-            each.setblocking(False)
-            try:
-                while each.recv(65536):
-                    pass
-            except BlockingIOError:
-                still += 1
-            except OSError:
-                pass
-        return still
+        return len(self.sockets)
 
     def close(self) -> None:
         """Ends them all."""
         self._over.set()
         self._thread.join()
-        for each in self._sockets:
+        for each in self.sockets:
             each.close()
 
     def _trickle(self) -> None:
-        while not self._over.wait(self._every):
+        while not self._over.wait(1.0):
             if self._again:
-                for each in self._sockets:
+                for each in self.sockets:
                     with contextlib.suppress(OSError):
                         each.sendall(self._again)
+
+
+class Flood:
+    """Callers that connect and are gone, as fast as they can."""
+
+    def __init__(self, port: int) -> None:
+        self._count = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._come_and_go, args=(port,), daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        """Ends it."""
+        self._over.set()
+        self._thread.join()
+
+    def _come_and_go(self, port: int) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as each:
+                # Closed with a reset, so that no port of ours waits.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self._count += 1
+
+
+def vanished(count: int, port: int) -> Crowd:
+    """Callers whose machine went away in the middle of a word: their ends are gone, and nobody said so."""
+    crowd = Crowd(count, b"GET /api/hyp", b"", port)
+    for each in crowd.sockets:
+        each.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        each.close()
+    return crowd
+
+
+def held(port: int) -> int:
+    """How many connections the service holds: established, or not yet closed after the caller has."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
 
 
 class Probes:
@@ -106,20 +135,20 @@ class Probes:
 
 
 _HEAD: Final = b"POST /api/hyperfleet/v1/clusters HTTP/1.1\r\nHost: drill\r\nContent-Type: application/json\r\n"
-CROWDS: Final = (
-    ("nobody", 0, b"", b"", 1.0),
-    ("connected and silent", CROWD, b"", b"", 1.0),
-    ("half a request line", CROWD, b"GET /api/hyp", b"", 1.0),
-    ("a header that trickles", 1_000, b"GET /api/hyperfleet HTTP/1.1\r\nX-Slow: ", b"a", 1.0),
-    ("a body that trickles", 300, _HEAD + b"Content-Length: 100000\r\n\r\n{", b" ", 1.0),
-    ("a body that never comes", 300, _HEAD + b"Content-Length: 100\r\n\r\n", b"", 1.0),
-    ("1 MB of headers", 300, b"GET /api/hyperfleet HTTP/1.1\r\nX-Long: " + b"a" * 1_000_000, b"", 1.0),
+UNREAD: Final = b"GET /api/hyperfleet/v1/openapi HTTP/1.1\r\nHost: drill\r\n\r\n" * 20
+CROWDS: Final[tuple[tuple[str, Callable[[int], Crowd | Flood]], ...]] = (
+    ("nobody", partial(Crowd, 0, b"", b"")),
+    ("connected and silent", partial(Crowd, CROWD, b"", b"")),
+    ("half a request line", partial(Crowd, CROWD, b"GET /api/hyp", b"")),
+    ("gone without a word", partial(vanished, CROWD)),
+    ("coming and going", Flood),
+    ("a header that trickles", partial(Crowd, 1_000, b"GET /api/hyperfleet HTTP/1.1\r\nX-Slow: ", b"a")),
+    ("a body that trickles", partial(Crowd, 300, _HEAD + b"Content-Length: 100000\r\n\r\n{", b" ")),
+    ("a body that never comes", partial(Crowd, 300, _HEAD + b"Content-Length: 100\r\n\r\n", b"")),
+    ("1 MB of headers", partial(Crowd, 300, b"GET /api/hyperfleet HTTP/1.1\r\nX-Long: " + b"a" * 1_000_000, b"")),
     (
         "answers that are not read",
-        300,
-        b"GET /api/hyperfleet/v1/openapi HTTP/1.1\r\nHost: drill\r\n\r\n" * 20,
-        b"",
-        1.0,
+        partial(Crowd, 300, b"GET /api/hyperfleet/v1/openapi HTTP/1.1\r\nHost: drill\r\n\r\n" * 20, b""),
     ),
 )
 
@@ -133,15 +162,17 @@ def drill(folder: Path) -> list[list[str]]:
     wrong: list[str] = []
     try:
         service.ready()
-        for name, count, first, again, every in CROWDS:
-            crowd = Crowd(service.api, count, first, again, every)
+        for name, gather in CROWDS:
+            crowd = gather(service.api)
             probes = Probes(service.api)
             time.sleep(HELD_SECONDS)
             probes.end()
-            began, still = time.monotonic(), crowd.open()
+            if isinstance(crowd, Flood):
+                crowd.close()
+            began, still = time.monotonic(), held(service.api)
             while still and time.monotonic() < began + GONE_WITHIN_SECONDS:
                 time.sleep(1)
-                still = crowd.open()
+                still = held(service.api)
             took = HELD_SECONDS + time.monotonic() - began
             ordered = sorted(probes.seconds)
             rows.append(

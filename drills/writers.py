@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Container
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -135,6 +136,9 @@ class Writers:
         return answer.status, json.loads(text) if text.startswith(b"{") else {}
 
 
+SEEN_HEAD: Final = ("sent", "acknowledged", "answers", "lost", "duplicates", "no write for s", "slowest answer s")
+
+
 @dataclass(frozen=True)
 class Found:
     """What is there in the end: acknowledged writes that are not, names more than once, counts that went back."""
@@ -168,3 +172,24 @@ def check(port: int, writers: Writers) -> Found:
         duplicates=sum(many - 1 for many in stored.values()) + sum(book.duplicates for book in writers.books),
         counts_lost=sum(counts.get(book.counter_id, 0) < book.counted for book in writers.books),
     )
+
+
+def seen(port: int, writers: Writers, *, expected: Container[str] = ()) -> list[str]:
+    """The cells of SEEN_HEAD, once writers have stopped.
+
+    Raises AssertionError when an acknowledged write is missing, or an answer came that is neither a success nor
+    expected.
+    """
+    found = check(port, writers)
+    answers = writers.answers()
+    wrong = {told: many for told, many in answers.items() if told[0] != "2" and told not in expected}
+    assert (found.lost, found.duplicates, found.counts_lost, wrong) == (0, 0, 0, {}), (found, answers)
+    return [
+        f"{sum(book.sent for book in writers.books):,}",
+        f"{writers.acknowledged:,}",
+        ", ".join(f"{many:,} × {told}" for told, many in answers.most_common()),
+        str(found.lost + found.counts_lost),
+        str(found.duplicates),
+        f"{max(book.longest_silence for book in writers.books):.1f}",
+        f"{max(book.slowest for book in writers.books):.1f}",
+    ]

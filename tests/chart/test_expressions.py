@@ -106,4 +106,5 @@ def test_every_expression_has_a_value_on_a_service_that_has_seen_everything(prom
     expression = expressions()[name]
     without = THRESHOLD.sub("", expression)
     eventually(lambda: bool(values(prometheus, without)), f"{without} has a value", 20)
-    values(prometheus, expression)
+    # The threshold keeps some of these series, or none of them, and is itself no mistake.
+    assert len(values(prometheus, expression)) <= len(values(prometheus, without))

@@ -3,13 +3,16 @@
 import contextlib
 import resource
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from drills.crowds import UNREAD, held
 from tests.cli.serving import CLUSTERS, Service, eventually, folder
 
 WORKERS = 2
+ANSWER = b"HTTP/1.1 200 OK"
 CROWD = 4_600
 """More than two workers take at a time as the HTTP server would have it."""
 
@@ -21,6 +24,41 @@ def crowd_size() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield CROWD if hard == resource.RLIM_INFINITY else min(CROWD, hard - 600)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_answer_that_is_not_read_is_given_up() -> None:
+    with folder() as place, socket.socket() as caller:
+        service = Service(place, HYPERFLEET_SERVER_TIMEOUTS_WRITE="2s").start()
+        try:
+            service.ready()
+            # A small window, so that answers wait in the service.
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            caller.connect(("127.0.0.1", service.api))
+            caller.sendall(UNREAD * 5)
+            eventually(lambda: held(service.api) == 1, "the connection is held")
+            eventually(lambda: held(service.api) == 0, "the connection is given up", 20)
+            assert service.status(service.api, f"{CLUSTERS}?pageSize=1") == 200
+        finally:
+            service.stop()
+
+
+def test_answers_that_are_read_slowly_arrive_whole() -> None:
+    with folder() as place, socket.socket() as caller:
+        service = Service(place, HYPERFLEET_SERVER_TIMEOUTS_WRITE="2s").start()
+        try:
+            service.ready()
+            caller.connect(("127.0.0.1", service.api))
+            caller.sendall(UNREAD * 3)
+            whole = b""
+            began = time.monotonic()
+            while whole.count(ANSWER) < UNREAD.count(b"GET ") * 3 or not whole.endswith(b"}"):
+                part = caller.recv(65_536)
+                assert part, f"cut after {len(whole):,} bytes"
+                whole += part
+                time.sleep(0.05)
+        finally:
+            service.stop()
+    assert time.monotonic() - began > 4
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /api/hyp"])

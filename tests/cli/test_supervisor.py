@@ -150,6 +150,7 @@ def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve
     eventually(lambda: not any(map(lives, workers)), "workers gone", 15)
     eventually(lambda: len(service.worker_pids()) == 2 and service.status(service.api, CLUSTERS) == 200, "new ones")
     eventually(lambda: len(service.lines("the HTTP server ended by itself")) == 1, "a line")
+    assert set(service.worker_pids()).isdisjoint(workers)
 
 
 def test_a_service_whose_postgresql_is_killed_stops_and_says_so(service: Service) -> None:

@@ -122,15 +122,18 @@ def test_the_shell_blocks_of_the_documentation_run_as_written(
     # One test, because they share one service on ports that are given.
     for name, block in BLOCKS.items():
         with subtests.test(name):
-            run(block, copy, environment)
+            done = run(block, copy, environment)
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            assert '"code":"HYPERFLEET-' not in done.stdout.replace(" ", "")
 
 
-def run(block: str, copy: Path, environment: dict[str, str]) -> None:
+def run(block: str, copy: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The block, run to its end by a shell that stops at the first command that fails."""
     if not re.search(r"localhost:80", block):
         # Blocks that manage a database of their own do it beside the service's.
         own = Path(environment["HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR"]).parent / "own"
         environment = environment | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(own)}
-    done = subprocess.run(
+    return subprocess.run(
         ["bash", "-e", "-u", "-o", "pipefail", "-c", ELSEWHERE.sub(":", block)],
         cwd=copy,
         env=environment,
@@ -138,5 +141,3 @@ def run(block: str, copy: Path, environment: dict[str, str]) -> None:
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert '"code":"HYPERFLEET-' not in done.stdout.replace(" ", "")

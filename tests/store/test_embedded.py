@@ -153,7 +153,10 @@ def test_it_starts_whatever_the_file_mode_mask_is(data: Path) -> None:
         server = embedded.start(data / "below" / "another")
     finally:
         os.umask(previous)
-    embedded.stop(server)
+    try:
+        assert asyncio.run(value(server, "SELECT 1")) == 1
+    finally:
+        embedded.stop(server)
 
 
 def test_a_start_that_takes_long_is_waited_for_by_whoever_else_starts(data: Path) -> None:

@@ -25,6 +25,7 @@ from typing import Any, Final
 import hyperfleet
 from hyperfleet import settings
 from hyperfleet.cli.addresses import Address
+from hyperfleet.cli.listeners import limit_unread
 from hyperfleet.telemetry import logging, tracing
 
 BACKLOG: Final = 4096
@@ -109,6 +110,7 @@ def _load(order: Order, started: Any) -> Any:
     parent = multiprocessing.parent_process()
     assert parent is not None
     _watch_parent(parent.join, order)
+    limit_unread(order.address.port, order.settings.server.timeouts.write)
     # Such a process ends without Python's own exit, which would write the lines that still wait.
     Finalize(None, logging.drain, exitpriority=0)
     _configure_logs(order)

@@ -42,7 +42,11 @@ class Timeouts:
     """How long a request may take, in seconds."""
 
     read: float = _setting(5.0, "How long a request's body may take to arrive.", DURATION)
-    write: float = _setting(30.0, "The deadline of a request; it reaches the database.", DURATION)
+    write: float = _setting(
+        30.0,
+        "The deadline of a request, which reaches the database; and how long a caller may leave an answer unread.",
+        DURATION,
+    )
 
 
 @dataclass(frozen=True)

@@ -174,14 +174,7 @@ def statement(
         total = (
             "(SELECT count(*) FROM found)" if matches else _total(scope, listing, wanted, parameters, exactly=exactly)
         )
-    has_owner = "true"
-    if scope.owner is not None:
-        id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
-        tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
-        has_owner = (
-            "EXISTS (SELECT FROM resources AS owner"
-            f" WHERE owner.id = {id} AND owner.kind = {kind} AND owner.tenancy @> {tenancy})"
-        )
+    has_owner = _has_owner(scope, parameters)
     if listing.page_token is not None:
         after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
         wanted = f"{wanted} AND {_after(order, after, parameters)}"
@@ -210,6 +203,18 @@ def statement(
         f"{matches}SELECT page.*, list.* FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list"
         f" LEFT JOIN LATERAL ({body}) AS page ON true",
         is_read=True,
+    )
+
+
+def _has_owner(scope: Scope, parameters: Parameters) -> str:
+    """Whether the owner whose resources are listed is there for the caller; true without one."""
+    if scope.owner is None:
+        return "true"
+    id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
+    tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+    return (
+        "EXISTS (SELECT FROM resources AS owner"
+        f" WHERE owner.id = {id} AND owner.kind = {kind} AND owner.tenancy @> {tenancy})"
     )
 
 
