@@ -2,13 +2,16 @@
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from hyperfleet.http import generated
 from typespec import generate
 from typespec.generate import DOCUMENT, OUTPUTS, ROOT, YAML
 
@@ -66,3 +69,29 @@ def test_the_document_as_written_names_its_parameters_once() -> None:
     for path, item in written["paths"].items():
         for operation in item.values():
             assert all(parameter.keys() == {"$ref"} for parameter in operation["parameters"]), path
+
+
+@cache
+def recorded() -> dict[str, tuple[str, Any]]:
+    """Every example of an answer or a body: the model that the document gives it, and what it is."""
+    found: dict[str, tuple[str, Any]] = {}
+    for path, item in documents()["as written"]["paths"].items():
+        for method, operation in item.items():
+            places = {"body": operation.get("requestBody", {}), **operation["responses"]}
+            for place, described in places.items():
+                for media_type, content in described.get("content", {}).items():
+                    model = content["schema"].get("$ref", "").rpartition("/")[2]
+                    for name, example in content.get("examples", {}).items():
+                        if model:
+                            found[f"{method} {path} {place} {media_type} {name}"] = model, example["value"]
+    return found
+
+
+@pytest.mark.parametrize("name", recorded())
+def test_the_models_read_what_the_service_answered_and_write_it_again(name: str) -> None:
+    model, value = recorded()[name]
+    read = msgspec.convert(value, getattr(generated, model))
+    written = msgspec.to_builtins(read)
+    # Members that were left out come with their defaults.
+    assert value.keys() <= written.keys()
+    assert msgspec.convert(written, type(read)) == read
