@@ -30,6 +30,8 @@ frontend callers
 backend services
     balance roundrobin
     option httpchk GET /readyz
+    # A probe that is slow on a busy machine says nothing; one that says no counts at once.
+    timeout check 2s
     default-server check inter 200ms fall 1 rise 1
 """
 

@@ -102,7 +102,7 @@ def _connections() -> int:
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return max(allowed - _OTHER_FILES, 1)
+    return max(allowed - _OTHER_FILES, allowed // 2)
 
 
 def _load(order: Order, started: Any) -> Any:

@@ -61,7 +61,7 @@ class Middleware:
         request_id = _request_id(exchange)
         id_token = REQUEST_ID.set(request_id)
         deadline_token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.timeouts.write)
-        span = tracing.begin(exchange.method, scope["headers"]) if tracing.is_on() else None
+        span = tracing.begin(exchange.method, scope["headers"])
         try:
             answer = await self._answer(exchange, raw_path)
             size = await _send(answer, exchange, request_id, send, span)

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 SERVICE_NAME: Final = "hyperfleet-api"
 EXPORTERS: Final = ("otlp", "console", "none")
@@ -17,11 +17,18 @@ PROTOCOLS: Final = ("http/protobuf",)
 STOP_SECONDS: Final = 3.0
 """How long the last spans may take to leave at a stop; a collector that is away must not hold it up."""
 
-_tracer: Any = None
-_provider: Any = None
-_api: Any = None
-_propagate: Any = None
-_context: Any = None
+
+class _Library(NamedTuple):
+    """What of the library is in use, imported when tracing begins."""
+
+    provider: Any
+    tracer: Any
+    api: Any
+    propagate: Any
+    context: Any
+
+
+_used: _Library | None = None
 
 
 def contradictions(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -39,12 +46,12 @@ def contradictions(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def is_on() -> bool:
     """Whether this process traces."""
-    return _tracer is not None
+    return _used is not None
 
 
 def start(*, version: str, hostname: str = "") -> None:
     """Begins to trace in this process."""
-    global _tracer, _provider, _api, _propagate, _context
+    global _used
     from opentelemetry import context, propagate, trace
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -62,8 +69,7 @@ def start(*, version: str, hostname: str = "") -> None:
     processor = _processor(os.environ.get("OTEL_TRACES_EXPORTER") or EXPORTERS[0])
     if processor is not None:
         provider.add_span_processor(processor)
-    _api, _propagate, _context = trace, propagate, context
-    _provider, _tracer = provider, provider.get_tracer("hyperfleet", version)
+    _used = _Library(provider, provider.get_tracer("hyperfleet", version), trace, propagate, context)
 
 
 def _processor(exporter: str) -> Any:
@@ -78,31 +84,32 @@ def _processor(exporter: str) -> Any:
 
 def stop() -> None:
     """Sends what waits, within a bounded time, and ends tracing."""
-    global _tracer, _provider
-    provider, _tracer, _provider = _provider, None, None
-    if provider is not None:
+    global _used
+    used, _used = _used, None
+    if used is not None:
         # In a thread that may be left behind: its own limit does not hold while it tries again to reach a collector.
-        last = threading.Thread(target=provider.shutdown, daemon=True)
+        last = threading.Thread(target=used.provider.shutdown, daemon=True)
         last.start()
         last.join(STOP_SECONDS)
 
 
 def ids() -> tuple[str, str] | None:
     """The present trace's and span's ids, 32 and 16 hexadecimal digits; None where nothing is traced."""
-    if _tracer is None:
+    if _used is None:
         return None
-    here = _api.get_current_span().get_span_context()
+    here = _used.api.get_current_span().get_span_context()
     return (f"{here.trace_id:032x}", f"{here.span_id:016x}") if here.is_valid else None
 
 
 class RequestSpan:
     """The span of a request, the present one until it ends."""
 
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_span", "_token", "_used")
 
-    def __init__(self, span: Any, context: Any) -> None:
+    def __init__(self, used: _Library, span: Any, context: Any) -> None:
+        self._used = used
         self._span = span
-        self._token = _context.attach(_api.set_span_in_context(span, context))
+        self._token = used.context.attach(used.api.set_span_in_context(span, context))
 
     @property
     def response_header(self) -> tuple[bytes, bytes]:
@@ -123,39 +130,42 @@ class RequestSpan:
         )
         if status >= 500:
             self._span.set_attribute("error.type", str(status))
-            self._span.set_status(_api.StatusCode.ERROR)
+            self._span.set_status(self._used.api.StatusCode.ERROR)
 
     def end(self) -> None:
         """Ends it."""
-        _context.detach(self._token)
+        self._used.context.detach(self._token)
         self._span.end()
 
 
-def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestSpan:
-    """The span of a request that begins, within the trace that its headers name."""
+def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestSpan | None:
+    """The span of a request that begins, within the trace that its headers name; None where nothing is traced."""
+    if _used is None:
+        return None
     carrier: dict[str, str] = {}
     for name, value in headers:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         carrier[key] = f"{carrier[key]},{text}" if key in carrier else text
-    parent = _propagate.extract(carrier)
-    return RequestSpan(_tracer.start_span(method, parent, _api.SpanKind.SERVER), parent)
+    parent = _used.propagate.extract(carrier)
+    return RequestSpan(_used, _used.tracer.start_span(method, parent, _used.api.SpanKind.SERVER), parent)
 
 
 @contextmanager
 def statement(name: str) -> Iterator[None]:
     """The span of a statement, when it belongs to a request that is traced."""
-    if not _api.get_current_span().is_recording():
+    used = _used
+    if used is None or not used.api.get_current_span().is_recording():
         yield
         return
     attributes = {"db.system.name": "postgresql", "db.query.summary": name}
-    span = _tracer.start_span(name, None, _api.SpanKind.CLIENT, attributes)
+    span = used.tracer.start_span(name, None, used.api.SpanKind.CLIENT, attributes)
     try:
         # What a driver says may hold values, so nothing of a failure is told but its class.
-        with _api.use_span(span, record_exception=False, set_status_on_exception=False):
+        with used.api.use_span(span, record_exception=False, set_status_on_exception=False):
             yield
     except BaseException as failure:
         span.set_attribute("error.type", type(failure).__name__)
-        span.set_status(_api.StatusCode.ERROR)
+        span.set_status(used.api.StatusCode.ERROR)
         raise
     finally:
         span.end()
