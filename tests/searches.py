@@ -213,6 +213,11 @@ def _ways(value: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return found
 
 
+def _literal(value: Any) -> Any:
+    """The value as a search holds it, where every whole number is an integer however it was written."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
 def _known(field: Field) -> list[tuple[FieldRef, list[Any]]]:
     """References to a field under which the fleet has something or could have, each with the values that are there."""
     resources = fleet()
@@ -227,7 +232,7 @@ def _known(field: Field) -> list[tuple[FieldRef, list[Any]]]:
     known = []
     for path in paths:
         ref = FieldRef(field, path)
-        values = [_value(one, ref) for one in resources]
+        values = [_literal(_value(one, ref)) for one in resources]
         known.append((ref, [value for value in values if isinstance(value, str | int | Decimal | datetime)]))
     return known
 
