@@ -106,6 +106,16 @@ def test_a_set_up_that_was_complete_but_not_yet_in_its_place_is_gone_on_with(dat
         embedded.stop(server)
 
 
+@pytest.mark.parametrize(("size", "aside"), [(10 * 1024 * 1024, False), (10 * 1024 * 1024 + 1, True)])
+def test_a_large_log_is_put_aside_in_place_of_the_one_before(data: Path, size: int, aside: bool) -> None:
+    embedded.stop(embedded.start(data))
+    log, before = data / "server.log", data / "server.log.1"
+    os.truncate(log, size)
+    before.write_text("long ago")
+    embedded.stop(embedded.start(data))
+    assert (before.stat().st_size, log.stat().st_size < size) == ((size, True) if aside else (len("long ago"), False))
+
+
 def test_a_directory_with_something_else_in_it_is_left_alone(data: Path) -> None:
     data.mkdir(mode=0o755)
     (data / "letter.txt").write_text("dear")

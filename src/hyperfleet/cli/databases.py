@@ -18,7 +18,7 @@ from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.services import recomputing
-from hyperfleet.store import counts, embedded, migrations
+from hyperfleet.store import counts, data_directories, embedded, migrations
 from hyperfleet.store.connections import translated
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -29,7 +29,7 @@ _log = logging.get("database")
 def data_dir(configured: settings.Database) -> Path:
     """Where the embedded PostgreSQL keeps its data."""
     named = configured.embedded.data_dir
-    return Path(named).absolute() if named else embedded.default_data_dir()
+    return Path(named).absolute() if named else data_directories.default()
 
 
 def described(configured: settings.Database) -> str:
@@ -199,7 +199,7 @@ def _report(server: embedded.Server) -> str:
     ]
     port = _tcp_port(server)
     if port is not None:
-        lines.append(f"  TCP     psql -h localhost -p {port} -U {embedded.USER} {embedded.DATABASE}")
+        lines.append(f"  TCP     psql -h localhost -p {port} -U {data_directories.USER} {embedded.DATABASE}")
     return "\n".join([*lines, "  shell   hyperfleet-api db shell"])
 
 

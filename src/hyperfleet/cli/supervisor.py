@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import ssl
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import access_rules, addresses, assembly, cores, databases, issuers, probes
+from hyperfleet.cli import access_rules, addresses, assembly, cores, databases, issuers, probes, scratch
 from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
@@ -125,7 +124,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
     api = addresses.resolved(server, "server")
     stack.enter_context(addresses.held(api, "server"))
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hyperfleet-metrics-")))
+    directory = stack.enter_context(scratch.directory("hyperfleet-metrics-"))
     readiness = probes.Readiness(health.db_ping_timeout)
     health_at = addresses.resolved(health, "health")
     metrics_at = addresses.resolved(metrics, "metrics")

@@ -9,25 +9,22 @@ import ctypes
 import fcntl
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from hyperfleet import settings
 from hyperfleet.errors import Unavailable
-from hyperfleet.store import programs
+from hyperfleet.store import data_directories, programs
+from hyperfleet.store.data_directories import USER
 from hyperfleet.telemetry import logging
 
-USER: Final = "hyperfleet"
 DATABASE: Final = "hyperfleet"
 PATIENCE_SECONDS: Final = 10.0
 """How often a start that takes long is told of; recovery after a crash takes what it takes, and is waited for."""
@@ -35,9 +32,6 @@ PATIENCE_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 60.0
 CONNECTIONS: Final = 200
 
-_COMPLETE: Final = "complete"
-_LOG: Final = "server.log"
-_LONGEST_SOCKET_DIRECTORY: Final = 80
 _PR_SET_PDEATHSIG: Final = 1
 
 # Durability stays at PostgreSQL's defaults. Reports update rows all the time, so checkpoints are spaced out and vacuum
@@ -88,14 +82,6 @@ class AlreadyRunning(Exception):
         self.server = server
 
 
-def default_data_dir() -> Path:
-    """Under the user's data home; for root under /var/lib, because root's home is closed to the account that serves."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/hyperfleet/postgresql")
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "hyperfleet" / "postgresql"
-
-
 def status(data_dir: Path) -> Server | None:
     """The server that is ready on this directory, None when there is none."""
     lines = _postmaster_file(data_dir)
@@ -115,13 +101,12 @@ def start(
     data_dir = data_dir.absolute()
     account = programs.account_for(data_dir)
     binaries = programs.binaries(account)
-    _make_directory(data_dir, account)
+    data_directories.make(data_dir, account)
     with _alone(data_dir):
         running = _settled(data_dir)
         if running is not None:
             raise AlreadyRunning(running)
-        if not (data_dir / "PG_VERSION").exists():
-            _initialise(data_dir, binaries, account)
+        data_directories.initialise(data_dir, binaries, account)
         return _launched(data_dir, binaries, account, port, background=background, connections=connections)
 
 
@@ -146,8 +131,8 @@ def _launched(
     connections: int,
 ) -> Server:
     """The server, started and ready, with its database in it."""
-    socket_dir = _socket_directory(data_dir, account)
-    log = data_dir / _LOG
+    socket_dir = data_directories.socket_directory(data_dir, account)
+    log = data_directories.log(data_dir)
     command = [
         str(binaries / "postgres"),
         "-D",
@@ -271,71 +256,6 @@ def _state(pid: int, data_dir: Path) -> str:
             pass
         return "R"
     return fields.split()[0] if name.startswith("postgres") else ""
-
-
-def _make_directory(directory: Path, account: pwd.struct_passwd | None) -> None:
-    """The directory, private and the account's own; one that holds anything but a database is not touched."""
-    try:
-        if account is not None:
-            programs.make_open(directory.parent)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        entries = {entry.name for entry in directory.iterdir()}
-        if not entries & {"PG_VERSION", ".new"} and entries - {_LOG}:
-            raise Unavailable(f"The data directory {directory} holds something else; name an empty one.")
-        directory.chmod(0o700)
-    except OSError as failure:
-        raise Unavailable(
-            f"The data directory {directory} cannot be used ({failure.strerror});"
-            " name another one with database.embedded.data_dir."
-        ) from failure
-    if account is not None:
-        os.chown(directory, account.pw_uid, account.pw_gid)
-        if not programs.is_open(directory.parent):
-            raise Unavailable(
-                f"The data directory {directory} lies below a folder that only root may enter;"
-                " name another one with database.embedded.data_dir."
-            )
-
-
-def _initialise(data_dir: Path, binaries: Path, account: pwd.struct_passwd | None) -> None:
-    """Sets a data directory up, in a folder inside it whose content moves up when it is complete.
-
-    PostgreSQL writes its version first of all, so a set-up that was killed would look like a database. Here the version
-    moves last, and whatever was cut short is begun or gone on with by the next start.
-    """
-    new = data_dir / ".new"
-    if not (new / _COMPLETE).exists():
-        if any(entry not in (new, data_dir / _LOG) for entry in data_dir.iterdir()):
-            raise Unavailable(f"The data directory {data_dir} holds something else; name an empty one.")
-        shutil.rmtree(new, ignore_errors=True)
-        command = [str(binaries / "initdb"), "-D", str(new), f"--username={USER}", "--auth-local=trust"]
-        command += ["--auth-host=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        command += ["--locale=C", "--no-instructions"]
-        done = subprocess.run(
-            command, env=programs.ENVIRONMENT, cwd="/", capture_output=True, **programs.identity(account)
-        )
-        if done.returncode != 0:
-            words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
-            raise Unavailable(f"The embedded PostgreSQL could not be set up in {data_dir}: {words}")
-        (new / _COMPLETE).touch()
-    for entry in sorted(new.iterdir(), key=lambda entry: entry.name == "PG_VERSION"):
-        if entry.name != _COMPLETE:
-            entry.rename(data_dir / entry.name)
-    shutil.rmtree(new)
-
-
-def _socket_directory(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
-    """Beside the data when the path is short enough for a socket, else a short one that only the account may enter."""
-    if len(str(data_dir)) <= _LONGEST_SOCKET_DIRECTORY:
-        return data_dir
-    digest = blake2b(str(data_dir).encode(), digest_size=8).hexdigest()
-    short = Path(tempfile.gettempdir()) / f"hyperfleet-{os.geteuid()}-{digest}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    if short.is_symlink() or short.stat().st_uid not in {os.geteuid(), account.pw_uid if account else os.geteuid()}:
-        raise Unavailable(f"The socket directory {short} belongs to somebody else; remove it.")
-    if account is not None:
-        os.chown(short, account.pw_uid, account.pw_gid)
-    return short
 
 
 def _die_with(parent: int) -> Callable[[], None]:
