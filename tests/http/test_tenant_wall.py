@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from statistics import median
 from time import perf_counter
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -245,5 +244,6 @@ async def test_what_is_another_tenants_takes_as_long_as_what_never_was(town: Tow
             started = perf_counter()
             await town.ask("blue", "GET", f"{API}/clusters/{id}")
             taken.append(perf_counter() - started)
-    foreign, missing = (median(taken) for taken in seconds.values())
-    assert 0.6 < foreign / missing < 1.6
+    # The least of each: what the machine was busy with beside it says nothing.
+    foreign, missing = (min(taken) for taken in seconds.values())
+    assert 0.7 < foreign / missing < 1.4
