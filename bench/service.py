@@ -173,7 +173,8 @@ def usage(service: Service) -> Usage:
     """What has been used since the start."""
     tree = _children(service.pid)
     database = {service.server.pid, *_children(service.server.pid)}
-    return Usage(sum(_cpu(pid) for pid in tree - database | {service.pid}), sum(map(_cpu, database)), _statements())
+    of_database = sum(map(_cpu, database)) + _cpu_of_the_gone(service.server.pid)
+    return Usage(sum(_cpu(pid) for pid in tree - database | {service.pid}), of_database, _statements())
 
 
 def worker_memory(service: Service) -> float:

@@ -26,7 +26,6 @@ class Book:
     prefix: str
     sent: int = 0
     created: list[str] = field(default_factory=list)
-    stored_unanswered: int = 0
     duplicates: int = 0
     counted: int = 0
     counting: int = 0
@@ -91,10 +90,9 @@ class Writers:
             status, content = self._ask(connection, book, "POST", CLUSTERS, body)
             if status == 201:
                 book.counter_id = book.counter_id or content["id"]
-            elif status == 409 and unknown:
-                book.stored_unanswered += 1
             elif status == 409:
-                book.duplicates += 1
+                # One whose answer was lost may have been stored.
+                book.duplicates += not unknown
             elif 400 <= status < 500:
                 raise AssertionError(f"a create was answered with {status}: {content}")
             else:

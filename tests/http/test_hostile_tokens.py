@@ -91,7 +91,6 @@ def last_character_changed(whole: bytes) -> bytes:
 NOW: Final = int(time.time())
 VALID: Final = token()
 HEAD, PAYLOAD, SIGNATURE = VALID.split(b".")
-THEIR_OWN: Final = {"alg": "RS256", "kid": "RS256-attacker"}
 
 
 @dataclass(frozen=True)

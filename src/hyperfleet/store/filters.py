@@ -48,6 +48,16 @@ _INT32: Final = range(-(2**31), 2**31)
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class Word(str):
+    """A text of the service's own, one of few, that stands in the statement itself.
+
+    How common it is decides on the plan; the planner makes a plan that depends on a parameter anew for each request,
+    which can cost more than the page. Never made of what a caller sent.
+    """
+
+    __slots__ = ()
+
+
 class Parameters:
     """The values bound to a statement, in the order of their placeholders; those given come first."""
 
@@ -87,6 +97,8 @@ def _plain(atom: Atom, operand: _Operand, parameters: Parameters) -> str:
         return [parameters.add(value, sql_type) for value in bound]
 
     match atom:
+        case Comparison(_, operator, Word() as word):
+            return f"{operand.sql} {operator} {_literal(word)}"
         case Comparison(_, operator, value):
             return f"{operand.sql} {operator} {bind(value)[0]}"
         case Membership(_, values):
@@ -99,6 +111,10 @@ def _plain(atom: Atom, operand: _Operand, parameters: Parameters) -> str:
             return f"{operand.sql} {'ILIKE' if ignore_case else 'LIKE'} {parameters.add(pattern, 'text')}"
         case Absence():
             return f"{operand.sql} IS NULL"
+
+
+def _literal(word: Word) -> str:
+    return "'" + word.replace("'", "''") + "'"
 
 
 def _texts(values: tuple[Value, ...]) -> tuple[str, list[object]]:
@@ -177,9 +193,7 @@ def _condition_status(atom: Atom, parameters: Parameters) -> str:
     if type == INDEXED_CONDITION:
         sql = f"(condition_status ->> '{INDEXED_CONDITION}')"
         if values is not None and len(values) == 1 and values[0] in _STATUSES:
-            # One of three words, so it stands in the text: how rare it is decides on the plan, and a plan that depends
-            # on a parameter is made anew for each request, which costs as much as the page.
-            return f"{sql} = '{values[0]}'"
+            return f"{sql} = {_literal(Word(values[0]))}"
         # Equality is by bytes in every collation; naming one would hide the index.
         if values is None:
             sql = f'({sql} COLLATE "C")'

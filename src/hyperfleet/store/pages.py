@@ -16,7 +16,7 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.model.search import And, Comparison, Expression, FieldRef, Membership
 from hyperfleet.store import tokens
 from hyperfleet.store.database import Database, Row, Statement
-from hyperfleet.store.filters import Parameters, condition
+from hyperfleet.store.filters import Parameters, Word, condition
 from hyperfleet.store.projections import projection
 from hyperfleet.store.resources import not_found
 
@@ -182,7 +182,7 @@ def statement(
     limit = f"LIMIT {listing.size + 1}"
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
     if skipped:
-        limit += f" OFFSET {parameters.add(skipped, 'bigint')}"
+        limit += f" OFFSET (SELECT {parameters.add(skipped, 'bigint')})"
     names = ", ".join(f"k{position}" for position in range(len(order)))
     by_names = ", ".join(_direction(f"k{position}", key) for position, key in enumerate(order))
     if matches:
@@ -282,7 +282,10 @@ def _within(scope: Scope, listing: Listing, parameters: Parameters, *, exactly: 
     if not _is_by_tenancy(scope, listing):
         return f" AND tenancy @> {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
     if exactly:
-        return f" AND tenancy <> '{{}}' AND tenancy = {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
+        # Behind a SELECT the planner does not see which tenancy it is, and keeps one plan for all: how much each has
+        # would decide on the plan, which was made anew for each request.
+        own = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+        return f" AND tenancy <> '{{}}' AND tenancy = (SELECT {own})"
     visible = _visible(scope, listing, parameters)
     return f" AND tenancy <> '{{}}' AND tenancy = ANY (ARRAY(SELECT DISTINCT {_VISIBLE} {visible}))"
 
@@ -313,7 +316,9 @@ def _where(scope: Scope, listing: Listing, parameters: Parameters) -> str:
 def _filter(scope: Scope, listing: Listing) -> Expression:
     """Scope, ids and search as one tree: whatever the search says, it stays within the scope."""
     kind, kinds = FieldRef(FIELDS["kind"]), _kinds(scope, listing)
-    terms: list[Expression] = [Comparison(kind, "=", kinds[0]) if len(kinds) == 1 else Membership(kind, tuple(kinds))]
+    terms: list[Expression] = [
+        Comparison(kind, "=", Word(kinds[0])) if len(kinds) == 1 else Membership(kind, tuple(kinds))
+    ]
     if scope.owner is not None:
         terms.append(Comparison(FieldRef(FIELDS["owner_id"]), "=", str(scope.owner.id)))
     if listing.ids is not None:

@@ -1,0 +1,72 @@
+"""Lists keep one plan, whoever asks and however uneven the fleet is: planning anew costs as much as the page."""
+
+from typing import Any, Final
+
+import pytest
+
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.search import parse
+from hyperfleet.store import pages
+from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.pages import Listing
+from tests.fleet import CLUSTERS, create
+
+# PostgreSQL decides after five plans for given values; it keeps one for all when that seems no dearer than their mean
+# with the planning. So the values are as uneven as they can be: few clusters among node pools, a large and a small
+# tenant, one status in fifty.
+_FLEET: Final = """
+    INSERT INTO resources (id, created_time, updated_time, last_updated_time, last_transition_time, generation,
+        observed_generation, kind, name, href, created_by, updated_by, phase, rules, labels, condition_status,
+        conditions, status, spec, envelope, tenancy)
+    SELECT gen_random_uuid(), now() + make_interval(secs => n), now(), now(), now(), 1, 1, $1::text, 'copy-' || n, href,
+        created_by, updated_by, phase, rules, jsonb_build_object('shard', 's' || n % 50),
+        condition_status || jsonb_build_object('Reconciled', CASE WHEN n % 50 = 3 THEN 'False' ELSE 'True' END),
+        conditions, status, spec, envelope, $2::jsonb
+    FROM resources CROSS JOIN generate_series(1, $3::int) AS n
+    WHERE name = 'sample'
+"""
+_PLANS: Final = Statement(
+    "PLANS", "SELECT sum(custom_plans)::int AS made FROM pg_prepared_statements WHERE statement LIKE '%AS has_owner%'"
+)
+_BEFORE_DECIDING: Final = 5
+
+CONDITION: Final = "status.conditions.Reconciled = 'False'"
+LABEL: Final = "labels.shard = 's7'"
+SHAPES: Final[dict[str, dict[str, Any]]] = {
+    "first page": {"size": 20},
+    "third page": {"size": 20, "page": 3},
+    "a middle page": {"size": 100, "page": 5},
+    "the indexed condition": {"size": 20, "search": CONDITION},
+    "its second page": {"size": 20, "page": 2, "search": CONDITION},
+    "a label": {"size": 20, "search": LABEL},
+    "a label and the condition": {"size": 20, "search": f"{LABEL} and {CONDITION}"},
+}
+CALLERS: Final = {
+    "anybody": CLUSTERS,
+    "a large tenant": Scope(CLUSTERS.kind, tenancy=(("org", "large"),)),
+    "a small tenant": Scope(CLUSTERS.kind, tenancy=(("org", "small"),)),
+}
+
+
+async def plans(db: Database) -> int:
+    """How many plans of lists were made for given values so far, on the connection that is used again and again."""
+    [row] = await db.fetch(_PLANS)
+    return int(row["made"] or 0)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_a_list_is_planned_a_few_times_only(db: Database, caller: str) -> None:
+    await create(db, "sample")
+    fleet = [("NodePool", "{}", 9000), ("Cluster", "{}", 100)]
+    fleet += [("Cluster", '{"org": "large"}', 3000), ("Cluster", '{"org": "small"}', 300)]
+    for kind, tenancy, amount in fleet:
+        await db.fetch(Statement("FLEET", _FLEET), kind, tenancy.encode(), amount)
+    await db.fetch(Statement("ANALYZE", "ANALYZE resources, resource_counts"))
+    made = {}
+    for shape, parts in SHAPES.items():
+        searched = {"search": parse(parts["search"]), "search_text": parts["search"]} if "search" in parts else {}
+        before = await plans(db)
+        for _ in range(3 * _BEFORE_DECIDING):
+            await pages.page(db, CALLERS[caller], Listing(**(parts | searched)))
+        made[shape] = await plans(db) - before
+    assert made == {shape: pytest.approx(0, abs=_BEFORE_DECIDING) for shape in SHAPES}
