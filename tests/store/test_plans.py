@@ -19,8 +19,9 @@ _FLEET: Final = """
         observed_generation, kind, name, href, created_by, updated_by, phase, rules, labels, condition_status,
         conditions, status, spec, envelope, tenancy)
     SELECT gen_random_uuid(), now() + make_interval(secs => n), now(), now(), now(), 1, 1, $1::text, 'copy-' || n, href,
-        created_by, updated_by, phase, rules, jsonb_build_object('shard', 's' || n % 50),
-        condition_status || jsonb_build_object('Reconciled', CASE WHEN n % 50 = 3 THEN 'False' ELSE 'True' END),
+        created_by, updated_by, phase, rules, jsonb_build_object('shard', 's' || n % 50, 'only', 'n' || n),
+        condition_status || jsonb_build_object('Reconciled', CASE WHEN n % 50 = 3 THEN 'False' ELSE 'True' END,
+            'Odd', CASE WHEN n % 100 = 3 THEN 'True' ELSE 'False' END),
         conditions, status, spec, envelope, $2::jsonb
     FROM resources CROSS JOIN generate_series(1, $3::int) AS n
     WHERE name = 'sample'
@@ -32,6 +33,8 @@ _BEFORE_DECIDING: Final = 5
 
 CONDITION: Final = "status.conditions.Reconciled = 'False'"
 LABEL: Final = "labels.shard = 's7'"
+RARE: Final = "labels.only = 'n7'"
+OTHER: Final = "status.conditions.Odd = 'True'"
 SHAPES: Final[dict[str, dict[str, Any]]] = {
     "first page": {"size": 20},
     "third page": {"size": 20, "page": 3},
@@ -39,6 +42,8 @@ SHAPES: Final[dict[str, dict[str, Any]]] = {
     "the indexed condition": {"size": 20, "search": CONDITION},
     "its second page": {"size": 20, "page": 2, "search": CONDITION},
     "a label": {"size": 20, "search": LABEL},
+    "a rare label": {"size": 20, "search": RARE},
+    "another condition": {"size": 20, "search": OTHER},
     "a label and the condition": {"size": 20, "search": f"{LABEL} and {CONDITION}"},
 }
 CALLERS: Final = {
