@@ -201,6 +201,26 @@ def test_a_callers_text_is_repeated_harmlessly() -> None:
 
 
 @pytest.mark.parametrize(
+    ("search", "says"),
+    [
+        ("nmae = 'x'", "`nmae`; the nearest is `name`"),
+        ("lables.env = 'x'", "`lables.env`; the nearest is `labels.<key>`"),
+        ("specs.region = 'x'", "`specs.region`; the nearest is `spec.<path>`"),
+        ("status.conditons.Ready = 'x'", "`status.conditons.Ready`; the nearest is `status.conditions.<Type>`"),
+        (
+            "statuses.something = 'x'",
+            "`statuses.something`; the nearest are `status.phase`, `status.observed_generation`,",
+        ),
+        ("foo.bar = 'x'", "`foo.bar`; there are id, name, kind,"),
+    ],
+)
+def test_a_mistyped_field_is_told_what_is_nearest(search: str, says: str) -> None:
+    with pytest.raises(BadSearch) as refused:
+        parse(search)
+    assert f"there is no field {says}" in refused.value.detail
+
+
+@pytest.mark.parametrize(
     "search",
     [
         "(" * 4096,

@@ -192,6 +192,12 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     nearest = nearest_name(name, names)
     if nearest is not None:
         return f"there is no field {lexer.shown(name)}; the nearest is `{nearest}`"
+    # What follows the first dot may be a caller's own word, which is near to nothing.
+    head = nearest_name(name.partition(".")[0], dict.fromkeys(each.partition(".")[0] for each in names))
+    alike = [each for each in names if head is not None and each.startswith(f"{head}.")]
+    if alike:
+        verb = "is" if len(alike) == 1 else "are"
+        return f"there is no field {lexer.shown(name)}; the nearest {verb} {', '.join(f'`{each}`' for each in alike)}"
     return f"there is no field {lexer.shown(name)}; there are {', '.join(names)}"
 
 
