@@ -190,15 +190,15 @@ def _parts(pieces: tuple[str, ...]) -> tuple[str, ...]:
 def _unknown(name: str, known: Iterable[str]) -> str:
     names = list(known)
     nearest = nearest_name(name, names)
-    if nearest is not None:
-        return f"there is no field {lexer.shown(name)}; the nearest is `{nearest}`"
-    # What follows the first dot may be a caller's own word, which is near to nothing.
-    head = nearest_name(name.partition(".")[0], dict.fromkeys(each.partition(".")[0] for each in names))
-    alike = [each for each in names if head is not None and each.startswith(f"{head}.")]
-    if alike:
-        verb = "is" if len(alike) == 1 else "are"
-        return f"there is no field {lexer.shown(name)}; the nearest {verb} {', '.join(f'`{each}`' for each in alike)}"
-    return f"there is no field {lexer.shown(name)}; there are {', '.join(names)}"
+    alike = [nearest] if nearest is not None else []
+    if not alike:
+        # What follows the first dot may be a caller's own word, which is near to nothing.
+        head = nearest_name(name.partition(".")[0], dict.fromkeys(each.partition(".")[0] for each in names))
+        alike = [each for each in names if head is not None and each.startswith(f"{head}.")]
+    if not alike:
+        return f"there is no field {lexer.shown(name)}; there are {', '.join(names)}"
+    verb = "is" if len(alike) == 1 else "are"
+    return f"there is no field {lexer.shown(name)}; the nearest {verb} {', '.join(f'`{each}`' for each in alike)}"
 
 
 _DIRECTIONS: Final = {"asc": False, "desc": True}

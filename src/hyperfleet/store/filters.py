@@ -49,10 +49,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Word(str):
-    """A text of the service's own, one of few, that stands in the statement itself.
+    """A text that stands in the statement itself: one of few that are known beforehand, never a caller's own.
 
     How common it is decides on the plan; the planner makes a plan that depends on a parameter anew for each request,
-    which can cost more than the page. Never made of what a caller sent.
+    which can cost more than the page.
     """
 
     __slots__ = ()

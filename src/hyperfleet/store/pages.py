@@ -158,8 +158,7 @@ def statement(
     `exactly`: it lists the scope's very tenancy, and its last column `sees_more` tells whether the caller sees others.
 
     The list has one row and the page hangs on it, so that an empty page still tells the total and the owner; with a
-    single row outside, the join keeps the page's order. The limit stands in the text: a planner that does not know it
-    plans for a tenth of the table. One row more than asked for tells whether more follow.
+    single row outside, the join keeps the page's order.
     """
     wanted = _where(scope, listing, parameters)
     counted = listing.count if listing.count is not None else listing.page_token is None
@@ -179,10 +178,8 @@ def statement(
         after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
         wanted = f"{wanted} AND {_after(order, after, parameters)}"
     sees_more = f", {_sees_more(scope, listing, parameters)} AS sees_more" if exactly else ""
-    limit = f"LIMIT {listing.size + 1}"
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
-    if skipped:
-        limit += f" OFFSET (SELECT {parameters.add(skipped, 'bigint')})"
+    limit = _limit(listing.size + 1, skipped, parameters)
     names = ", ".join(f"k{position}" for position in range(len(order)))
     by_names = ", ".join(_direction(f"k{position}", key) for position, key in enumerate(order))
     if matches:
@@ -204,6 +201,15 @@ def statement(
         f" LEFT JOIN LATERAL ({body}) AS page ON true",
         is_read=True,
     )
+
+
+def _limit(most: int, skipped: int, parameters: Parameters) -> str:
+    """At most so many rows after those skipped; one row more than asked for tells whether more follow.
+
+    The limit stands in the text: a planner that does not know it plans for a tenth of the table. What is skipped stands
+    behind a SELECT, where the planner does not see it: it would plan every page by its number anew.
+    """
+    return f"LIMIT {most}" + (f" OFFSET (SELECT {parameters.add(skipped, 'bigint')})" if skipped else "")
 
 
 def _has_owner(scope: Scope, parameters: Parameters) -> str:
