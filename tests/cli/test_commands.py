@@ -47,7 +47,7 @@ def test_the_help_of_migrate_has_the_settings_of_the_database_only() -> None:
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    assert run("--version").stdout == "hyperfleet-api 0.1.0\n"
+    assert run("--version").stdout == "hyperfleet-api 1.1.0\n"
 
 
 def test_an_unknown_command_names_the_nearest() -> None:

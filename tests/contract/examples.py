@@ -44,7 +44,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z")
 _TIME_NAME: Final = re.compile(r".*_(?:time|at)|timestamp")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SERVICE: Final = {"version": "1.0.0", "build_time": "2026-10-01T08:00:00.000000Z"}
+_SERVICE: Final = {"version": "1.1.0", "build_time": "2026-10-01T08:00:00.000000Z"}
 _TOKEN: Final = "AAECAwQFBgcICQoL"
 
 
