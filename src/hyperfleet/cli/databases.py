@@ -18,7 +18,7 @@ from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.services import recomputing
-from hyperfleet.store import counts, data_directories, embedded, migrations
+from hyperfleet.store import capacities, counts, data_directories, embedded, migrations
 from hyperfleet.store.connections import translated
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -176,6 +176,12 @@ def totals(configured: settings.Database) -> dict[str, int]:
     """The number of stored resources by kind, kinds that nobody serves included."""
     with _plain_failures(configured):
         return asyncio.run(counts.totals(configured))
+
+
+def connections(configured: settings.Database) -> int:
+    """How many connections the database grants the configured role."""
+    with _plain_failures(configured):
+        return asyncio.run(capacities.connections(configured))
 
 
 @contextmanager

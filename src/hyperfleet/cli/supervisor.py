@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import access_rules, addresses, assembly, cores, databases, issuers, probes, scratch
+from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes, scratch, sizing
 from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
@@ -132,9 +132,10 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     gauges = BacklogGauges([kind.name for kind in catalog.kinds], threshold=metrics.reconciliation_stuck_threshold)
     pages = probes.metrics_pages(directory, gauges.exposition)
     stack.enter_context(probes.listening(metrics_at, "metrics", pages, metrics.tls))
-    count = server.workers or cores.available()
+    count = sizing.workers(server.workers)
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections))
+    database = sizing.fitted(database, count)
     _warn_of_kinds(catalog, databases.totals(database))
     readiness.database = gauges.database = database
     order = Order(replace(configured, database=database), api, count, version(PROGRAM), document)

@@ -112,7 +112,12 @@ class Server:
     )
     port: int = _setting(8000, "The API's port.", PORT)
     hostname: str = _setting("", "The name of this instance in logs; the machine's own when unset.")
-    workers: int = _setting(0, "Worker processes; 0 is one for each core that the container may use.", _whole(0, 256))
+    workers: int = _setting(
+        0,
+        "Worker processes; 0 is one for each core that the container may use, but no more than its memory limit holds: "
+        "200 MiB, and 400 MiB for each worker.",
+        _whole(0, 256),
+    )
     timeouts: Timeouts = Timeouts()
     max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", SIZE)
     max_in_flight: int = _setting(
@@ -148,7 +153,11 @@ class Ssl:
 class Pool:
     """The connections of one process; times in seconds."""
 
-    max_connections: int = _setting(16, "Connections that a worker process opens at most.", _whole(1, 1000))
+    max_connections: int = _setting(
+        16,
+        "Connections that a worker process opens at most; fewer where the database grants too few for all workers.",
+        _whole(1, 1000),
+    )
     max_idle_connections: int = _setting(16, "Connections that stay open unused.", _whole(0, 1000))
     conn_max_lifetime: float = _setting(300.0, "The age at which a connection is renewed.", DURATION)
     conn_max_idle_time: float = _setting(120.0, "How long a connection stays open unused.", DURATION)
