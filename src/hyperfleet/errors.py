@@ -20,7 +20,7 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,23 @@ class FieldError:
     value: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The resource whose name was asked for."""
+
+    member: ClassVar[str] = "conflict"
+
+    kind: str
+    id: str
+    href: str
+
+
+Extension = Conflict
+"""A member that a problem document has beyond those of every problem: `member` names it, its fields are the value."""
+
+
 class HyperFleetError(Exception):
-    """What every error of this project is: a row of the table and a detail, perhaps headers and field errors."""
+    """Any error of this project: a row of the table, a detail, perhaps headers, field errors and extensions."""
 
     code: str = "INT-001"
 
@@ -106,6 +121,7 @@ class HyperFleetError(Exception):
         status: int | None = None,
         errors: tuple[FieldError, ...] = (),
         headers: tuple[tuple[str, str], ...] = (),
+        extensions: tuple[Extension, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.row = CODES[code or self.code]
@@ -113,6 +129,7 @@ class HyperFleetError(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.extensions = extensions
 
 
 class InvalidInput(HyperFleetError):
@@ -179,9 +196,12 @@ class NotFound(HyperFleetError):
 
 
 class AlreadyExists(HyperFleetError):
-    """A live resource has that name already."""
+    """A live resource has that name already; `conflict` is that resource, where the caller may see it."""
 
     code = "CNF-001"
+
+    def __init__(self, detail: str, *, conflict: Conflict | None = None) -> None:
+        super().__init__(detail, extensions=() if conflict is None else (conflict,))
 
 
 class StaleVersion(HyperFleetError):

@@ -1,30 +1,33 @@
 """Errors as callers see them: the golden cases hold, one for each code, and nothing a caller sent can break them.
 
 A case has what is sent, perhaps the state of things meanwhile, and the problem that comes back, whole but for its
-time; a `detail` or `errors` that it leaves out it does not check. `{going}` is a cluster that is being deleted. Where
-it has a `bearer`, callers need a token: that is its claims, or null where none is sent.
+time; a `detail` or `errors` that it leaves out it does not check. `{going}` is a cluster that is being deleted,
+`{taken}` one named taken. Where it has a `bearer`, callers need a token: that is its claims, or null where none is
+sent.
 """
 
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperfleet import settings
-from hyperfleet.errors import CODES, FieldError, HyperFleetError, InvalidInput
+from hyperfleet.errors import CODES, Extension, FieldError, HyperFleetError, InvalidInput
 from hyperfleet.http import problems
 from hyperfleet.http.app import application
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
-from hyperfleet.model.permission import DEFAULT, Permissions
+from hyperfleet.model.permission import DEFAULT, Permissions, Rule
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database, Statement
 from tests.fleet import create
@@ -81,10 +84,10 @@ def named(text: str, ids: Mapping[str, str]) -> str:
 @pytest.mark.parametrize("name", CASES)
 async def test_a_golden_case_holds(name: str, db: Database, database_settings: settings.Database) -> None:
     case = CASES[name]
-    await create(db, "taken")
+    taken = (await create(db, "taken"))["id"]
     going = (await create(db, "going"))["id"]
     await db.fetch(MARK_DELETED, going)
-    ids = {"{going}": going, "{there}": (await create(db, "there"))["id"]}
+    ids = {"{taken}": taken, "{going}": going, "{there}": (await create(db, "there"))["id"]}
     method, path = named(case["send"], ids).split()
     async with meanwhile(case.get("while"), db, database_settings) as (database, configured):
         headers: list[tuple[str, str | bytes]] = list(case.get("headers_sent", {}).items())
@@ -152,6 +155,31 @@ def test_of_very_many_mistakes_the_first_hundred_are_told() -> None:
     problem = rendered(InvalidInput(*mistakes))
     assert problem["detail"] == "At least 100 fields are wrong; see errors."
     assert len(problem["errors"]) == 100
+
+
+@pytest.mark.parametrize("verbs", [("create", "read"), ("create",)])
+async def test_the_holder_of_a_taken_name_is_told_to_callers_who_may_read_it(
+    db: Database, verbs: tuple[str, ...]
+) -> None:
+    permissions = Permissions([Rule("makers", verbs, ("Cluster",), "true")], [kind.name for kind in CATALOG.kinds])
+    app = application(db, CATALOG, SETTINGS, issuers=[issuer()], permissions=permissions)
+    holder = await create(db, "taken")
+    headers: list[tuple[str, str | bytes]] = [("authorization", b"Bearer " + token("ES256-one"))]
+    body = [b'{"name":"taken","spec":{}}']
+    answer = await asgi.send(app, "POST", API_ROOT + "/clusters", pieces=body, headers=headers)
+    assert answer.status == 409
+    told = {key: holder[key] for key in ("kind", "id", "href")} if "read" in verbs else None
+    assert answer.problem.get("conflict") == told
+
+
+def test_every_extension_is_a_member_of_the_documents_problem() -> None:
+    document = msgspec.json.decode((resources.files("hyperfleet.http") / "openapi.json").read_bytes())
+    schemas = document["components"]["schemas"]
+    members = schemas["Problem"]["properties"]
+    for extension in (Extension,):
+        schema = schemas[members[extension.member]["allOf"][0]["$ref"].rpartition("/")[2]]
+        assert list(schema["properties"]) == [field.name for field in fields(extension)]
+        assert extension.member not in schemas["Problem"]["required"]
 
 
 @given(st.binary())

@@ -6,11 +6,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hyperfleet.errors import AlreadyExists, NotFound, WrongState
-from hyperfleet.model.resource import Scope
+from hyperfleet.errors import AlreadyExists, Conflict, NotFound, WrongState
+from hyperfleet.model.kind import Kind, ReferenceRule
+from hyperfleet.model.resource import SYSTEM, Scope
+from hyperfleet.services import writing
+from hyperfleet.store import data_directories, embedded
 from hyperfleet.store.database import Database, Statement
-from tests.fleet import CLUSTER, below, create, read
+from tests.fleet import CLUSTER, CLUSTERS, NOON, below, create, draft, read
 
+REFERRING = Kind("Addon", "addons", "addon", references=(ReferenceRule("cluster", "Cluster"),))
 MARK_DELETED = Statement("MARK", "UPDATE resources SET deleted_time = now() WHERE id = $1")
 LOCK = Statement("LOCK", "SELECT FROM resources WHERE id = $1 FOR UPDATE")
 REMOVE = Statement("REMOVE", "DELETE FROM resources WHERE id = $1")
@@ -55,6 +59,41 @@ async def test_of_fifty_children_with_one_name_under_one_owner_exactly_one_succe
     results = await asyncio.gather(*(create(db, "pool", below(owner)) for _ in range(50)), return_exceptions=True)
     assert sum(isinstance(result, dict) for result in results) == 1
     assert sum(isinstance(result, AlreadyExists) for result in results) == 49
+
+
+@pytest.mark.parametrize("where", ["at the top", "under an owner", "referring", "referring, under an owner"])
+async def test_a_taken_name_leaves_nothing_in_the_servers_log(
+    db: Database, postgres: embedded.Server, where: str
+) -> None:
+    log = data_directories.log(postgres.data_dir)
+    target = UUID((await create(db, "target"))["id"])
+    scopes = {"at the top": CLUSTERS, "under an owner": below(target)}
+    scopes |= {"referring": Scope(REFERRING), "referring, under an owner": below(target, REFERRING)}
+    references = {"cluster": (target,)} if where.startswith("referring") else None
+    made = await create(db, "alpha", scopes[where], references=references)
+    before = log.stat().st_size
+    for _ in range(20):
+        with pytest.raises(AlreadyExists) as taken:
+            await create(db, "alpha", scopes[where], references=references)
+        assert taken.value.extensions == (Conflict(made["kind"], made["id"], made["href"]),)
+    with log.open("rb") as lines:
+        lines.seek(before)
+        assert b"resources_live" not in lines.read()
+
+
+async def test_the_holder_of_a_taken_name_is_not_told_to_who_may_not_read(db: Database) -> None:
+    await create(db, "alpha")
+    with pytest.raises(AlreadyExists) as taken:
+        await writing.create(db, CLUSTERS, draft("alpha"), caller=SYSTEM, now=NOON, may_read=False)
+    assert taken.value.extensions == ()
+
+
+async def test_a_taken_name_under_an_owner_that_is_being_deleted_is_told_of_the_owner(db: Database) -> None:
+    owner = UUID((await create(db, "alpha"))["id"])
+    await create(db, "pool", below(owner))
+    await db.fetch(MARK_DELETED, owner)
+    with pytest.raises(WrongState, match="is being deleted"):
+        await create(db, "pool", below(owner))
 
 
 async def test_children_of_different_owners_may_share_a_name(db: Database) -> None:

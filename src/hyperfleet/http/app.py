@@ -184,6 +184,7 @@ class _Bound:
         exchange.caller = await self._callers.caller(exchange)
         if route.kind is not None:
             exchange.kinds = self._guard.allowed(exchange.caller, VERBS[endpoint], route.kind)
+            exchange.may = self._guard.allows
         accept = exchange.header(b"accept")
         if accept is not None and not accepts(accept, route.media_type):
             raise BadRequest(f"Answers are {route.media_type}, which the header Accept leaves out.", status=406)

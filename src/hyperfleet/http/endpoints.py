@@ -81,7 +81,8 @@ async def create(exchange: Exchange) -> Answer:
         scope = _narrowed(scope, bodies.kind_named(members, exchange.catalog), exchange)
         _require_top(scope.kind, exchange.catalog)
     draft = bodies.draft(members, scope.kind)
-    created = await writing.create(exchange.db, scope, draft, caller=exchange.caller, now=now)
+    may_read = exchange.may(exchange.caller, "read", scope.kind)
+    created = await writing.create(exchange.db, scope, draft, caller=exchange.caller, now=now, may_read=may_read)
     headers = ((b"location", created.href.encode()), _etag(created.resource_version))
     return Answer(201, created.body, headers=headers)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
+from hyperfleet.model.permission import Verb
 from hyperfleet.model.resource import NOBODY, Caller
 from hyperfleet.settings import Server
 from hyperfleet.store.database import Database
@@ -67,13 +68,18 @@ class Route:
     catalog: Catalog | None = None
 
 
+def _nothing(_caller: Caller, _verb: Verb, _kind: Kind) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Exchange:
     """A request and what is known of it so far.
 
     Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
     `kinds` are those that the caller may do this with: the path's, or where it is for all kinds some of these.
-    `publications` are those of the application, by path.
+    `may` tells whether the caller may do something else with a kind. `publications` are those of the application, by
+    path.
     """
 
     scope: AsgiScope
@@ -85,6 +91,7 @@ class Exchange:
     caller: Caller = NOBODY
     route: Route | None = None
     kinds: tuple[Kind, ...] = ()
+    may: Callable[[Caller, Verb, Kind], bool] = _nothing
     owner_id: str = ""
     id: str = ""
     answer: Answer | None = None

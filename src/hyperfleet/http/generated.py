@@ -33,6 +33,16 @@ class Compatibility(Struct, kw_only=True):
     ]
 
 
+class Conflict(Struct, kw_only=True):
+    """
+    The resource that a request conflicts with.
+    """
+
+    kind: Annotated[str, Meta(description="The kind of the resource.")]
+    id: Annotated[str, Meta(description="The id of the resource.")]
+    href: Annotated[str, Meta(description="The address of the resource.")]
+
+
 class FieldError(Struct, kw_only=True):
     """
     One thing that is wrong with one field or parameter.
@@ -209,6 +219,15 @@ class Problem(Struct, kw_only=True):
     errors: (
         Annotated[
             list[FieldError], Meta(description="Everything that is wrong with the request's fields and parameters.")
+        ]
+        | UnsetType
+    ) = UNSET
+    conflict: (
+        Annotated[
+            Conflict,
+            Meta(
+                description="With CNF-001: the resource that has the name. Left out where the caller may not read it."
+            ),
         ]
         | UnsetType
     ) = UNSET

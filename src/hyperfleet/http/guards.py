@@ -46,6 +46,13 @@ class Guard:
             raise Forbidden(f"No rule of this service lets you {verb} {kind.plural}.")
         return found
 
+    def allows(self, caller: Caller, verb: Verb, kind: Kind) -> bool:
+        """Whether the caller may do this with resources of one kind."""
+        try:
+            return bool(self.allowed(caller, verb, kind))
+        except Forbidden:
+            return False
+
     def _grants(self, caller: Caller, permissions: Permissions) -> Grants:
         # A token is remembered with its claims, so the same mapping comes back with each of its requests. Two tokens
         # never share one, so what rules make of claims is never given to another.

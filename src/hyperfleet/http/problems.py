@@ -48,6 +48,7 @@ def answer(
         document["trace_id"] = trace_id
     if error.errors:
         document["errors"] = [_field_error(wrong) for wrong in error.errors[:MOST_FIELDS]]
+    document.update({extension.member: extension for extension in error.extensions})
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers)
     media_type = JSON if accept is not None and takes_plain_json_only(accept) else MEDIA_TYPE
     return Answer(error.status, _encode(document), media_type, headers)

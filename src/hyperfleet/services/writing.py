@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from hyperfleet.errors import StaleVersion, WrongState
+from hyperfleet.errors import AlreadyExists, StaleVersion, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Evidence, evidence
 from hyperfleet.model.kind import Kind
@@ -33,11 +33,13 @@ class Created:
     href: str
 
 
-async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, now: datetime) -> Created:
+async def create(
+    db: Database, scope: Scope, draft: Draft, *, caller: Caller, now: datetime, may_read: bool = True
+) -> Created:
     """Stores a new resource with a fresh id, in one statement (contract: Create).
 
     Raises AlreadyExists, NotFound for the owner, WrongState when the owner or a target of a reference is being deleted,
-    InvalidInput when a target does not exist.
+    InvalidInput when a target does not exist. `may_read`: the caller may hear which resource has the name already.
     """
     id = _new_id(now)
     href = rendering.href(scope.kind, id, scope.owner)
@@ -66,6 +68,12 @@ async def create(db: Database, scope: Scope, draft: Draft, *, caller: Caller, no
         created_by=caller.identity,
     )
     made = await resources.insert(db, scope, new)
+    if made is None:
+        place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
+        raise AlreadyExists(
+            f"There is {scope.kind.one} named {draft.name!r}{place} already.",
+            conflict=await resources.find_named(db, scope, draft.name) if may_read else None,
+        )
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
     _tell("resource created", "create", scope.kind, id, made.resource_version, caller, name=draft.name)
     return Created(made.body, made.resource_version, href)

@@ -22,14 +22,6 @@ _JSONB_VERSION: Final = b"\x01"
 _log = logging.get("database")
 
 
-class UniqueViolated(Exception):
-    """A unique index refused the row; `index` is its name. The store says what it means."""
-
-    def __init__(self, index: str) -> None:
-        super().__init__(index)
-        self.index = index
-
-
 class ConnectionBroken(Exception):
     """The connection went away under a statement; whether it took effect is not known."""
 
@@ -143,8 +135,6 @@ _LATE: Final = (
 
 def translated(failure: BaseException, statement: str) -> Exception | None:
     """What a failure of the driver under `statement` means to us; None when it is not the driver's."""
-    if isinstance(failure, asyncpg.UniqueViolationError):
-        return UniqueViolated(failure.constraint_name or "")
     if isinstance(failure, TimeoutError | asyncpg.QueryCanceledError):
         return _logged("timeout", failure, statement, DeadlineExceeded(_LATE))
     if isinstance(failure, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):

@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from hyperfleet.errors import AlreadyExists, NotFound, WrongState
+from hyperfleet.errors import Conflict, NotFound, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.fields import Selection
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.rendering import Envelope
 from hyperfleet.model.resource import Desired, Draft, Owner, Scope, Status
 from hyperfleet.store import references
-from hyperfleet.store.connections import UniqueViolated
 from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.filters import Parameters
 from hyperfleet.store.projections import REPORTS, SUMMARIES, WHOLE_WITH_ADAPTERS, projection
@@ -52,12 +51,15 @@ _NEW_ROW: Final = """
     condition_status, conditions, status, spec, envelope
 """
 
+# A taken name leaves no row behind. Raised as an error, each one would put the whole statement into the server's log.
+_UNLESS_TAKEN: Final = "ON CONFLICT DO NOTHING RETURNING"
+
 NEW_RESOURCE: Final = Statement(
     "NEW_RESOURCE",
     f"""
     INSERT INTO resources ({_NEW_ROW})
     VALUES ($1, NULL, $2, $2, $3, $4, 1, $5, $6, $7, NULL, $8, $9, $9, $10, $11, $18, $12, $13, $14, $15, $16, $17)
-    RETURNING resource_version
+    {_UNLESS_TAKEN} resource_version
     """,
 )
 
@@ -74,9 +76,10 @@ NEW_CHILD: Final = Statement(
         SELECT $1, owner.id, $2, $2, $3, $4, 1, $5, $6, $7, owner.kind, $8, $9, $9, $10, $11, owner.tenancy, $12, $13,
                $14, $15, $16, ($17 || to_json(owner.href)::text || $20)::json
         FROM owner WHERE NOT owner.is_deleting
-        RETURNING resource_version
+        {_UNLESS_TAKEN} resource_version
     )
-    SELECT owner.href AS owner_href, inserted.resource_version FROM owner LEFT JOIN inserted ON true
+    SELECT owner.href AS owner_href, owner.is_deleting AS owner_is_deleting, inserted.resource_version
+    FROM owner LEFT JOIN inserted ON true
     """,
 )
 
@@ -98,7 +101,7 @@ NEW_REFERRING: Final = Statement(
                {_TENANCY}, $12, $13, $14, $15, $16, {references.composition("$19", "$20")}
         FROM (SELECT) AS always LEFT JOIN owner ON true
         WHERE ($17::uuid IS NULL OR NOT owner.is_deleting) AND NOT EXISTS (SELECT FROM unfit)
-        RETURNING id, resource_version, envelope
+        {_UNLESS_TAKEN} id, resource_version, envelope
     ), referred AS (
         INSERT INTO resource_references (source_id, target_id, ref_type)
         SELECT inserted.id, wanted.id, wanted.type FROM inserted CROSS JOIN wanted
@@ -107,6 +110,20 @@ NEW_REFERRING: Final = Statement(
            inserted.envelope, {references.UNFIT} AS unfit
     FROM (SELECT) AS always LEFT JOIN owner ON true LEFT JOIN inserted ON true
     """,
+)
+
+NAMED_RESOURCE: Final = Statement(
+    "NAMED_RESOURCE",
+    "SELECT kind, id, href FROM resources"
+    " WHERE kind = $1 AND tenancy = $2 AND name = $3 AND deleted_time IS NULL AND owner_id IS NULL",
+    is_read=True,
+)
+
+NAMED_CHILD: Final = Statement(
+    "NAMED_CHILD",
+    "SELECT kind, id, href FROM resources"
+    " WHERE owner_id = $4 AND kind = $1 AND tenancy @> $2 AND name = $3 AND deleted_time IS NULL",
+    is_read=True,
 )
 
 # An equal condition_status is kept as it is stored: a new value costs an index entry, even when it is the same.
@@ -209,11 +226,11 @@ class NewResource:
     created_by: str
 
 
-async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
-    """Stores a new resource and gives it as served.
+async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered | None:
+    """Stores a new resource and gives it as served; None when a live one has its name.
 
-    Raises AlreadyExists when a live one has its name, NotFound for the owner, WrongState when the owner or a target of
-    a reference is being deleted, InvalidInput when a target does not exist.
+    Raises NotFound for the owner, WrongState when the owner or a target of a reference is being deleted, InvalidInput
+    when a target does not exist.
     """
     envelope = new.envelope
     status = rendering.status(new.status)
@@ -235,25 +252,32 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered:
         status,
         new.draft.desired.spec,
     )
-    try:
-        if new.draft.desired.references:
-            whole, resource_version = await _insert_referring(db, scope, new.draft.desired, envelope, arguments)
-        elif scope.owner is not None:
-            whole, resource_version = await _insert_child(db, scope, scope.owner, envelope, arguments)
-        else:
-            whole = envelope.whole
-            row = await db.fetch_row(NEW_RESOURCE, *arguments, whole, rendering.tenancy(scope.tenancy))
-            assert row is not None
-            resource_version = row[0]
-    except UniqueViolated as taken:
-        place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
-        raise AlreadyExists(f"There is {scope.kind.one} named {new.draft.name!r}{place} already.") from taken
+    if new.draft.desired.references:
+        whole, resource_version = await _insert_referring(db, scope, new.draft.desired, envelope, arguments)
+    elif scope.owner is not None:
+        whole, resource_version = await _insert_child(db, scope, scope.owner, envelope, arguments)
+    else:
+        whole = envelope.whole
+        row = await db.fetch_row(NEW_RESOURCE, *arguments, whole, rendering.tenancy(scope.tenancy))
+        resource_version = None if row is None else row[0]
+    if resource_version is None:
+        return None
     return Rendered(rendering.resource(whole, resource_version, status, b""), resource_version)
+
+
+async def find_named(db: Database, scope: Scope, name: str) -> Conflict | None:
+    """The live resource of the scope's kind, owner and exact tenancy that has this name; None without one."""
+    arguments = (scope.kind.name, rendering.tenancy(scope.tenancy), name)
+    if scope.owner_id is None:
+        row = await db.fetch_row(NAMED_RESOURCE, *arguments)
+    else:
+        row = await db.fetch_row(NAMED_CHILD, *arguments, scope.owner_id)
+    return None if row is None else Conflict(row["kind"], str(row["id"]), row["href"])
 
 
 async def _insert_child(
     db: Database, scope: Scope, owner: Owner, envelope: Envelope, arguments: tuple[object, ...]
-) -> tuple[bytes, int]:
+) -> tuple[bytes, int | None]:
     before, after = envelope.texts
     row = await db.fetch_row(
         NEW_CHILD,
@@ -264,14 +288,14 @@ async def _insert_child(
         after.decode(),
         rendering.tenancy(scope.tenancy),
     )
-    _require_owner(owner, row and row["owner_href"], is_deleting=row is not None and row["resource_version"] is None)
+    _require_owner(owner, row and row["owner_href"], is_deleting=row is not None and row["owner_is_deleting"])
     assert row is not None
     return b'%b"%b"%b' % (before, row["owner_href"].encode(), after), row["resource_version"]
 
 
 async def _insert_referring(
     db: Database, scope: Scope, desired: Desired, envelope: Envelope, arguments: tuple[object, ...]
-) -> tuple[bytes, int]:
+) -> tuple[bytes, int | None]:
     row = await db.fetch_row(
         NEW_REFERRING,
         *arguments,
