@@ -89,6 +89,7 @@ def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
         try:
             running.ready()
             (warning,) = running.lines("specs of a kind are not validated")
+            assert "nearest" not in warning
             assert (warning["level"], warning["kind"], warning["missing"]) == ("warning", "NodePool", "NodePoolSpec")
             assert warning["document"].endswith("openapi.yaml")
             metal = next(case for case in cases("bare-metal") if not case.faults)
@@ -97,6 +98,31 @@ def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
             assert post(running, "pool", {"any": "thing"}, f"{CLUSTERS}/{cluster['id']}/nodepools")[0] == 201
         finally:
             running.stop()
+
+
+def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path) -> None:
+    path = tmp_path / "misspelt.yaml"
+    path.write_text("openapi: 3.0.3\ncomponents:\n  schemas:\n    clusterSpec: {type: object}\n")
+    done = run("config", variables={"OPENAPI_SCHEMA_PATH": str(path)})
+    assert done.returncode == 0
+    assert "openapi_schema_path:" in done.stdout
+    warning = "hyperfleet-api: warning: specs of a kind are not validated:"
+    assert done.stderr.splitlines() == [
+        f"{warning} kind=Cluster missing=ClusterSpec document={path} nearest=clusterSpec",
+        f"{warning} kind=NodePool missing=NodePoolSpec document={path}",
+    ]
+    with serving.folder() as place:
+        running = Service(place, OPENAPI_SCHEMA_PATH=str(path)).start()
+        try:
+            running.ready()
+            logged = running.lines("specs of a kind are not validated")
+            assert [line.get("nearest") for line in logged] == ["clusterSpec", None]
+        finally:
+            running.stop()
+
+
+def test_a_configuration_without_anything_to_warn_of_prints_no_warning() -> None:
+    assert run("config").stderr == ""
 
 
 DOCUMENT = "openapi: 3.0.3\ncomponents:\n  schemas:\n    ClusterSpec:\n"

@@ -248,6 +248,34 @@ def test_a_name_like_no_other_is_refused_without_a_guess() -> None:
     assert mistake == "Variable HYPERFLEET_QQ is unknown."
 
 
+@pytest.mark.parametrize(
+    "name", ["--database-dialect", "HYPERFLEET_DATABASE_DIALECT", "database: {dialect: postgres}", "--db-host"]
+)
+def test_a_name_that_shares_only_its_group_with_others_is_refused_without_a_guess(name: str, tmp_path: Path) -> None:
+    if name.startswith("--"):
+        (mistake,) = mistakes({name: "1"})
+    elif name.startswith("HYPERFLEET"):
+        (mistake,) = mistakes(environ={name: "1"})
+    else:
+        (mistake,) = mistakes(file=file_with(tmp_path, name))
+    assert mistake.endswith("is unknown.")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("--server-openapi-schema", "--server-openapi-schema-path"),
+        ("--server-timeout-write", "--server-timeouts-write"),
+        ("--confg", "--config"),
+        ("HYPERFLEET_DATABASE_PASWORD_FILE", "HYPERFLEET_DATABASE_PASSWORD_FILE"),
+        ("HYPERFLEET_DATABASE_POOL_MAX_CONECTIONS", "HYPERFLEET_DATABASE_POOL_MAX_CONNECTIONS"),
+    ],
+)
+def test_a_misspelt_group_or_name_leads_to_the_setting_that_was_meant(name: str, meant: str) -> None:
+    (mistake,) = mistakes({name: "1"}) if name.startswith("--") else mistakes(environ={name: "1"})
+    assert mistake.endswith(f"; did you mean {meant}?")
+
+
 def test_variables_of_other_programs_are_left_alone() -> None:
     assert load({}, {"PATH": "/bin", "SERVER_PORT": "1", "HYPERFLEETX": "1"}, files=[]).settings.server.port == 8000
 

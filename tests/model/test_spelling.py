@@ -1,19 +1,51 @@
 """The nearest of the known names."""
 
-from hyperfleet.model.spelling import MOST_KNOWN, nearest_name
+from pathlib import Path
+
+import pytest
+
+from hyperfleet.model.spelling import MOST_KNOWN, did_you_mean, nearest_name
 
 
 def test_the_nearest_name_is_near() -> None:
     assert nearest_name("creation_time", ["created_time", "name"]) == "created_time"
     assert nearest_name("x", ["created_time", "name"]) is None
     assert nearest_name("y" * 10_000, ["created_time", "name"]) is None
+    assert nearest_name("name", []) is None
 
 
-def test_case_and_underscores_are_set_aside() -> None:
+def test_case_underscores_and_hyphens_are_set_aside() -> None:
     assert nearest_name("observedGeneration", ["observed_generation", "adapter"]) == "observed_generation"
+    assert nearest_name("dns_adaptr", ["dns-adapter", "hypershift"]) == "dns-adapter"
 
 
 def test_of_very_many_known_names_the_first_hundred_are_looked_at() -> None:
     known = [f"{number:04}" for number in range(MOST_KNOWN - 1)] + ["adapter", "metadata"]
     assert nearest_name("adaptor", known) == "adapter"
     assert nearest_name("metadatum", known) is None
+    assert nearest_name("metadatum", known, most=len(known)) == "metadata"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "nearest"),
+    [
+        ("database.dialect", ["database.name", "database.host", "database.debug"], None),
+        ("database.nme", ["database.host", "database.name"], "database.name"),
+        ("databse.name", ["database.name", "metrics.host"], "database.name"),
+        ("status.fase", ["status.phase", "status.last_updated_time"], "status.phase"),
+        ("spec", ["spec.nodes"], None),
+    ],
+)
+def test_of_dotted_paths_the_last_parts_must_be_near(name: str, known: list[str], nearest: str | None) -> None:
+    assert nearest_name(name, known) == nearest
+
+
+def test_nothing_is_offered_when_nothing_is_near() -> None:
+    assert did_you_mean(None) == "."
+    assert did_you_mean("name") == "; did you mean name?"
+    assert did_you_mean("name", quote="`") == "; did you mean `name`?"
+
+
+def test_every_guess_is_made_here() -> None:
+    source = Path(__file__).parents[2] / "src"
+    assert [path.name for path in source.rglob("*.py") if "difflib" in path.read_text()] == ["spelling.py"]

@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from hyperfleet.cli import configuration, flags, reference
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.settings import BadSettings, Jwt, Loaded
+from hyperfleet.settings import BadSettings, Loaded
 
 PROGRAM: Final = "hyperfleet-api"
 FAILED: Final = 1
@@ -135,18 +135,17 @@ def config(loaded: Loaded) -> int:
     """Print the effective configuration as a file, with each value's source beside it and secrets masked.
 
     Exit 1, with every mistake, when the configuration is wrong, the provider's OpenAPI document and the keys of
-    issuers in files included.
+    issuers in files included. The warnings that the service logs at its start are printed on standard error.
     """
+    from hyperfleet.cli import access_rules, assembly, issuers, warnings
+
     configured = loaded.settings
-    if configured.server.openapi_schema_path or configured.entities or configured.server.authorization.rules:
-        from hyperfleet.cli import access_rules, assembly
-
-        catalog = assembly.catalog(configured, assembly.document(configured.server))
-        access_rules.permissions(configured.server, catalog)
-    if configured.server.jwt != Jwt():
-        from hyperfleet.cli import issuers
-
-        issuers.trusted(configured.server.jwt)
+    document = assembly.document(configured.server)
+    catalog = assembly.catalog(configured, document)
+    access_rules.permissions(configured.server, catalog)
+    issuers.trusted(configured.server.jwt)
+    for warning in warnings.collected(configured, catalog, document):
+        print(f"{PROGRAM}: warning: {warning}", file=sys.stderr)
     for line in reference.effective(loaded):
         print(line)
     return 0

@@ -32,6 +32,8 @@ _BY_VARIABLE: Final = {
 }
 _LIST_VARIABLES: Final = {row.variable for row in _ROWS.values() if row.form.is_list}
 _LIST_FLAGS: Final = {row.flag for row in _ROWS.values() if row.form.is_list}
+_PATHS: Final = {path: path for path in (*_ROWS, *sorted(_GROUPS))}
+_FLAGS: Final = {flag: row.path for flag, row in _BY_FLAG.items()} | {CONFIG_FLAG: "config"}
 _LIST: Final = ": it is a list, and lists stand in the configuration file only."
 _BY_FILE_VARIABLE: Final = {row.variable + _FILE: row for row in _ROWS.values() if row.is_secret}
 # Kubernetes puts these into every pod beside a Service whose name begins with `hyperfleet-`; nobody configured them.
@@ -187,7 +189,12 @@ def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], m
             elif not entries.is_unset(node):
                 mistakes.add(path, f"{path} ({source}): must be a mapping of settings.")
         elif path not in _ROWS:
-            _add_unknown(path, f"{source}: setting {path}", nearest(path, [*_ROWS, *_GROUPS]), mistakes)
+            _add_unknown(
+                path,
+                f"{source}: setting {path}",
+                nearest(path, _PATHS),
+                mistakes,
+            )
         elif not entries.is_unset(node):
             row = _ROWS[path]
             if row.entry is not None:
@@ -215,7 +222,8 @@ def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> list[_F
         row = _BY_VARIABLE.get(name) or _BY_FILE_VARIABLE.get(name)
         if row is None:
             path = name.removeprefix(PREFIX).lower().replace("_", ".", 1)
-            known = [*_BY_VARIABLE, *_BY_FILE_VARIABLE, CONFIG_VARIABLE]
+            variables = _BY_VARIABLE | _BY_FILE_VARIABLE
+            known = {each: row.path for each, row in variables.items()} | {CONFIG_VARIABLE: "config"}
             end = _LIST if name in _LIST_VARIABLES else nearest(name, known)
             _add_unknown(path, f"Variable {name}", end, mistakes)
         elif text:
@@ -254,6 +262,6 @@ def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> list[_Found]:
             if flag in _LIST_FLAGS:
                 end = _LIST
             else:
-                end = nearest(flag, [*_BY_FLAG, CONFIG_FLAG]) if flag.startswith("-") else "."
+                end = nearest(flag, _FLAGS) if flag.startswith("-") else "."
             mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{end}")
     return found

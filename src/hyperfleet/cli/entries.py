@@ -9,7 +9,8 @@ from typing import Any, Final, get_type_hints
 
 import yaml
 
-from hyperfleet.cli.mistakes import Mistakes, nearest
+from hyperfleet.cli.mistakes import Mistakes
+from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.settings import Form
 
 _NULLS: Final = {"", "~", "null", "Null", "NULL"}
@@ -106,7 +107,7 @@ class _Reading:
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
             if name not in known:
                 what = f"{source(key, self._file)}: setting {path}.{name} is unknown"
-                self._mistakes.add(path, what + nearest(name, known))
+                self._mistakes.add(path, what + did_you_mean(nearest_name(name, known)))
             elif name in seen:
                 self._wrong(key, f"{path}.{name}", "stands twice in the same mapping")
             elif not is_unset(value):

@@ -20,14 +20,13 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes, scratch, sizing
+from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes, scratch, sizing, warnings
 from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.endpoints import ROOT
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.json_schema import DEEPEST
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
 
@@ -121,7 +120,8 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     catalog = assembly.catalog(configured, document)
     trusted = issuers.trusted(server.jwt)
     access_rules.permissions(server, catalog)
-    _warn_of_schemas(catalog, server.openapi_schema_path or "the project's own")
+    for warning in warnings.collected(configured, catalog, document):
+        _log.warning(warning.message, **warning.fields)
     api = addresses.resolved(server, "server")
     stack.enter_context(addresses.held(api, "server"))
     directory = stack.enter_context(scratch.directory("hyperfleet-metrics-"))
@@ -154,16 +154,6 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
         database="embedded" if postgres else "configured",
     )
     return service
-
-
-def _warn_of_schemas(catalog: Catalog, path: str) -> None:
-    for kind in catalog.kinds:
-        name = kind.spec_schema_name
-        if kind.spec_schema is None:
-            _log.warning("specs of a kind are not validated", kind=kind.name, missing=name, document=path)
-        elif kind.spec_schema.deepest < DEEPEST:
-            deepest = kind.spec_schema.deepest
-            _log.warning("specs of a kind must be shallow", kind=kind.name, schema=name, deepest=deepest, document=path)
 
 
 def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:

@@ -7,12 +7,12 @@ everything is told at once. Each check is a generator of sentences.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
 from hyperfleet.model.kind import ADAPTER_NAME, ADAPTERS_PER_RESOURCE, MOST_CONDITIONS, Kind, success_type
 from hyperfleet.model.mapping import BadConditions, compiled
+from hyperfleet.model.spelling import did_you_mean, nearest_name
 
 RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "openapi", "openapi-ui", "compatibility"})
 """Words that paths have for something else; what has a dot in it is no plural anyway."""
@@ -156,7 +156,7 @@ def _parent_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str]:
     if kind.parent is None:
         return
     if kind.parent not in by_name:
-        yield f"its parent {kind.parent} is not declared{_nearest(kind.parent, by_name)}"
+        yield f"its parent {kind.parent} is not declared{did_you_mean(nearest_name(kind.parent, by_name))}"
         return
     owners = [kind.name]
     parent: str | None = kind.parent
@@ -182,7 +182,7 @@ def _reference_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str
         if rule.least < 0 or (rule.most is not None and rule.most < max(1, rule.least)):
             yield f"{what} takes {rule.least} to {rule.most} targets; the most must be at least 1 and the least."
         if rule.target not in by_name:
-            yield f"{what} is to {rule.target}, which is not declared{_nearest(rule.target, by_name)}"
+            yield f"{what} is to {rule.target}, which is not declared{did_you_mean(nearest_name(rule.target, by_name))}"
         elif rule.least > 0:
             way = _needs(rule.target, kind.name, by_name)
             if way:
@@ -206,9 +206,3 @@ def _needs(name: str, needed: str, by_name: Mapping[str, Kind]) -> list[str]:
                 seen.add(after)
                 ways.append([*way, after])
     return []
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown kind."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else "."

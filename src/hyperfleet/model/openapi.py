@@ -6,7 +6,7 @@ believes that it holds.
 """
 
 import re
-from difflib import get_close_matches
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ from hyperfleet.model.json_schema import (
     Schema,
     is_pattern,
 )
+from hyperfleet.model.spelling import did_you_mean, nearest_name
 
 COMPONENTS: Final = "#/components/schemas/"
 LARGEST: Final = 20_000
@@ -65,9 +66,15 @@ def require_document(document: object) -> dict[str, Any]:
     return document
 
 
+def component_names(document: dict[str, Any]) -> Collection[str]:
+    """The names of the document's schemas."""
+    schemas: dict[str, Any] = (document.get("components") or {}).get("schemas") or {}
+    return schemas
+
+
 def has_component(document: dict[str, Any], name: str) -> bool:
     """Whether the document has a schema of that name."""
-    return name in ((document.get("components") or {}).get("schemas") or {})
+    return name in component_names(document)
 
 
 def converted(document: dict[str, Any], name: str) -> Component:
@@ -321,8 +328,7 @@ def _member(holder: object, name: str) -> object:
 def _hint(keyword: str) -> str:
     if keyword in _HINTS:
         return f"; {_HINTS[keyword]}."
-    close = get_close_matches(keyword[:80], sorted(KNOWN), n=1)
-    return f"; did you mean `{close[0]}`?" if close else "."
+    return did_you_mean(nearest_name(keyword, sorted(KNOWN)), quote="`")
 
 
 def _formatted(out: Schema, given: dict[str, Any]) -> None:
