@@ -5,8 +5,8 @@ where the parentheses hold reason and message and may be left out; in a summary 
 flip, `since@5`. Everything that a case leaves out it does not check.
 
 A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9`, `dns reports g1 @5 Available=True`,
-`children appear`, `children go`, `required are dns, vm`; after `changed unseen @9` nothing is aggregated until the next
-one), and between them what is seen at that moment:
+`children appear`, `children go`, `required are dns, vm`, or `any`, or `nobody`; after `changed unseen @9` nothing is
+aggregated until the next one), and between them what is seen at that moment:
 `phase` (`Ready g1 updated@5 changed@5`), `order` (the types of all conditions), a condition by its type
 (`True g1 updated@5 changed@5 created@0 Reason`, or `absent`) and, as `<type> says`, its message.
 Of a kind with rules of its own a case gives these as `mapped`, the resource's `spec`, and what adapters send as `data`
@@ -27,7 +27,7 @@ from msgspec import structs
 from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Assessment, Evidence, assess
 from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition, TimedCondition
-from hyperfleet.model.kind import Kind
+from hyperfleet.model.kind import AnyAdapter, Kind, RequiredAdapters
 from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.report import Admission, Report, Summary, admit, summarize
 from hyperfleet.model.resource import Desired, Draft, Status
@@ -103,7 +103,7 @@ def summary(text: str, adapter: str = "dns") -> Summary:
 class Life:
     """A resource in pure form: what is stored of it, and its status after each event, aggregated as in the service."""
 
-    required: tuple[str, ...] = ()
+    required: RequiredAdapters = ()
     generation: int = 1
     reference_time: datetime = NOON
     deleted: bool = False
@@ -213,8 +213,8 @@ def happen(life: Life, event: str) -> None:
         raise AssertionError(f"cannot read {event!r}")
 
 
-def _adapters(text: str) -> tuple[str, ...]:
-    return tuple(text.split(", ")) if text not in ("", "nobody") else ()
+def _adapters(text: str) -> RequiredAdapters:
+    return AnyAdapter.ANY if text == "any" else tuple(text.split(", ")) if text not in ("", "nobody") else ()
 
 
 def differences(status: Status, seen: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Status
 
@@ -52,7 +53,7 @@ def status(
     reference_time: datetime,
     deleted: bool,
     previous: dict[str, Any] | None,
-    required: tuple[str, ...],
+    required: RequiredAdapters,
     reports: Sequence[Summary],
     has_children: bool,
 ) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def status(
         transition = previous["last_transition_time"]
     before = {} if previous is None else {condition["type"]: condition for condition in previous["conditions"]}
     conditions: list[dict[str, Any]] = []
-    if rows:
+    if rows or required is AnyAdapter.ANY:
         conditions.append(
             _reconciled(rows, generation, reference_time, deleted, required, has_children, before.get("Reconciled"))
         )
@@ -96,9 +97,10 @@ def _finalized(said: Mapping[str, str]) -> bool:
     return said.get("Finalized") == "True"
 
 
-def _rows(required: tuple[str, ...], reports: Sequence[Summary]) -> list[Row]:
+def _rows(required: RequiredAdapters, reports: Sequence[Summary]) -> list[Row]:
     rows = []
-    for adapter in list(required) or sorted(summary.adapter for summary in reports):
+    named = [] if required is AnyAdapter.ANY else list(required)
+    for adapter in named or sorted(summary.adapter for summary in reports):
         row: Row = {"adapter": adapter, "reported": False, "verdict": "none", "failed": False, "finalized": False}
         for summary in reports:
             if summary.adapter == adapter:
@@ -138,27 +140,31 @@ def _reconciled(
     generation: int,
     reference_time: datetime,
     deleted: bool,
-    required: tuple[str, ...],
+    required: RequiredAdapters,
     has_children: bool,
     before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     now = _at(rows, generation)
     if deleted:
         awaited = {
-            row["adapter"] for row in rows if row["adapter"] in required and not (row in now and row["finalized"])
+            row["adapter"]
+            for row in rows
+            if (required is AnyAdapter.ANY or row["adapter"] in required) and not (row in now and row["finalized"])
         }
         times = [row["time"] for row in now]
     else:
         awaited = {row["adapter"] for row in rows if not (row in now and row["verdict"] == "success")}
         times = [row["time"] for row in _with_verdict(now)]
     updated = min(times) if times else reference_time
-    status = "True" if not deleted and awaited == set() else "False"
+    status = "True" if rows and not deleted and awaited == set() else "False"
     if status == "True":
         reason = "ReconciledAll"
         message = "All required adapters reported Available=True or Finalized=True at the current generation"
     elif deleted and has_children and awaited == set():
         reason = "ReconciledWaitingForChildren"
         message = "Deletion in progress. All required adapters reported Finalized=True but child resources still exist"
+    elif rows == []:
+        reason, message = "ReconciledMissingAdapters", "No adapter has reported yet"
     else:
         reason = "ReconciledMissingAdapters"
         reporting = sorted(row["adapter"] for row in _with_verdict(rows))
@@ -183,8 +189,8 @@ def _last_known(rows: list[Row], reference_time: datetime, before: dict[str, Any
     was_true = before is not None and before["status"] == "True"
     failures = [row for row in voices if row["verdict"] == "failure"]
     generations = sorted({row["generation"] for row in voices})
-    agree = len(voices) == len(rows) and not failures and len(generations) == 1
-    if len(voices) < len(rows):
+    agree = rows != [] and len(voices) == len(rows) and not failures and len(generations) == 1
+    if len(voices) < len(rows) or rows == []:
         status, reason = "False", "AdaptersMissingReports"
     elif agree:
         status, reason = "True", "AllAdaptersReconciled"

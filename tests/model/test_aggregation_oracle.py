@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.model.condition import ConditionStatus, ReportedCondition
+from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
 from hyperfleet.model.report import Report
 from tests.model import golden, oracle
 from tests.model.golden import Case, Life, at, live
@@ -31,6 +32,11 @@ def random_report(chance: random.Random, life: Life, now: int) -> Report:
     )
 
 
+def random_requirement(chance: random.Random) -> RequiredAdapters:
+    """Up to three adapters by name, or any."""
+    return AnyAdapter.ANY if chance.random() < 0.25 else tuple(chance.sample(ADAPTERS[:4], k=chance.randint(0, 3)))
+
+
 def event(chance: random.Random, life: Life, now: int) -> None:
     """Something other than a report."""
     what = chance.random()
@@ -42,14 +48,14 @@ def event(chance: random.Random, life: Life, now: int) -> None:
         life.has_children = not life.has_children
         life.settle()
     else:
-        life.required = tuple(chance.sample(ADAPTERS[:4], k=chance.randint(0, 3)))
+        life.required = random_requirement(chance)
         life.settle()
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_in_a_random_life_every_step_is_what_the_oracle_says(seed: int) -> None:
     chance = random.Random(seed)
-    life = Life(required=tuple(chance.sample(ADAPTERS[:4], k=chance.randint(0, 3))))
+    life = Life(required=random_requirement(chance))
     life.create(at(0))
     expected = oracle.status(previous=None, **life.inputs())
     for now in range(1, 200):

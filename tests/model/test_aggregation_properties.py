@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hyperfleet.model.aggregation import aggregate
 from hyperfleet.model.condition import Condition, ReportedCondition, TimedCondition
+from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
 from hyperfleet.model.report import Report, Summary, deciding_condition, verdict
 from hyperfleet.model.resource import Status
 from tests.model import oracle
@@ -28,7 +29,8 @@ unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 
 times = st.integers(-5, 30).map(at)
 words = st.sampled_from([None, "", "Done"])
-required_adapters = st.lists(st.sampled_from(ADAPTERS[:3]), unique=True, max_size=3).map(tuple)
+named_adapters = st.lists(st.sampled_from(ADAPTERS[:3]), unique=True, max_size=3).map(tuple)
+required_adapters: st.SearchStrategy[RequiredAdapters] = st.one_of(named_adapters, st.just(AnyAdapter.ANY))
 
 
 def statuses_by_type() -> st.SearchStrategy[dict[str, Any]]:
@@ -127,7 +129,7 @@ def moved(thing: Any, distance: timedelta) -> Any:
 @given(inputs(), previous_statuses())
 @unhurried
 def test_reports_of_adapters_that_are_not_required_change_nothing(given: Inputs, previous: Status | None) -> None:
-    if given["required"]:
+    if isinstance(given["required"], tuple) and given["required"]:
         counted = [report for report in given["reports"] if report.adapter in given["required"]]
         assert aggregate(previous=previous, **given) == aggregate(previous=previous, **given | {"reports": counted})
 
@@ -212,7 +214,8 @@ def past_free(condition: Condition) -> object:
 def test_last_known_reconciled_looks_back_only_when_all_have_a_verdict_and_do_not_all_succeed_at_one_generation(
     given: Inputs, one: Status | None, other: Status | None
 ) -> None:
-    counted = given["required"] or [report.adapter for report in given["reports"]]
+    named = given["required"] if isinstance(given["required"], tuple) else ()
+    counted = named or [report.adapter for report in given["reports"]]
     reports = [report for report in given["reports"] if report.adapter in counted]
     verdicts = [verdict(deciding_condition(report.conditions)) for report in reports]
     silent = len(reports) < len(counted) or None in verdicts

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from hyperfleet.model.catalog import RESERVED_NAMES, RESERVED_PLURALS, BadCatalog, Catalog
-from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
+from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
 from hyperfleet.model.mapping import ConditionRule
 
 PLANET: Final = Kind("Planet", "planets", "planet")
@@ -27,7 +27,7 @@ def test_the_built_in_kinds_fit_together() -> None:
     cluster, pool = catalog.by_name["Cluster"], catalog.by_plural["nodepools"]
     assert (cluster.name_min_length, cluster.name_max_length) == (3, 53)
     assert (pool.name_min_length, pool.name_max_length) == (3, 15)
-    assert (cluster.required_adapters, pool.required_adapters) == ((), ())
+    assert (cluster.required_adapters, pool.required_adapters) == (AnyAdapter.ANY, AnyAdapter.ANY)
     assert pool.on_parent_delete == "cascade"
     assert (catalog.parent_of(pool), catalog.parent_of(cluster)) == (cluster, None)
     assert (catalog.children_of(cluster), catalog.children_of(pool)) == ((pool,), ())

@@ -8,7 +8,7 @@ model, and against what the pure functions make of the stored reports.
 import asyncio
 import json
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
@@ -23,7 +23,7 @@ from hyperfleet import settings as configuration
 from hyperfleet.errors import AlreadyExists, HyperFleetError, InvalidInput, NotFound, WrongState
 from hyperfleet.model import assessment, rendering
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.kind import Kind, ReferenceRule
+from hyperfleet.model.kind import AnyAdapter, Kind, ReferenceRule
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Owner, Scope, Status
 from hyperfleet.store.database import Database, Statement
@@ -34,9 +34,10 @@ from tests.fleet import report
 ROOT: Final = Kind("Root", "roots", "root", required_adapters=("x",))
 BRANCH: Final = Kind("Branch", "branches", "branch", "Root", "cascade", required_adapters=("x", "y"))
 LEAF: Final = Kind("Leaf", "leaves", "leaf", "Branch", "cascade")
+BUD: Final = Kind("Bud", "buds", "bud", "Branch", "cascade", required_adapters=AnyAdapter.ANY)
 GUARD: Final = Kind("Guard", "guards", "guard", "Root", "restrict")
 HOLDER: Final = Kind("Holder", "holders", "holder", references=(ReferenceRule("held", "Root"),))
-WORLD: Final = Catalog([ROOT, BRANCH, LEAF, GUARD, HOLDER])
+WORLD: Final = Catalog([ROOT, BRANCH, LEAF, BUD, GUARD, HOLDER])
 NAMES: Final = st.sampled_from(["a", "b"])
 PICKS: Final = st.integers(0, 1000)
 ADAPTERS: Final = st.sampled_from(["x", "y"])
@@ -56,7 +57,10 @@ _summaries: Final = msgspec.json.Decoder(tuple[Summary, ...])
 
 @dataclass
 class Thing:
-    """A resource as the model has it; `finalized` is the generation that each adapter has said Finalized at."""
+    """A resource as the model has it; `finalized` is the generation that each adapter has said Finalized at.
+
+    `reporting` are the adapters that have a report on it.
+    """
 
     kind: Kind
     name: str
@@ -66,6 +70,15 @@ class Thing:
     text: int = 0
     held: str | None = None
     finalized: dict[str, int] = field(default_factory=dict)
+    reporting: set[str] = field(default_factory=set)
+
+    def copy(self) -> "Thing":
+        """The same, to go its own way."""
+        return replace(self, finalized=dict(self.finalized), reporting=set(self.reporting))
+
+    def asked(self) -> Collection[str]:
+        """The adapters that its deletion asks to let go."""
+        return self.reporting if self.kind is BUD else self.kind.named_adapters
 
 
 class Model:
@@ -135,6 +148,7 @@ class Model:
         thing = self.things.get(id)
         if thing is None:
             return NotFound
+        thing.reporting.add(adapter)
         if generation == thing.generation:
             thing.finalized.pop(adapter, None)
             if finalized:
@@ -157,7 +171,7 @@ class Model:
     def waits_for_nothing(self, id: str, thing: Thing) -> bool:
         if any(other.owner == id or other.held == id for other in self.things.values()):
             return False
-        return all(thing.finalized.get(adapter) == thing.generation for adapter in thing.kind.required_adapters)
+        return all(thing.finalized.get(adapter) == thing.generation for adapter in thing.asked())
 
 
 class Lives(RuleBasedStateMachine):
@@ -226,7 +240,7 @@ class Lives(RuleBasedStateMachine):
     def a_root_comes(self, name: str) -> None:
         self.creates(ROOT, name)
 
-    @rule(pick=PICKS, name=NAMES, kind=st.sampled_from([BRANCH, BRANCH, LEAF, GUARD]))
+    @rule(pick=PICKS, name=NAMES, kind=st.sampled_from([BRANCH, BRANCH, LEAF, BUD, BUD, GUARD]))
     def a_child_comes(self, pick: int, name: str, kind: Kind) -> None:
         parent = WORLD.parent_of(kind)
         assert parent is not None
@@ -292,11 +306,11 @@ class Lives(RuleBasedStateMachine):
 
     @rule(pick=PICKS, deletes=st.booleans())
     def its_adapters_finish(self, pick: int, deletes: bool) -> None:
-        id = self.picked(pick, ROOT, BRANCH)
+        id = self.picked(pick, ROOT, BRANCH, BUD)
         if id is not None and deletes:
             self.is_deleted(id)
         thing = self.model.things.get(id or "")
-        for adapter in thing.kind.required_adapters if thing is not None else ():
+        for adapter in sorted(thing.asked()) if thing is not None else ():
             self.reports(str(id), adapter, finalized=True, late=False)
 
     @rule(one_pick=PICKS, other_pick=PICKS, text=st.integers(0, 2))
@@ -318,7 +332,10 @@ class Lives(RuleBasedStateMachine):
 
         deleted, changed = (type(found) if isinstance(found, Exception) else None for found in self.run(both()))
         before = Model()
-        before.things = {id: replace(thing, finalized=dict(thing.finalized)) for id, thing in self.model.things.items()}
+        before.things = {
+            id: replace(thing, finalized=dict(thing.finalized), reporting=set(thing.reporting))
+            for id, thing in self.model.things.items()
+        }
         # Whichever came first, the outcomes are those of one order.
         first = self.model.delete(one), self.model.change(other, text)
         if first == (deleted, changed) and self.agrees():

@@ -50,7 +50,9 @@ def read(form: Form, given: Content) -> Any:
     """The value of what is written in this form; raises ValueError, which says what it must be."""
     if form.is_list:
         if isinstance(given, str):
-            raise ValueError("must be a list of texts")
+            if given == form.word:
+                return given
+            raise ValueError("must be a list of texts" + (f", or {form.word}" if form.word else ""))
         return tuple(form.read(text) for text in given)
     if not isinstance(given, str):
         raise ValueError("must be a single value")

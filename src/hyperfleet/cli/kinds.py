@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hyperfleet.model.catalog import BadCatalog, Catalog
-from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
+from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
 from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.settings import Entity
 
@@ -79,6 +79,8 @@ def _given(entity: Entity) -> dict[str, Any]:
     given: dict[str, Any] = {
         field: getattr(entity, member) for member, field in _FIELDS.items() if getattr(entity, member) is not None
     }
+    if entity.required_adapters == AnyAdapter.ANY.value:
+        given["required_adapters"] = AnyAdapter.ANY
     if entity.references:
         given["references"] = tuple(_references(entity))
     if entity.conditions:

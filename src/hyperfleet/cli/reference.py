@@ -114,9 +114,9 @@ def _entry(of: type, entry: Any, path: str, before: str, loaded: Loaded) -> Iter
 
 
 def _written(row: Row, held: Any) -> str:
-    if row.form.is_list:
+    if row.form.is_list and held != row.form.word:
         return "[" + ", ".join(_quoted(item) for item in held) + "]"
-    return _quoted(row.form.write(held))
+    return _quoted(held if row.form.is_list else row.form.write(held))
 
 
 def _quoted(text: str) -> str:

@@ -29,7 +29,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.permission import Permissions, Verb
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
-from hyperfleet.services import recomputing
+from hyperfleet.services import lingering, recomputing
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -113,13 +113,14 @@ def application(
         # until it is back, instead of dying in turn.
         with suppress(HyperFleetError):
             await db.open()
-        recomputation = asyncio.create_task(recomputing.keep_trying(db, catalog)) if recomputes else None
+        once = (recomputing.keep_trying(db, catalog), lingering.tell(db, catalog)) if recomputes else ()
+        background = [asyncio.create_task(work) for work in once]
         try:
             async with callers.running():
                 yield
         finally:
-            if recomputation is not None:
-                recomputation.cancel()
+            for task in background:
+                task.cancel()
             await db.close()
             logging.drain()
 

@@ -13,12 +13,15 @@ from typing import Final
 import msgspec
 
 from hyperfleet.model.condition import Condition, TimedCondition, transition_time
-from hyperfleet.model.kind import success_type
+from hyperfleet.model.deletion import asked
+from hyperfleet.model.kind import AnyAdapter, RequiredAdapters, success_type
 from hyperfleet.model.report import Summary, Verdict, deciding_condition, is_finalized, verdict
 from hyperfleet.model.resource import Status
 
 RECONCILED: Final = "Reconciled"
 LAST_KNOWN_RECONCILED: Final = "LastKnownReconciled"
+
+_SILENCE: Final = "No adapter has reported yet"
 
 # Adapters are few, their names come from callers: bounded, because who may name an adapter could name many.
 _success_type = lru_cache(maxsize=4096)(success_type)
@@ -37,13 +40,14 @@ class _Heard(msgspec.Struct, frozen=True, gc=False):
 
 class _View(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at: `counted` names every counted adapter, `heard` holds those with a report, `decided` those
-    with a verdict, all in the order of the conditions; `before` is the previous conditions by type."""
+    with a verdict, all in the order of the conditions; `asked` are the adapters that a deletion asks to let go;
+    `before` is the previous conditions by type."""
 
     generation: int
     reference_time: datetime
     deleted: bool
     has_children: bool
-    required: tuple[str, ...]
+    asked: Sequence[str]
     counted: Sequence[str]
     heard: Sequence[_Heard]
     decided: Sequence[_Heard]
@@ -56,7 +60,7 @@ def aggregate(
     reference_time: datetime,
     deleted: bool,
     previous: Status | None,
-    required: tuple[str, ...],
+    required: RequiredAdapters,
     reports: Sequence[Summary],
     has_children: bool,
 ) -> Status:
@@ -65,11 +69,12 @@ def aggregate(
     `reference_time` is the resource's `updated_time`; `previous` is the stored status, None at creation; `reports` has
     one summary an adapter, none for a generation above the resource's (see `admit`).
 
-    C1  Counted are the required adapters, with a report or without; reports of other adapters change nothing.
-    C2  Where none is required, every adapter that has a report is counted.
-    C3  Conditions are Reconciled (1), LastKnownReconciled (2), then `<Adapter>Successful` (3); none while no adapter
-        is counted.
+    C1  Counted are the adapters required by name, with a report or without; reports of others change nothing.
+    C2  Where none or any is required, every adapter that has a report is counted.
+    C3  Conditions are Reconciled (1), LastKnownReconciled (2), then `<Adapter>Successful` (3).
     C4  A condition's `created_time` is kept from the condition before, else the reference time.
+    C5  There are no conditions while no adapter is counted, unless any is required: then the first two are there from
+        creation.
 
     P1  Phase is Failed when a counted report at the current generation says `Failed=True`, being deleted or not.
     P2  Else Ready when the resource is not being deleted, at least one adapter is counted, and each one succeeds at
@@ -95,7 +100,9 @@ def aggregate(
         min([one.generation for one in heard], default=0),
         changed,
         min(times, default=reference_time),
-        (_reconciled(view), _last_known_reconciled(view), *_successful(view)) if view.counted else (),
+        (_reconciled(view), _last_known_reconciled(view), *_successful(view))
+        if view.counted or isinstance(required, AnyAdapter)
+        else (),
     )
 
 
@@ -104,19 +111,19 @@ def _view(
     reference_time: datetime,
     deleted: bool,
     previous: Status | None,
-    required: tuple[str, ...],
+    required: RequiredAdapters,
     reports: Sequence[Summary],
     has_children: bool,
 ) -> _View:
     by_adapter = {summary.adapter: summary for summary in reports}
-    counted = required or sorted(by_adapter)
+    counted = sorted(by_adapter) if isinstance(required, AnyAdapter) or not required else required
     heard = [_hear(by_adapter[adapter]) for adapter in counted if adapter in by_adapter]
     return _View(
         generation,
         reference_time,
         deleted,
         has_children,
-        required,
+        asked(required, by_adapter),
         counted,
         heard,
         [one for one in heard if one.verdict is not None],
@@ -150,9 +157,9 @@ def _phase(view: _View) -> str:
 def _reconciled(view: _View) -> Condition:
     """Reconciled: what was asked for is done.
 
-    1.1  Live: True when every counted adapter succeeds at exactly the current generation, else False.
-    1.2  Being deleted: always False. A required adapter is awaited until it says `Finalized=True` at the current
-         generation, whatever its verdict; where none is required nobody is awaited.
+    1.1  Live: True when at least one adapter is counted, and each succeeds at exactly the current generation.
+    1.2  Being deleted: always False. An adapter that the deletion asks (see deletion.asked) is awaited until it says
+         `Finalized=True` at the current generation, whatever its verdict.
     1.3  `observed_generation` is the current generation.
     1.4  `last_updated_time` is the oldest time among counted reports at the current generation that have a verdict
          (being deleted: with or without one), else the reference time.
@@ -161,24 +168,27 @@ def _reconciled(view: _View) -> Condition:
     1.6  Reason `ReconciledAll` when True.
     1.7  Being deleted with nobody awaited and children left: `ReconciledWaitingForChildren`.
     1.8  Else `ReconciledMissingAdapters`: who does not succeed at the current generation (being deleted: is awaited),
-         and which counted adapters have a verdict, at any generation; both sorted.
+         and which counted adapters have a verdict, at any generation; both sorted. While no adapter is counted:
+         "No adapter has reported yet".
     """
     current = [one for one in view.heard if one.generation == view.generation]
     if view.deleted:
         done = {one.adapter for one in current if is_finalized(one.conditions)}
-        missing = [adapter for adapter in view.required if adapter not in done]
+        missing = [adapter for adapter in view.asked if adapter not in done]
         times = [one.time for one in current]
     else:
         done = {one.adapter for one in current if one.verdict == "succeeds"}
         missing = [adapter for adapter in view.counted if adapter not in done]
         times = [one.time for one in current if one.verdict is not None]
-    is_true = not view.deleted and not missing
+    is_true = not view.deleted and not missing and bool(view.counted)
     if is_true:
         reason = "ReconciledAll"
         message = "All required adapters reported Available=True or Finalized=True at the current generation"
     elif view.deleted and view.has_children and not missing:
         reason = "ReconciledWaitingForChildren"
         message = "Deletion in progress. All required adapters reported Finalized=True but child resources still exist"
+    elif not view.counted:
+        reason, message = "ReconciledMissingAdapters", _SILENCE
     else:
         reason = "ReconciledMissingAdapters"
         wanted = "Finalized=True" if view.deleted else "Available=True"
@@ -203,7 +213,7 @@ def _last_known_reconciled(view: _View) -> Condition:
     """LastKnownReconciled: the last generation that every counted adapter agreed on still works. It is sticky.
 
     The first that fits of 2.1–2.4:
-    2.1  A counted adapter has no verdict: False, `AdaptersMissingReports`.
+    2.1  A counted adapter has no verdict, or no adapter is counted: False, `AdaptersMissingReports`.
     2.2  All succeed at one generation: True at it, `AllAdaptersReconciled`.
     2.3  All succeed, at several generations: as before; while that is False (or there was no condition),
          `AdaptersNotAtSameGeneration`.
@@ -221,7 +231,7 @@ def _last_known_reconciled(view: _View) -> Condition:
     decided, before = view.decided, view.before.get(LAST_KNOWN_RECONCILED)
     failing = [one for one in decided if one.verdict == "fails"]
     generations = {one.generation for one in decided}
-    complete = len(decided) == len(view.counted)
+    complete = 0 < len(decided) == len(view.counted)
     agreed = complete and not failing and len(generations) == 1
     tracked: int | None = None
     if agreed:
@@ -254,6 +264,8 @@ def _last_known_reconciled(view: _View) -> Condition:
 
 def _doubt(view: _View, failing: list[_Heard]) -> tuple[str, str]:
     """Why LastKnownReconciled is False, in the order of its rules: a reason, and a message that names the adapters."""
+    if not view.counted:
+        return "AdaptersMissingReports", _SILENCE
     if len(view.decided) < len(view.counted):
         speaking = {one.adapter for one in view.decided}
         silent = [adapter for adapter in view.counted if adapter not in speaking]
@@ -266,12 +278,12 @@ def _doubt(view: _View, failing: list[_Heard]) -> tuple[str, str]:
 def _successful(view: _View) -> list[Condition]:
     """`<Adapter>Successful`: one for each counted adapter with a verdict.
 
-    3.1  In the order of `required`; where none is required, by adapter name.
+    3.1  In the order of `required`; where none or any is required, by adapter name.
     3.2  True when the adapter succeeds, at whatever generation, else False.
-    3.3  Reason and message are the deciding condition's (left out when it has none); `observed_generation` and
-         `last_updated_time` are the report's generation and time.
+    3.3  Reason and message are the deciding condition's, as its summary keeps them (left out when it has none);
+         `observed_generation` and `last_updated_time` are the report's generation and time.
     3.4  A flip, and no condition before, takes `last_updated_time` as `last_transition_time`; no flip keeps it.
-    3.5  Where none is required, two adapters may share a type: the first by name has it.
+    3.5  Where none or any is required, two adapters may share a type: the first by name has it.
     """
     made: dict[str, Condition] = {}
     for one in view.decided:

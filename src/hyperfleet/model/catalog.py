@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hyperfleet.model.kind import ADAPTER_NAME, ADAPTERS_PER_RESOURCE, MOST_CONDITIONS, Kind, success_type
+from hyperfleet.model.kind import (
+    ADAPTER_NAME,
+    ADAPTERS_PER_RESOURCE,
+    MOST_CONDITIONS,
+    AnyAdapter,
+    Kind,
+    success_type,
+)
 from hyperfleet.model.mapping import BadConditions, compiled
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 
@@ -107,16 +114,21 @@ def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> I
 
 def _adapter_mistakes(kind: Kind) -> Iterator[str]:
     types: dict[str, str] = {}
-    if len(kind.required_adapters) > ADAPTERS_PER_RESOURCE:
-        required = len(kind.required_adapters)
-        yield f"it requires {required} adapters; a resource takes reports of {ADAPTERS_PER_RESOURCE}."
-    for adapter, times in Counter(kind.required_adapters).items():
+    named = kind.named_adapters
+    if len(named) > ADAPTERS_PER_RESOURCE:
+        yield f"it requires {len(named)} adapters; a resource takes reports of {ADAPTERS_PER_RESOURCE}."
+    for adapter, times in Counter(named).items():
         if not ADAPTER_NAME.fullmatch(adapter):
             yield (
                 f"the required adapter {adapter!r} cannot report: an adapter's name has letters, digits, `-`, `_` and"
                 f" `.`, a letter or digit at both ends, and at most {LONGEST_WORD}."
             )
             continue
+        if adapter == AnyAdapter.ANY.value:
+            yield (
+                "its list of required adapters names `any`; for every adapter that reports, write"
+                " `required_adapters: any` without a list."
+            )
         if times > 1:
             yield f"the required adapter {adapter} is named {times} times."
         condition = success_type(adapter)
@@ -134,7 +146,7 @@ def _condition_mistakes(kind: Kind) -> Iterator[str]:
             yield "a mandatory condition is empty."
         elif times > 1:
             yield f"the mandatory condition {type} is named {times} times."
-    own = {success_type(adapter) for adapter in kind.required_adapters}
+    own = {success_type(adapter) for adapter in kind.named_adapters}
     for type, times in Counter(rule.type for rule in kind.conditions).items():
         if not _CONDITION_TYPE.fullmatch(type) or len(type) > LONGEST_CONDITION_TYPE:
             yield (

@@ -5,12 +5,23 @@ A kind is a row of configuration, never a folder of code: whatever differs betwe
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final, Literal
 
 from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.spec_schema import SpecSchema
 
 ParentPolicy = Literal["restrict", "cascade"]
+
+
+class AnyAdapter(Enum):
+    """`required_adapters: any`: whoever reports is counted, and is asked to let go when the resource is deleted."""
+
+    ANY = "any"
+
+
+RequiredAdapters = tuple[str, ...] | AnyAdapter
+"""The adapters that a kind names, none of them perhaps, or any."""
 
 ADAPTER_NAME: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 """What an adapter is called (contract: Reports), by those who report and by kinds that require it."""
@@ -38,6 +49,7 @@ class Kind:
 
     `name` is the word in `kind` members, `plural` the one in paths, `title` the one in sentences for people.
     `parent` names the owner's kind, None for a kind at the top. Name lengths are inclusive.
+    `required_adapters` decide phase and conditions, and a deletion awaits them: see aggregate() and deletion.asked().
     `spec_schema_name` is the component of a provider's document that describes its `spec`, `{name}Spec` by default;
     `require_spec_schema` refuses to start without it.
     `spec_schema` is what a `spec` must be, None while anything is taken; where it comes from is not part of the kind.
@@ -49,7 +61,7 @@ class Kind:
     title: str
     parent: str | None = None
     on_parent_delete: ParentPolicy = "restrict"
-    required_adapters: tuple[str, ...] = ()
+    required_adapters: RequiredAdapters = ()
     mandatory_conditions: tuple[str, ...] = ()
     name_min_length: int = 1
     name_max_length: int = 100
@@ -59,6 +71,11 @@ class Kind:
     references: tuple[ReferenceRule, ...] = ()
     conditions: tuple[ConditionRule, ...] = ()
     spec_schema: SpecSchema | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def named_adapters(self) -> tuple[str, ...]:
+        """The adapters that it requires by name, none where any will do."""
+        return () if isinstance(self.required_adapters, AnyAdapter) else self.required_adapters
 
     @property
     def one(self) -> str:
@@ -71,13 +88,22 @@ class Kind:
 
 
 BUILT_IN = (
-    Kind("Cluster", "clusters", "cluster", name_min_length=3, name_max_length=53, not_found_code="NTF-002"),
+    Kind(
+        "Cluster",
+        "clusters",
+        "cluster",
+        required_adapters=AnyAdapter.ANY,
+        name_min_length=3,
+        name_max_length=53,
+        not_found_code="NTF-002",
+    ),
     Kind(
         "NodePool",
         "nodepools",
         "node pool",
         parent="Cluster",
         on_parent_delete="cascade",
+        required_adapters=AnyAdapter.ANY,
         name_min_length=3,
         name_max_length=15,
         not_found_code="NTF-003",

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.model.condition import Condition, TimedCondition
-from hyperfleet.model.kind import Kind
+from hyperfleet.model.kind import AnyAdapter, Kind
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Desired, Draft, Owner, Status, Tenancy
 
@@ -324,7 +324,8 @@ def tenancy(given: Tenancy) -> bytes:
 @cache
 def rules(kind: Kind) -> str:
     """A digest of what a stored status was computed and spelled with; when it differs, the row is out of date."""
-    computed_by = (VERSION, kind.required_adapters, bool(kind.references), *kind.conditions)
+    required = "any" if isinstance(kind.required_adapters, AnyAdapter) else kind.required_adapters
+    computed_by = (VERSION, required, bool(kind.references), *kind.conditions)
     return blake2b(repr(computed_by).encode(), digest_size=8).hexdigest()
 
 

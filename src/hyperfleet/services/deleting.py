@@ -17,7 +17,7 @@ from hyperfleet.errors import StaleVersion, WrongState
 from hyperfleet.model import deletion, rendering
 from hyperfleet.model.assessment import evidence
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.kind import Kind
+from hyperfleet.model.kind import AnyAdapter, Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Caller, Precondition, Scope, Status
 from hyperfleet.services import assessing
@@ -56,7 +56,8 @@ async def request(
 ) -> Rendered:
     """Marks a resource and everything it owns as being deleted, and gives it as it was marked (contract: Delete).
 
-    What waits for nothing is gone in the same transaction. On a resource that is being deleted nothing changes.
+    What waits for nothing is gone in the same transaction. On a resource that is being deleted nothing changes, unless
+    a change of the configuration left nobody to await: then it is completed.
     Raises NotFound, StaleVersion, WrongState for children that are to be deleted first, or references from outside.
     """
 
@@ -64,13 +65,14 @@ async def request(
         *_, root = await trees.lock_chain(tx, scope, id)
         _require(scope, root, precondition)
         if root.deleted_time is not None:
-            return _Deletion(await resources.get_rendered(tx, scope, id))
+            return await _again(tx, catalog, scope, root)
         nodes = [root, *await trees.lock_descendants(tx, id)]
         _require_no_restricted(catalog, root, nodes)
         ids = [node.id for node in nodes]
         await _require_no_source_outside(tx, scope, ids)
         marked = [node for node in nodes if node.deleted_time is None]
-        gone = _gone(catalog, nodes, await trees.references_within(tx, ids))
+        waiting = await _waiting(tx, catalog, nodes)
+        gone = _gone(nodes, waiting, await trees.references_within(tx, ids))
         # What goes within this transaction need not be marked, but for the resource that the answer shows.
         staying = [node for node in marked if node is root or node.id not in gone]
         owners = {node.owner_id for node in nodes if node.id not in gone}
@@ -97,6 +99,8 @@ async def request(
             marked=_counted(done.marked),
             removed=_counted(done.removed),
         )
+    elif done.removed:
+        _tell("deletion completed", "delete", done.removed[0], caller, removed=_counted(done.removed))
     return done.rendered
 
 
@@ -220,18 +224,66 @@ def _marked(kind: Kind, found: Standing, has_children: bool, by: str, now: datet
     return Mark(found.id, generation, time, envelope, status, rendering.rules(kind))
 
 
-def _gone(catalog: Catalog, nodes: Sequence[Node], references: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
+async def _again(tx: Transaction, catalog: Catalog, scope: Scope, root: Node) -> _Deletion:
+    """A deletion that was asked for before: completed, with what it still owns, when no adapter is awaited any more."""
+    rendered = await resources.get_rendered(tx, scope, root.id)
+    if root.id in await _waiting(tx, catalog, [root]):
+        return _Deletion(rendered)
+    nodes = [root, *await trees.lock_descendants(tx, root.id)]
+    ids = [node.id for node in nodes]
+    waiting = await _waiting(tx, catalog, nodes)
+    waiting |= await trees.referenced_from_outside(tx, ids)
+    gone = _gone(nodes, waiting, await trees.references_within(tx, ids))
+    removed = [node for node in nodes if node.id in gone]
+    await remove(tx, catalog, removed)
+    return _Deletion(rendered, (), removed)
+
+
+async def _waiting(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> set[UUID]:
+    """Which of these locked resources wait for an adapter, once they are all marked as being deleted.
+
+    A resource that is marked now has a new generation, which no report can be for yet, so it waits for every adapter
+    that is asked; reports are read for one that is being deleted already.
+    """
+    waiting: set[UUID] = set()
+    marked: list[UUID] = []
+    looked_into: list[Node] = []
+    for node in nodes:
+        kind = catalog.by_name.get(node.kind)
+        if kind is None:
+            waiting.add(node.id)
+        elif node.deleted_time is not None:
+            looked_into.append(node)
+        elif isinstance(kind.required_adapters, AnyAdapter):
+            marked.append(node.id)
+        elif kind.required_adapters:
+            waiting.add(node.id)
+    waiting |= await trees.reported_on(tx, marked) if marked else set()
+    for start in range(0, len(looked_into), MARKED_AT_ONCE):
+        some = looked_into[start : start + MARKED_AT_ONCE]
+        reports = await trees.summaries(tx, [node.id for node in some])
+        waiting |= {
+            node.id
+            for node in some
+            if deletion.awaited(
+                catalog.by_name[node.kind].required_adapters,
+                generation=node.generation,
+                reports=_summaries.decode(reports[node.id]),
+            )
+        }
+    return waiting
+
+
+def _gone(nodes: Sequence[Node], waiting: Collection[UUID], references: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
     """What of a tree waits for nothing once it is marked: no adapter, nothing it owns, nothing that references it.
 
-    A resource that is marked now has a new generation, which no report can be for yet, so it waits for every required
-    adapter. One that was being deleted before waits for something that this deletion does not bring about. Resources
-    that reference each other go together.
+    Resources that reference each other go together.
     """
     targets: dict[UUID, list[UUID]] = {}
     for source, target in references:
         targets.setdefault(source, []).append(target)
     owners = {node.id: node.owner_id for node in nodes}
-    gone = {node.id for node in nodes if node.deleted_time is None and not catalog.by_name[node.kind].required_adapters}
+    gone = {node.id for node in nodes if node.id not in waiting}
     staying = [node.id for node in nodes if node.id not in gone]
     while staying:
         id = staying.pop()

@@ -1,7 +1,8 @@
 """After a change of the rules what is stored is computed again: by `migrate`, and while the service serves.
 
 Row by row, by the ordinary write, so nobody waits; a row that somebody else writes meanwhile is computed by them. One
-process at a time works, in order of ids. What is being deleted and waits for nobody any more is removed.
+process at a time works, in order of ids. Nothing is removed: what is being deleted and waits for nobody any more stays
+until a caller comes (services/lingering.py).
 """
 
 import asyncio
@@ -10,15 +11,15 @@ from uuid import UUID
 
 import msgspec
 
-from hyperfleet.errors import HyperFleetError, NotFound
-from hyperfleet.model import deletion, rendering
+from hyperfleet.errors import HyperFleetError
+from hyperfleet.model import rendering
 from hyperfleet.model.assessment import evidence
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
-from hyperfleet.model.resource import Scope, Status
-from hyperfleet.services import assessing, deleting
-from hyperfleet.store import recomputations, trees
+from hyperfleet.model.resource import Status
+from hyperfleet.services import assessing
+from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.recomputations import Outdated
 from hyperfleet.telemetry import logging
@@ -54,9 +55,6 @@ async def recompute(db: Database, catalog: Catalog) -> int:
         if rows is None:
             await asyncio.sleep(PAUSE_SECONDS)
             continue
-        for row in rows:
-            if row.is_deleting:
-                await _remove_if_gone(db, catalog, row)
         if not rows:
             break
         done += len(rows)
@@ -91,27 +89,3 @@ async def _recompute(tx: Transaction, kind: Kind, row: Outdated) -> None:
         evidence=evidence(envelope, row.reports),
     )
     await recomputations.write(tx, row, status, envelope=envelope, rules=rendering.rules(kind))
-
-
-async def _remove_if_gone(db: Database, catalog: Catalog, row: Outdated) -> None:
-    """Removes a resource that is being deleted when the rules of now await nobody."""
-    kind = catalog.by_name[row.kind]
-
-    async def work(tx: Transaction) -> None:
-        *_, node = await trees.lock_chain(tx, Scope(kind), row.id)
-        [found] = await trees.standing(tx, catalog, [row.id])
-        if found.is_deleting and deletion.is_gone(
-            kind.required_adapters,
-            generation=found.generation,
-            reports=_summaries.decode(found.summaries),
-            has_children=found.has_children,
-            is_referenced=found.is_referenced,
-        ):
-            await deleting.remove(tx, catalog, [node])
-            _log.info("deletion completed", audit=True, verb="delete", kind=kind.name, id=str(row.id), caller="rules")
-
-    try:
-        await db.in_transaction(work)
-    except NotFound:
-        # Somebody else completed it.
-        return

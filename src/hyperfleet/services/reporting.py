@@ -40,9 +40,9 @@ _stored = msgspec.json.Decoder(rendering.StoredReport)
 
 @dataclass(frozen=True, slots=True)
 class _Completion:
-    """A report after which nothing is awaited of a resource that is being deleted; `rendered` is its answer."""
+    """A report after which nothing is awaited of a resource that is being deleted, and what becomes of the report."""
 
-    rendered: bytes
+    outcome: "Outcome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ async def report(
             decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=False)
     if isinstance(decided, _Completion):
         decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=True)
-    outcome = decided if isinstance(decided, Outcome) else Outcome("stored", decided.rendered)
+    is_removed = isinstance(decided, _Completion)
+    outcome = _outcome(decided)
     metrics.count_report(kind.name, received.adapter, outcome.result)
     if now - received.observed_time > CLOCK_SKEW:
         _tell_skew(kind, id, received, now)
-    if outcome.result == "stored":
-        is_removed = isinstance(decided, _Completion)
+    if outcome.result == "stored" or is_removed:
         _log.info(
             "deletion completed" if is_removed else "report stored",
             audit=True,
@@ -91,6 +91,16 @@ async def report(
 
 
 _Decided = Change | Outcome | _Completion
+
+
+def _outcome(decided: _Decided) -> Outcome:
+    match decided:
+        case Outcome():
+            return decided
+        case _Completion(outcome):
+            return outcome
+        case Change():
+            return Outcome("stored", decided.rendered)
 
 
 async def _behind_a_lock(
@@ -124,7 +134,7 @@ def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _D
     summaries = _summaries.decode(found.summaries)
     previous = next((kept for kept in summaries if kept.adapter == received.adapter), None)
     if reports_rules.admit(received, generation=found.generation, previous=previous) == "outdated":
-        return Outcome("outdated", None)
+        return _not_stored(kind, found, summaries, Outcome("outdated", None))
     stored = None if found.rendered is None else _stored.decode(found.rendered)
     if stored is None and len(summaries) >= ADAPTERS_PER_RESOURCE:
         raise WrongState(f"The {kind.title} has reports of {ADAPTERS_PER_RESOURCE} adapters, which is the limit.")
@@ -136,16 +146,10 @@ def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _D
         and previous.last_report_time == received.observed_time
         and rendering.same(rendered, found.rendered)
     ):
-        return Outcome("unchanged", found.rendered)
+        return _not_stored(kind, found, summaries, Outcome("unchanged", found.rendered))
     standing = [*(summary for summary in summaries if summary.adapter != received.adapter), kept]
-    if found.is_deleting and deletion.is_gone(
-        kind.required_adapters,
-        generation=found.generation,
-        reports=standing,
-        has_children=found.has_children,
-        is_referenced=found.is_referenced,
-    ):
-        return _Completion(rendered)
+    if _completes(kind, found, standing):
+        return _Completion(Outcome("stored", rendered))
     found_out = assess(
         kind,
         generation=found.generation,
@@ -165,6 +169,21 @@ def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _D
         summary=kept,
         status=found_out.status,
         rules=rendering.rules(kind),
+    )
+
+
+def _not_stored(kind: Kind, found: Reported, summaries: Sequence[Summary], outcome: Outcome) -> Outcome | _Completion:
+    # After a change of the configuration a deletion may await nobody any more; any report completes it.
+    return _Completion(outcome) if _completes(kind, found, summaries) else outcome
+
+
+def _completes(kind: Kind, found: Reported, summaries: Sequence[Summary]) -> bool:
+    return found.is_deleting and deletion.is_gone(
+        kind.required_adapters,
+        generation=found.generation,
+        reports=summaries,
+        has_children=found.has_children,
+        is_referenced=found.is_referenced,
     )
 
 

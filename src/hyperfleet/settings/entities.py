@@ -7,7 +7,18 @@ together is for the Catalog to say (model/catalog.py); here is only how each mem
 from dataclasses import dataclass
 from typing import Final
 
-from hyperfleet.settings.forms import BOOLEAN, EXPRESSION, TEXTS, Form, choice, entries, member, required, whole
+from hyperfleet.settings.forms import (
+    BOOLEAN,
+    EXPRESSION,
+    TEXTS,
+    TEXTS_OR_ANY,
+    Form,
+    choice,
+    entries,
+    member,
+    required,
+    whole,
+)
 
 LONGEST_NAME: Final = 253
 MOST_REFERENCES: Final = 1000
@@ -91,8 +102,11 @@ class Entity:
         _POLICY,
         absent="`restrict`",
     )
-    required_adapters: tuple[str, ...] | None = member(
-        "The adapters whose reports decide its phase and conditions.", TEXTS, absent="every adapter that reports"
+    required_adapters: tuple[str, ...] | str | None = member(
+        "The adapters whose reports decide its phase and conditions, and which a deletion awaits: their names, or `any`"
+        " for every adapter that reports.",
+        TEXTS_OR_ANY,
+        absent="`any` for the built-in kinds, else `[]`",
     )
     mandatory_conditions: tuple[str, ...] | None = member(
         "Types of conditions that every report on it must have.", TEXTS, absent="none"

@@ -24,13 +24,15 @@ class Secret(str):
 class Form:
     """How a setting is written: what it may be, its value from a text and the text of a value.
 
-    `read` raises ValueError, which says what the value must be. Of a list it reads one item.
+    `read` raises ValueError, which says what the value must be. Of a list it reads one item; `word` is a single text
+    that may take the place of the list.
     """
 
     description: str
     read: Callable[[str], Any]
     write: Callable[[Any], str] = str
     is_list: bool = False
+    word: str | None = None
 
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -130,6 +132,7 @@ PORT: Final = whole(1, 65535)
 SECRET: Final = Form("secret text", lambda text: Secret(_line(text)), lambda value: MASK if value else "")
 DATABASE_URL: Final = Form("secret URL", _database_url, SECRET.write)
 TEXTS: Final = Form("list of texts", _line, ", ".join, is_list=True)
+TEXTS_OR_ANY: Final = Form("list of texts, or any", _line, ", ".join, is_list=True, word="any")
 EXPRESSION: Final = Form("CEL expression", _lines)
 
 

@@ -28,6 +28,12 @@ HAS_CHILDREN: Final = (
 """Whether a resource owns something. In its index's order, because where one owner has most rows the planner expects to
 find a child at once, and with EXISTS reads the whole table for each resource that owns nothing."""
 
+SUMMARY_LIST: Final = (
+    "(SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')"
+    " FROM adapter_statuses WHERE resource_id = resources.id)"
+)
+"""The same as a JSON array: what aggregation and deletion look at."""
+
 REPORTS: Final = (
     "(SELECT convert_to('[' || coalesce(string_agg(rendered::text, ',' ORDER BY adapter), '') || ']', 'UTF8')"
     " FROM adapter_statuses WHERE resource_id = resources.id)"

@@ -9,7 +9,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Status
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
+from hyperfleet.store.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.resources import status_values
 
 LOCK: Final = 0x48464152
@@ -22,8 +22,7 @@ OUTDATED: Final = Statement(
     f"""
     SELECT resources.id, resources.kind, resource_version, generation, updated_time,
            deleted_time IS NOT NULL AS is_deleting, status, envelope,
-           (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
-            FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
+           {SUMMARY_LIST} AS summaries,
            {HAS_CHILDREN} AS has_children,
            EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
                AS is_referenced,

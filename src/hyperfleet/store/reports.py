@@ -9,15 +9,14 @@ from hyperfleet.model import rendering
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
+from hyperfleet.store.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.resources import ONE, not_found, one, status_values
 
 RESOURCE_WITH_REPORTS: Final = Statement(
     "RESOURCE_WITH_REPORTS",
     f"""
     SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status,
-           (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
-            FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
+           {SUMMARY_LIST} AS summaries,
            (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $5) AS rendered,
            deleted_time IS NOT NULL AND {HAS_CHILDREN} AS has_children,
            deleted_time IS NOT NULL

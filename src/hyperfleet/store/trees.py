@@ -14,8 +14,8 @@ from uuid import UUID
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope, Status
-from hyperfleet.store.database import Statement, Transaction
-from hyperfleet.store.projections import HAS_CHILDREN, REPORTS
+from hyperfleet.store.database import Database, Statement, Transaction
+from hyperfleet.store.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.resources import ONE, not_found, one, status_values
 
 NAMED_SOURCES: Final = 10
@@ -65,6 +65,41 @@ SOURCES_OUTSIDE: Final = Statement(
     is_read=True,
 )
 
+REFERENCED_FROM_OUTSIDE: Final = Statement(
+    "REFERENCED_FROM_OUTSIDE",
+    "SELECT DISTINCT target_id FROM resource_references WHERE target_id = ANY ($1::uuid[])"
+    " AND NOT source_id = ANY ($1::uuid[])",
+    is_read=True,
+)
+
+REPORTED_ON: Final = Statement(
+    "REPORTED_ON",
+    "SELECT id FROM unnest($1::uuid[]) AS id WHERE EXISTS (SELECT FROM adapter_statuses WHERE resource_id = id)",
+    is_read=True,
+)
+
+SUMMARIES_OF: Final = Statement(
+    "SUMMARIES_OF",
+    f"SELECT id, {SUMMARY_LIST} AS summaries FROM resources WHERE id = ANY ($1::uuid[])",
+    is_read=True,
+)
+
+# The index on what is being deleted is asked first, whatever the planner thinks of the order.
+CHILDLESS_BEING_DELETED: Final = Statement(
+    "CHILDLESS_BEING_DELETED",
+    f"""
+    WITH deleting AS MATERIALIZED (
+        SELECT id FROM resources WHERE kind = ANY ($1::text[]) AND deleted_time IS NOT NULL AND id > $2
+    )
+    SELECT resources.id, kind, generation, {SUMMARY_LIST} AS summaries
+    FROM resources JOIN deleting ON deleting.id = resources.id
+    WHERE NOT {HAS_CHILDREN}
+        AND NOT EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
+    ORDER BY resources.id LIMIT $3
+    """,
+    is_read=True,
+)
+
 TARGETS_BEING_DELETED: Final = Statement(
     "TARGETS_BEING_DELETED",
     """
@@ -78,9 +113,7 @@ STANDING: Final = Statement(
     "STANDING",
     f"""
     SELECT id, kind, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status, envelope,
-           (SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')
-            FROM adapter_statuses WHERE resource_id = resources.id) AS summaries,
-           {HAS_CHILDREN} AS has_children,
+           {SUMMARY_LIST} AS summaries, {HAS_CHILDREN} AS has_children,
            EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
                AS is_referenced,
            CASE WHEN kind = ANY ($2::text[]) THEN {REPORTS} END AS reports
@@ -156,6 +189,15 @@ class Source(NamedTuple):
     is_seen: bool
 
 
+class Childless(NamedTuple):
+    """A resource that is being deleted and can wait for adapters only; `summaries` is JSON text as stored."""
+
+    id: UUID
+    kind: str
+    generation: int
+    summaries: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A locked resource as its deletion finds it; `status`, `envelope` and `summaries` are JSON text as stored.
@@ -211,6 +253,26 @@ async def lock_descendants(tx: Transaction, id: UUID) -> list[Node]:
 async def lock(tx: Transaction, ids: Sequence[UUID]) -> list[Node]:
     """Locks these resources, those that are there, in the order of their ids."""
     return [Node(*row) for row in await tx.fetch(LOCKED_NODES, ids)]
+
+
+async def reported_on(tx: Transaction, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these resources have a report; they must be locked by an earlier statement."""
+    return {row[0] for row in await tx.fetch(REPORTED_ON, ids)}
+
+
+async def summaries(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """The reports on each of these resources, as a JSON array of summaries; they must be locked as above."""
+    return {row[0]: row[1] for row in await tx.fetch(SUMMARIES_OF, ids)}
+
+
+async def referenced_from_outside(tx: Transaction, ids: Sequence[UUID]) -> set[UUID]:
+    """Which resources of a tree others reference."""
+    return {row[0] for row in await tx.fetch(REFERENCED_FROM_OUTSIDE, ids)}
+
+
+async def being_deleted(db: Database, kinds: Sequence[str], *, after: UUID, most: int) -> list[Childless]:
+    """The next resources, by id, that are being deleted, own nothing and are not referenced."""
+    return [Childless(*row) for row in await db.fetch(CHILDLESS_BEING_DELETED, kinds, after, most)]
 
 
 async def references_within(tx: Transaction, ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:

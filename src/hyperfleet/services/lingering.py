@@ -1,0 +1,67 @@
+"""Resources that linger: being deleted, while a change of the configuration left no adapter to await.
+
+Nothing goes without a caller (contract: Delete), so they stay until the next report, DELETE or force-delete; the start
+of the service says how many there are.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from hyperfleet.errors import HyperFleetError
+from hyperfleet.model import deletion
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.report import Summary
+from hyperfleet.store import trees
+from hyperfleet.store.database import Database
+from hyperfleet.telemetry import logging
+
+ROWS_AT_ONCE: Final = 500
+NAMED: Final = 10
+"""How many of them the log names by id."""
+
+PAUSE_SECONDS: Final = 5.0
+_FIRST: Final = UUID(int=0)
+
+_log = logging.get("resources")
+_summaries = msgspec.json.Decoder(tuple[Summary, ...])
+
+
+async def tell(db: Database, catalog: Catalog) -> None:
+    """Logs how many resources linger, once; waits for a database that is away."""
+    while True:
+        try:
+            ids = await find(db, catalog)
+        except HyperFleetError:
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
+        if ids:
+            _log.warning(
+                "resources are being deleted, and no adapter is awaited any more",
+                resources=len(ids),
+                kinds=dict(Counter(ids.values())),
+                ids=[str(id) for id in list(ids)[:NAMED]],
+                hint="each stays until the next report on it, DELETE or force-delete",
+            )
+        return
+
+
+async def find(db: Database, catalog: Catalog) -> dict[UUID, str]:
+    """The resources that linger, by id, with their kinds; raises what the database raises.
+
+    An owner of such a resource goes with it, so it is not among them.
+    """
+    found: dict[UUID, str] = {}
+    after = _FIRST
+    while True:
+        rows = await trees.being_deleted(db, [*catalog.by_name], after=after, most=ROWS_AT_ONCE)
+        for row in rows:
+            required = catalog.by_name[row.kind].required_adapters
+            if not deletion.awaited(required, generation=row.generation, reports=_summaries.decode(row.summaries)):
+                found[row.id] = row.kind
+        if len(rows) < ROWS_AT_ONCE:
+            return found
+        after = rows[-1].id
