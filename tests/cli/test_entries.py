@@ -124,7 +124,7 @@ KIND = "kind: Channel, plural: channels"
         ),
         (
             f"entities: [{{{KIND}, required_adapters: dns}}]",
-            "entities[0].required_adapters (line 1): must be a list of texts, not 'dns'.",
+            "entities[0].required_adapters (line 1): must be a list of texts, or any, not 'dns'.",
         ),
         (
             f"entities: [{{{KIND}, references: {{}}}}]",
@@ -180,3 +180,16 @@ def test_every_member_says_what_it_is_for() -> None:
     listed = [row.path for row in rows(Entity)]
     assert len(listed) == len(set(listed)) == 12
     assert all(row.help.endswith(".") for row in rows(Entity))
+
+
+@pytest.mark.parametrize(("written", "held"), [("any", "any"), ("[]", ()), ("'any'", "any")])
+def test_required_adapters_are_any_or_a_list(written: str, held: object, tmp_path: Path) -> None:
+    (entity,) = loaded(tmp_path, f"entities: [{{{KIND}, required_adapters: {written}}}]").settings.entities
+    assert entity.required_adapters == held
+
+
+def test_a_printed_any_is_read_back_as_any(tmp_path: Path) -> None:
+    first = loaded(tmp_path, f"entities: [{{{KIND}, required_adapters: any}}]")
+    printed = "\n".join(reference.effective(first))
+    assert "    required_adapters: any " in printed
+    assert loaded(tmp_path, printed).settings == first.settings

@@ -1,5 +1,6 @@
 """Kinds from entries: what a new one is, what an entry changes of a built-in one, what stops the start."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hyperfleet.cli import assembly, kinds
 from hyperfleet.cli.configuration import load
 from hyperfleet.model.catalog import BadCatalog
-from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
+from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
 from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.settings import BadSettings, Entity, rows
 from hyperfleet.settings.entities import Condition, Message, Output, Reason, Reference, Status, When
@@ -198,4 +199,14 @@ def test_the_projects_own_document_is_named_as_such_when_it_lacks_a_schema(tmp_p
     assert wrong.value.mistakes == (
         "The project's own OpenAPI document (server.openapi_schema_path is unset): it has no component ChannelSpec,"
         " which kind Channel requires to validate specs by (require_spec_schema).",
+    )
+
+
+def test_required_adapters_of_any_kind_are_any_a_list_or_nobody() -> None:
+    assert CLUSTER.required_adapters is NODE_POOL.required_adapters is AnyAdapter.ANY
+    assert declared(Entity("Cluster", required_adapters=()))["Cluster"].required_adapters == ()
+    assert declared(replace(CHANNEL, required_adapters="any"))["Channel"].required_adapters is AnyAdapter.ANY
+    assert mistakes(replace(CHANNEL, required_adapters=("any", "dns"))) == (
+        "Kind Channel: its list of required adapters names `any`; for every adapter that reports, write"
+        " `required_adapters: any` without a list.",
     )

@@ -29,7 +29,7 @@ async def test_the_answer_to_a_create_equals_the_read_that_follows(db: Database)
 
 
 async def test_a_fresh_resource_is_not_ready_and_observed_at_no_generation(db: Database) -> None:
-    status = (await create(db, "alpha", at=3))["status"]
+    status = (await create(db, "alpha", Scope(replace(CLUSTER, required_adapters=())), at=3))["status"]
     assert status == {
         "phase": "NotReady",
         "observed_generation": 0,

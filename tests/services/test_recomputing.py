@@ -14,8 +14,7 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.services import recomputing
 from hyperfleet.services.recomputing import ROWS_AT_ONCE
 from hyperfleet.store.database import Database, Statement
-from tests import fleet
-from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, is_there, read, report, send
+from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 OLD = replace(CLUSTER, required_adapters=("dns",))
 NEW = replace(CLUSTER, required_adapters=("dns", "net"))
@@ -67,19 +66,6 @@ async def test_kinds_that_are_not_configured_are_left_alone(db: Database) -> Non
     assert await recomputing.recompute(db, Catalog([replace(CLUSTER)])) == 0
     assert await read(db, pool["id"], Scope(NODE_POOL)) == pool
     assert await recomputing.recompute(db, Catalog([CLUSTER, changed])) == 1
-
-
-async def test_what_is_being_deleted_and_waits_for_nobody_any_more_is_removed_up_the_tree(db: Database) -> None:
-    pools = replace(NODE_POOL, required_adapters=("x",))
-    catalog = Catalog([CLUSTER, pools])
-    owner = (await create(db, "alpha"))["id"]
-    pool = (await create(db, "pool", below(UUID(owner), pools)))["id"]
-    await fleet.delete(db, owner, catalog=catalog)
-    assert await recomputing.recompute(db, catalog) == 0
-    assert await is_there(db, pool)
-    assert await recomputing.recompute(db, Catalog([CLUSTER, NODE_POOL])) == 1
-    assert not await is_there(db, pool)
-    assert not await is_there(db, owner)
 
 
 async def test_references_appear_when_the_kind_declares_them_by_now(db: Database) -> None:

@@ -86,7 +86,7 @@ async def test_a_caller_sees_what_has_all_its_dimensions(db: Database) -> None:
         {"search": "labels.tenant != 'nothing'"},
         {"search": "name = 'red' or name != 'red'"},
         {"search": "spec.a is null"},
-        {"search": "status.conditions.Reconciled is null"},
+        {"search": "status.conditions.ReadySuccessful is null"},
         {"order": parse_order("name", None)},
         {"order": parse_order("deleted_time desc,name desc", None)},
         {"selection": parse_selection("name,status.adapters")},
