@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -53,4 +54,39 @@ def test_try_it_out_creates_a_cluster_and_shows_it(visit: Visit) -> None:
     assert "made-on-the-page" in names(visit.port)
     status, stored = fetched(visit.port, f"{CLUSTERS}/{shown['id']}")
     assert (status, json.loads(stored)) == (200, shown)
+    assert visit.complaints == []
+
+
+def test_forms_ask_for_what_matters_first_and_warn_of_nothing(visit: Visit) -> None:
+    visit.open("/openapi-ui")
+    visit.operation("Clusters-listClusters")
+    fields = visit.page.locator("#operations-Clusters-listClusters tr[data-param-name]").evaluate_all(
+        "rows => rows.map(row => row.dataset.paramName)"
+    )
+    assert fields[:2] == ["page", "pageSize"]
+    assert fields[-1] == "X-Request-Id"
+    assert visit.complaints == []
+
+
+def test_the_example_of_a_create_can_be_sent_as_it_is(visit: Visit) -> None:
+    visit.open("/openapi-ui")
+    status, text = executed(visit.operation("Clusters-createCluster"))
+    assert (status, json.loads(text)["kind"]) == (201, "Cluster")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert json.loads(text)["name"] not in readme
+
+
+def test_the_filter_box_leaves_the_matching_tags(visit: Visit) -> None:
+    visit.open("/openapi-ui")
+    visit.page.locator("input.operation-filter-input").fill("Node")
+    visit.page.locator("#operations-tag-Clusters").wait_for(state="detached")
+    assert visit.page.locator("#operations-tag-Node_pools").count() == 1
+
+
+def test_the_entrance_links_to_pages_that_open(visit: Visit) -> None:
+    visit.page.goto(f"http://127.0.0.1:{visit.port}/")
+    assert visit.page.locator("h1").inner_text().startswith("HyperFleet API")
+    assert visit.page.locator("main").evaluate("main => getComputedStyle(main).maxWidth") != "none"
+    visit.page.get_by_role("link", name="Swagger UI").click()
+    visit.page.locator(".opblock").first.wait_for()
     assert visit.complaints == []

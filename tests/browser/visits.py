@@ -56,7 +56,10 @@ def visited(port: int) -> Iterator[Visit]:
             def asked(request: Request) -> None:
                 visit.requests.append(request.url)
 
-            page.on("console", lambda said: visit.complaints.append(said.text) if said.type == "error" else None)
+            page.on(
+                "console",
+                lambda said: visit.complaints.append(said.text) if said.type in ("error", "warning") else None,
+            )
             page.on("pageerror", lambda failure: visit.complaints.append(str(failure)))
             page.on("request", asked)
             yield visit

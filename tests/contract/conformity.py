@@ -10,9 +10,13 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 
 from hyperfleet import http
+from hyperfleet.http import entrance, publications
 
 DOCUMENT: Final[dict[str, Any]] = json.loads((Path(http.__path__[0]) / "openapi.json").read_text(encoding="utf-8"))
 JSON_TYPES: Final = ("application/json", "application/problem+json")
+UNDESCRIBED: Final = {*publications.PARTS, *(path for path in entrance.ADDRESSES if path.endswith("/") and path != "/")}
+"""Paths that the document leaves out: the files of its page, and a second spelling of what it describes."""
+
 EVERYWHERE: Final = {404: "HYPERFLEET-NTF-000", 405: "HYPERFLEET-VAL-005"}
 """What the document says once, for all paths: an unknown path, and a known one with another method."""
 

@@ -25,13 +25,13 @@ RESTORED: Final = Statement("RESTORED", "ALTER TABLE hidden RENAME TO resources"
 
 CLUSTER: Final = {
     "kind": "Cluster",
-    "name": "production-cluster",
+    "name": "demo-cluster",
     "spec": {"region": "us-east-1", "version": "4.16", "nodes": 5},
     "labels": {"env": "production", "team": "platform"},
 }
 NODE_POOL: Final = {
     "kind": "NodePool",
-    "name": "worker-pool",
+    "name": "demo-pool",
     "spec": {"instance_type": "m5.2xlarge", "replicas": 10, "disk_size": 200},
     "labels": {"pool_type": "worker"},
 }
@@ -48,7 +48,7 @@ REPORT: Final = {
         {"type": "Available", "status": "True", "reason": "RecordsCreated", "message": "All records are there"},
         {"type": "Health", "status": "True"},
     ],
-    "data": {"zone": "production-cluster.example.com", "records": 3},
+    "data": {"zone": "demo-cluster.example.com", "records": 3},
     "metadata": {"job_name": "dns-1"},
 }
 WAITING: Final = {
@@ -77,7 +77,7 @@ class Step:
     def url_path(self) -> str:
         """The whole path of the request, without its query."""
         path = self.path.partition("?")[0]
-        return path if path.startswith("/api/") else API_ROOT + path
+        return path if path == "/" or path.startswith("/api/") else API_ROOT + path
 
     @property
     def query(self) -> str:
@@ -132,6 +132,8 @@ async def play(db: Database) -> list[Step]:
         teller = Teller(client)
         tell = teller.tell
         await tell("TheService.service", "The service", "GET /api/hyperfleet")
+        await tell("TheService.serviceOfVersion", "The service", "GET /api/hyperfleet/v1")
+        await tell("TheService.entrance", "The service", "GET /")
         await tell("TheService.compatibility", "The features", "GET /api/hyperfleet/v1/compatibility")
         await tell("TheService.compatibility", "An unknown parameter", "GET /api/hyperfleet/v1/compatibility?v=2")
         cluster = (await tell("Clusters.create", "A cluster", "POST /clusters", CLUSTER))["id"]

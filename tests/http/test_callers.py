@@ -25,7 +25,11 @@ API: Final = "/api/hyperfleet/v1"
 CLUSTERS: Final = f"{API}/clusters"
 NO_ID: Final = f"{CLUSTERS}/no-id"
 OPEN: Final = {
+    "/",
     "/api/hyperfleet",
+    "/api/hyperfleet/",
+    API,
+    f"{API}/",
     f"{API}/compatibility",
     "/openapi",
     "/openapi.yaml",
@@ -33,6 +37,7 @@ OPEN: Final = {
     f"{API}/openapi",
     f"{API}/openapi.html",
     "/favicon.ico",
+    "/openapi-ui/entrance.css",
     *(
         f"{root}/openapi-ui/{name}"
         for root in ("", API)

@@ -15,9 +15,12 @@ from starlette.types import ASGIApp
 from hyperfleet.http import publications
 from hyperfleet.http.app import ROWS, application, routes
 from hyperfleet.http.document import document
+from hyperfleet.http.media_types import HTML, JSON, YAML
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
+from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database
+from tests.contract.conformity import UNDESCRIBED
 from tests.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
@@ -29,7 +32,7 @@ SERVICE: Final = Kind("Service", "services", "service")
 MORE_KINDS: Final = Catalog([*BUILT_IN, CHANNEL, VERSION, POLICY, SERVICE])
 
 LARGE: Final = [
-    *(path for path, media_type in publications.DOCUMENT.items() if media_type != publications.HTML),
+    *(path for path, forms in publications.DOCUMENT.items() if HTML not in forms),
     *(path for path in publications.PARTS if "swagger-ui" in path),
 ]
 """Where more is answered than fits into the size from which compression pays."""
@@ -91,9 +94,9 @@ def app() -> ASGIApp:
 
 
 async def test_every_address_of_a_form_gives_the_same_bytes_and_tag(app: ASGIApp) -> None:
-    for form in set(publications.DOCUMENT.values()):
-        addresses = [address for address, media_type in publications.DOCUMENT.items() if media_type == form]
-        answers = [await asgi.send(app, "GET", address) for address in addresses]
+    for form in (JSON, YAML, HTML):
+        addresses = [address for address, forms in publications.DOCUMENT.items() if form in forms]
+        answers = [await asgi.send(app, "GET", address, headers=[("Accept", form)]) for address in addresses]
         assert {answer.status for answer in answers} == {200}
         assert len({(answer.body, answer.headers["etag"]) for answer in answers}) == 1
         assert answers[0].headers["content-type"].partition(";")[0] == form
@@ -121,7 +124,8 @@ async def test_who_has_it_already_gets_304_without_a_body(app: ASGIApp, path: st
             again = await asgi.send(app, method, path, headers=[("If-None-Match", named)])
             assert (again.status, again.body) == (304, b"")
             assert again.headers["etag"] == tag
-            assert again.headers["vary"] == "Accept-Encoding"
+            several = len(publications.DOCUMENT.get(path, ())) > 1
+            assert again.headers["vary"] == ("Accept, Accept-Encoding" if several else "Accept-Encoding")
             assert not {"content-type", "content-length", "content-encoding"} & again.headers.keys()
     for other in ('"x"', "", "W/", tag[1:-1]):
         assert (await asgi.send(app, "GET", path, headers=[("If-None-Match", other)])).status == 200
@@ -146,7 +150,7 @@ async def test_gzip_goes_to_who_asks_and_has_a_tag_of_its_own(app: ASGIApp, path
 
 async def test_compression_is_made_once_and_not_for_each_request(app: ASGIApp) -> None:
     middleware: Any = app
-    made = middleware._publications["/openapi"]
+    made = middleware._publications["/openapi", JSON]
     answers = [await asgi.send(app, "GET", "/openapi", headers=[("Accept-Encoding", "gzip")]) for _ in range(2)]
     assert all(answer.body == made.packed for answer in answers)
     assert made.packed == gzip.compress(made.body(), 9, mtime=0)
@@ -171,6 +175,7 @@ async def test_head_options_and_other_methods_are_as_everywhere(app: ASGIApp, pa
     [
         ("/openapi", "application/json", 200),
         ("/openapi", "application/vnd.oai.openapi+json", 200),
+        ("/openapi", "application/yaml", 200),
         ("/openapi", "text/html", 406),
         ("/openapi.yaml", "application/yaml", 200),
         ("/openapi.yaml", "application/json", 406),
@@ -186,7 +191,20 @@ async def test_an_answer_of_another_type_than_asked_for_is_refused(
     answer = await asgi.send(app, "GET", path, headers=[("Accept", accept)])
     assert answer.status == status
     if status == 406:
-        assert publications.DOCUMENT[path] in answer.problem["detail"]
+        assert all(form in answer.problem["detail"] for form in publications.DOCUMENT[path])
+
+
+@pytest.mark.parametrize("path", ["/openapi", f"{API_ROOT}/openapi"])
+async def test_the_document_comes_in_yaml_for_callers_that_prefer_it(app: ASGIApp, path: str) -> None:
+    for accept, form in (("application/yaml, */*;q=0.1", YAML), ("*/*", JSON), ("application/json", JSON)):
+        answer = await asgi.send(app, "GET", path, headers=[("Accept", accept)])
+        assert (answer.status, answer.headers["content-type"], answer.headers["vary"]) == (
+            200,
+            form,
+            "Accept, Accept-Encoding",
+        )
+        read = yaml.safe_load if form == YAML else json.loads
+        assert read(answer.body) == document(CATALOG)
 
 
 async def test_the_page_may_load_its_own_files_only(app: ASGIApp) -> None:
@@ -211,7 +229,7 @@ def test_a_kind_gets_its_paths_from_its_entry_alone() -> None:
     described = {
         (re.sub(r"\{[a-z_]+\}", "-", path), method.upper()) for path, item in whole["paths"].items() for method in item
     }
-    rows = (row for row in ROWS if row.path not in publications.PARTS)
+    rows = (row for row in ROWS if row.path not in UNDESCRIBED)
     routed = {
         (route.template, method) for row in rows for route in routes(row, MORE_KINDS) for method in route.endpoints
     }

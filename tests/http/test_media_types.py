@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfleet.http.app import application
-from hyperfleet.http.media_types import LONGEST, accepts, is_json
+from hyperfleet.http.media_types import HTML, JSON, LONGEST, YAML, is_json, preferred
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
@@ -32,7 +32,7 @@ from tests.http import asgi
     ],
 )
 def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
-    assert accepts(accept.encode())
+    assert preferred(accept.encode(), (JSON,)) == JSON
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,33 @@ def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
     ],
 )
 def test_json_does_not_go_to_who_leaves_it_out(accept: str) -> None:
-    assert not accepts(accept.encode())
+    assert preferred(accept.encode(), (JSON,)) is None
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*/*", JSON),
+        ("", JSON),
+        ("application/json, application/yaml", JSON),
+        ("application/yaml, application/json", JSON),
+        ("application/yaml", YAML),
+        ("application/yaml, application/json;q=0.9", YAML),
+        ("application/yaml;q=0.9, application/json;q=0.8", YAML),
+        ("application/yaml;q=0.8, application/json;q=0.9", JSON),
+        ("application/yaml, */*;q=0.5", YAML),
+        ("application/yaml;q=x, application/json;q=0.5", YAML),
+        ("application/yaml;q=nan, application/json;q=0.5", YAML),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", HTML),
+        ("text/*", HTML),
+        ("application/*", JSON),
+        ("image/png", None),
+        ("*/*;q=0", None),
+        ("x" * (LONGEST + 1), JSON),
+    ],
+)
+def test_of_several_types_the_preferred_one_is_chosen_and_of_equals_the_first(accept: str, chosen: str | None) -> None:
+    assert preferred(accept.encode(), (JSON, YAML, HTML)) == chosen
 
 
 def test_a_content_type_longer_than_any_is_not_json() -> None:

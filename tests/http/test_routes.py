@@ -80,8 +80,10 @@ async def test_a_child_is_read_listed_and_reported_on_below_its_owner_and_at_the
 async def test_the_service_says_what_it_is(client: httpx2.AsyncClient) -> None:
     answer = await client.get("http://test/api/hyperfleet")
     assert answer.status_code == 200
-    assert answer.json().keys() == {"id", "kind", "href", "version", "build_time"}
+    assert answer.json().keys() == {"id", "kind", "href", "version", "build_time", "links"}
     assert (answer.json()["id"], answer.json()["kind"]) == ("hyperfleet", "API")
+    for same in ("/", "/api/hyperfleet/", "/api/hyperfleet/v1", "/api/hyperfleet/v1/"):
+        assert (await client.get(f"http://test{same}")).content == answer.content
     assert (await client.get("/compatibility")).json().keys() == {"api_version", "compatible", "features"}
 
 
@@ -108,10 +110,10 @@ async def test_the_service_says_what_it_is(client: httpx2.AsyncClient) -> None:
         "/clusters/%zz",
         "/clusters/%ff",
         "/resources/",
-        "http://test/",
-        "http://test/api/hyperfleet/",
         "http://test/api/hyperfleet/v2/clusters",
-        "http://test/api/hyperfleet/v1",
+        "http://test/api/hyperfleet//",
+        "http://test/api/hyperfleet/v1//",
+        "http://test/api/",
         "http://test/x/api/hyperfleet/v1/clusters",
     ],
 )

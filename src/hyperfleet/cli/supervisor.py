@@ -25,7 +25,7 @@ from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
-from hyperfleet.http.endpoints import ROOT
+from hyperfleet.http.entrance import ROOT
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging

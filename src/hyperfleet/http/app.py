@@ -18,10 +18,11 @@ from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
 from hyperfleet.http import endpoints, publications
 from hyperfleet.http.callers import Callers
 from hyperfleet.http.document import document
+from hyperfleet.http.entrance import ADDRESSES, entrance
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
 from hyperfleet.http.guards import Guard
 from hyperfleet.http.limits import InFlight
-from hyperfleet.http.media_types import JSON, accepts
+from hyperfleet.http.media_types import JSON, preferred
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.http.tenants import Tenants
 from hyperfleet.http.tokens import Issuer
@@ -43,7 +44,7 @@ class Row(NamedTuple):
 
     path: str
     methods: Mapping[str, Endpoint]
-    media_type: str = JSON
+    media_types: tuple[str, ...] = (JSON,)
     is_open: bool = False
 
 
@@ -77,9 +78,9 @@ ROWS: Final = (
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/statuses", _REPORTS),
     Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/force-delete", _FORCE),
     Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}, is_open=True),
-    Row(endpoints.ROOT, {"GET": endpoints.service}, is_open=True),
-    *(Row(path, _PUBLISHED, media_type, is_open=True) for path, media_type in publications.DOCUMENT.items()),
-    *(Row(path, _PUBLISHED, media_type, is_open=True) for path, media_type in publications.PARTS.items()),
+    *(Row(path, {"GET": endpoints.service}, forms, is_open=True) for path, forms in ADDRESSES.items()),
+    *(Row(path, _PUBLISHED, forms, is_open=True) for path, forms in publications.DOCUMENT.items()),
+    *(Row(path, _PUBLISHED, (media_type,), is_open=True) for path, media_type in publications.PARTS.items()),
 )
 
 
@@ -136,6 +137,7 @@ def application(
         db,
         settings.server,
         publications.publications(described),
+        entrance(catalog, settings),
     )
 
 
@@ -144,7 +146,7 @@ def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
     methods = dict(row.methods)
     allow = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
     if "{plural}" not in row.path:
-        yield Route(row.path, methods, allow, media_type=row.media_type)
+        yield Route(row.path, methods, allow, media_types=row.media_types)
         return
     template = row.path.replace("{id}", "-").replace("{owner_id}", "-")
     for kind in (*catalog.kinds, ANY):
@@ -187,8 +189,11 @@ class _Bound:
             exchange.kinds = self._guard.allowed(exchange.caller, VERBS[endpoint], route.kind)
             exchange.may = self._guard.allows
         accept = exchange.header(b"accept")
-        if accept is not None and not accepts(accept, route.media_type):
-            raise BadRequest(f"Answers are {route.media_type}, which the header Accept leaves out.", status=406)
+        media_type = route.media_types[0] if accept is None else preferred(accept, route.media_types)
+        if media_type is None:
+            forms = " or ".join(route.media_types)
+            raise BadRequest(f"This path answers with {forms}, which the header Accept excludes.", status=406)
+        exchange.media_type = media_type
         with self._in_flight:
             exchange.answer = await endpoint(exchange)
 

@@ -7,14 +7,11 @@ for an id that is none is decided here and for any other by the statement that l
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
-import hyperfleet
 from hyperfleet.errors import BadRequest, Forbidden, HyperFleetError, NotFound
 from hyperfleet.http import bodies, documents, limits, patches, preconditions, publications, queries
 from hyperfleet.http.exchange import Answer, Exchange, Header
@@ -25,7 +22,6 @@ from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
-ROOT: Final = "/api/hyperfleet"
 FEATURES: Final = (
     *("search", "order", "fields", "page_token", "count", "id", "gzip", "openapi"),
     *("patch", "merge_patch", "etag", "delete", "force_delete", "references", "resources"),
@@ -36,7 +32,8 @@ FEATURES: Final = (
 async def service(exchange: Exchange) -> Answer:
     """What this is, and in which version."""
     queries.nothing(exchange.query)
-    return Answer(200, _service())
+    assert exchange.entrance is not None
+    return exchange.entrance(exchange)
 
 
 async def compatibility(exchange: Exchange) -> Answer:
@@ -49,7 +46,7 @@ async def published(exchange: Exchange) -> Answer:
     """What was made for this path when the application was built."""
     queries.nothing(exchange.query)
     assert exchange.route is not None
-    return publications.answer(exchange.publications[exchange.route.template], exchange)
+    return publications.answer(exchange.publications[exchange.route.template, exchange.media_type], exchange)
 
 
 async def list_resources(exchange: Exchange) -> Answer:
@@ -224,19 +221,6 @@ def _id(kind: Kind, text: str) -> UUID:
     if id is None:
         raise NotFound(f"There is no {kind.title} {text}.", code=kind.not_found_code)
     return id
-
-
-@cache
-def _service() -> bytes:
-    return msgspec.json.encode(
-        {
-            "id": "hyperfleet",
-            "kind": "API",
-            "href": ROOT,
-            "version": metadata.version("hyperfleet-api"),
-            "build_time": rendering.timestamp(datetime.fromtimestamp(Path(hyperfleet.__file__).stat().st_mtime, UTC)),
-        }
-    )
 
 
 @cache

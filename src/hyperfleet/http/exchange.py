@@ -56,7 +56,7 @@ class Route:
     """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
 
     `template` is the path as metrics and logs show it, with ids as `-`; `allow` the value of the header `Allow`.
-    `media_type` is what it answers with; `catalog` holds all kinds that the service has.
+    `media_types` are those that it can answer with, its favourite first; `catalog` holds all kinds of the service.
     """
 
     template: str
@@ -64,7 +64,7 @@ class Route:
     allow: str
     kind: Kind | None = None
     owner_kind: Kind | None = None
-    media_type: str = JSON.decode()
+    media_types: tuple[str, ...] = (JSON.decode(),)
     catalog: Catalog | None = None
 
 
@@ -79,7 +79,8 @@ class Exchange:
     Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
     `kinds` are those that the caller may do this with: the path's, or where it is for all kinds some of these.
     `may` tells whether the caller may do something else with a kind. `publications` are those of the application, by
-    path.
+    path and media type; `entrance` answers at the service's own addresses. `media_type` is the one of the route's that
+    the caller prefers.
     """
 
     scope: AsgiScope
@@ -87,7 +88,9 @@ class Exchange:
     method: str
     db: Database
     limits: Server
-    publications: Mapping[str, Publication] = field(default_factory=dict)
+    publications: Mapping[tuple[str, str], Publication] = field(default_factory=dict)
+    entrance: "Callable[[Exchange], Answer] | None" = None
+    media_type: str = JSON.decode()
     caller: Caller = NOBODY
     route: Route | None = None
     kinds: tuple[Kind, ...] = ()

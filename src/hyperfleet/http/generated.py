@@ -259,6 +259,12 @@ class Service(Struct, kw_only=True):
     href: Annotated[str, Meta(description="Its address.")]
     version: str
     build_time: datetime
+    links: Annotated[
+        dict[str, str],
+        Meta(
+            description="Addresses by name: a list of each kind, this document, and the listeners that the caller can reach."
+        ),
+    ]
 
 
 class SummaryCondition(Struct, kw_only=True):

@@ -13,10 +13,12 @@ from typing import Final
 LONGEST: Final = 1000
 
 JSON: Final = "application/json"
+YAML: Final = "application/yaml"
+HTML: Final = "text/html"
 MERGE_PATCH: Final = "application/merge-patch+json"
 _PROBLEM: Final = "application/problem+json"
 
-_NO_QUALITY: Final = re.compile(r"q\s*=\s*0(\.0*)?")
+_QUALITY: Final = re.compile(r"q\s*=\s*([01]?\.?[0-9]*)")
 
 
 def is_json(content_type: bytes) -> bool:
@@ -29,13 +31,18 @@ def is_merge_patch(content_type: bytes) -> bool:
     return len(content_type) <= LONGEST and _named(content_type) == MERGE_PATCH
 
 
-def accepts(accept: bytes, media_type: str = JSON) -> bool:
-    """Whether a value of Accept leaves room for a media type (RFC 9110, section 12.5.1); only a clear no is one.
+def preferred(accept: bytes, media_types: tuple[str, ...]) -> str | None:
+    """The media type that a value of Accept asks for first (RFC 9110, section 12.5.1); of equals the first offered.
 
-    Any type of JSON is taken for ours, `application/vnd.x+json` too; parameters besides a quality of 0 say nothing. The
-    most specific entry decides: the type itself, then `application/*` or what it is else, then `*/*`.
+    None when it excludes all. Any type of JSON is taken for ours, `application/vnd.x+json` too; parameters other than
+    the quality are ignored. The most specific entry decides: the type itself, then `application/*` and the like, then
+    `*/*`. A value that is too long to read excludes nothing.
     """
-    return len(accept) > LONGEST or _accepts(accept, media_type)
+    if len(accept) > LONGEST:
+        return media_types[0]
+    qualities = {media_type: _quality(accept, media_type) for media_type in media_types}
+    best = max(media_types, key=qualities.__getitem__)
+    return best if qualities[best] > 0 else None
 
 
 def takes_plain_json_only(accept: bytes) -> bool:
@@ -45,7 +52,7 @@ def takes_plain_json_only(accept: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def _takes_plain_json_only(accept: bytes) -> bool:
-    taken = {name for name, is_taken in _entries(accept) if is_taken}
+    taken = {name for name, quality in _entries(accept) if quality > 0}
     return JSON in taken and taken.isdisjoint((_PROBLEM, "application/*", "*/*", "*"))
 
 
@@ -58,23 +65,29 @@ def _named(content_type: bytes) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _accepts(accept: bytes, media_type: str) -> bool:
-    taken: dict[str, bool] = {}
-    for entry, is_taken in _entries(accept):
+def _quality(accept: bytes, media_type: str) -> float:
+    """How much an Accept wants a media type, from 0 to 1; 1 when it names nothing."""
+    qualities: dict[str, float] = {}
+    for entry, quality in _entries(accept):
         name = JSON if entry.endswith("+json") else entry
-        taken[name] = taken.get(name, False) or is_taken
-    deciding = next(
-        (name for name in (media_type, media_type.partition("/")[0] + "/*", "*/*", "*") if name in taken), None
-    )
-    return not taken or (deciding is not None and taken[deciding])
+        qualities[name] = max(qualities.get(name, 0.0), quality)
+    if not qualities:
+        return 1.0
+    names = (media_type, media_type.partition("/")[0] + "/*", "*/*", "*")
+    return next((qualities[name] for name in names if name in qualities), 0.0)
 
 
-def _entries(accept: bytes) -> Iterator[tuple[str, bool]]:
-    """The media types that an Accept names, each with whether it is taken: its quality is not 0."""
+def _entries(accept: bytes) -> Iterator[tuple[str, float]]:
+    """The media types that an Accept names, each with its quality, which is 1 unless given."""
     for entry in accept.decode("latin-1").lower().split(","):
         name, *parameters = _parts(entry)
         if name:
-            yield name, not any(_NO_QUALITY.fullmatch(part) for part in parameters)
+            yield name, _given_quality(parameters)
+
+
+def _given_quality(parameters: list[str]) -> float:
+    given = next((found[1] for found in map(_QUALITY.fullmatch, parameters) if found), "")
+    return min(float(given), 1.0) if given.strip(".") else 1.0
 
 
 def _parts(value: str) -> list[str]:

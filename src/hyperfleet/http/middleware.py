@@ -6,7 +6,7 @@ Answers leave from here only, so that compression, HEAD and the request's id are
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -31,6 +31,7 @@ _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[Ff]|[^!-~]")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _BODILESS: Final = frozenset({204, 304})
 _VARY: Final = (b"vary", b"Accept-Encoding")
+_VARY_BY_TYPE: Final = (b"vary", b"Accept, Accept-Encoding")
 
 _log = logging.get("http")
 
@@ -38,11 +39,19 @@ _log = logging.get("http")
 class Middleware:
     """The application around the router, which leaves its answer in the exchange, or raises."""
 
-    def __init__(self, router: ASGIApp, db: Database, limits: Server, publications: Mapping[str, Publication]) -> None:
+    def __init__(
+        self,
+        router: ASGIApp,
+        db: Database,
+        limits: Server,
+        publications: Mapping[tuple[str, str], Publication],
+        entrance: Callable[[Exchange], Answer],
+    ) -> None:
         self._router = router
         self._db = db
         self._limits = limits
         self._publications = publications
+        self._entrance = entrance
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serves one request, or the application's lifespan; there are no WebSockets here."""
@@ -56,7 +65,7 @@ class Middleware:
         metrics.request_started()
         raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
         exchange = scope["exchange"] = Exchange(
-            scope, receive, scope["method"], self._db, self._limits, self._publications
+            scope, receive, scope["method"], self._db, self._limits, self._publications, self._entrance
         )
         request_id = _request_id(exchange)
         id_token = REQUEST_ID.set(request_id)
@@ -147,7 +156,7 @@ async def _send(
     if span is not None:
         headers.append(span.response_header)
     if answer.status != 204:
-        headers.append(_VARY)
+        headers.append(_VARY if exchange.route is None or len(exchange.route.media_types) == 1 else _VARY_BY_TYPE)
     if answer.status not in _BODILESS:
         headers.append((b"content-type", answer.media_type))
         encoding = answer.encoding

@@ -16,11 +16,9 @@ import yaml
 
 from hyperfleet.http.compression import SMALLEST, takes_gzip
 from hyperfleet.http.exchange import Answer, Exchange, Header, Publication
+from hyperfleet.http.media_types import HTML, JSON, YAML
 from hyperfleet.model.rendering import API_ROOT
 
-JSON: Final = "application/json"
-YAML: Final = "application/yaml"
-HTML: Final = "text/html"
 _ICON: Final = ("icon.svg", "image/svg+xml")
 _PARTS: Final = (
     ("swagger-ui-bundle.js", "text/javascript"),
@@ -30,19 +28,20 @@ _PARTS: Final = (
 )
 
 DOCUMENT: Final = {
-    "/openapi": JSON,
-    "/openapi.yaml": YAML,
-    "/openapi-ui": HTML,
-    f"{API_ROOT}/openapi": JSON,
-    f"{API_ROOT}/openapi.html": HTML,
+    "/openapi": (JSON, YAML),
+    "/openapi.yaml": (YAML,),
+    "/openapi-ui": (HTML,),
+    f"{API_ROOT}/openapi": (JSON, YAML),
+    f"{API_ROOT}/openapi.html": (HTML,),
 }
-"""Where the document is, and in which form; it describes these addresses itself."""
+"""Where the document is, and in which forms; it describes these addresses itself."""
 
 PARTS: Final = {
     "/favicon.ico": _ICON[1],
+    "/openapi-ui/entrance.css": "text/css",
     **{f"{root}/openapi-ui/{name}": media_type for root in ("", API_ROOT) for name, media_type in _PARTS},
 }
-"""What browsers fetch for the page; these addresses are its own, and in no document."""
+"""What browsers fetch for the pages; the document does not describe these addresses."""
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -53,7 +52,7 @@ _HEADERS: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-content-type-options", b"nosniff"),
 )
-_PAGE_HEADERS: Final = (
+PAGE_HEADERS: Final = (
     *_HEADERS,
     (b"content-security-policy", POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
@@ -85,14 +84,15 @@ def yaml_text(document: Mapping[str, Any]) -> bytes:
     return text
 
 
-def publications(document: Mapping[str, Any]) -> dict[str, Publication]:
-    """By address, everything that is answered from memory, for the document of this server."""
-    page = _publication(_file("page.html"), HTML, _PAGE_HEADERS)
+def publications(document: Mapping[str, Any]) -> dict[tuple[str, str], Publication]:
+    """By address and media type, everything that is answered from memory, for the document of this server."""
+    page = _publication(_file("page.html"), HTML, PAGE_HEADERS)
     forms = {JSON: _publication(json_text(document), JSON), YAML: _publication(yaml_text(document), YAML), HTML: page}
-    parts = {name: _part(name, media_type) for name, media_type in _PARTS}
+    parts = {address.rpartition("/")[2]: media_type for address, media_type in PARTS.items()}
+    made = {name: _part(_ICON[0] if name == "favicon.ico" else name, media_type) for name, media_type in parts.items()}
     return {
-        **{address: forms[media_type] for address, media_type in DOCUMENT.items()},
-        **{address: parts.get(address.rpartition("/")[2], parts[_ICON[0]]) for address in PARTS},
+        **{(address, form): forms[form] for address, offered in DOCUMENT.items() for form in offered},
+        **{(address, media_type): made[address.rpartition("/")[2]] for address, media_type in PARTS.items()},
     }
 
 
