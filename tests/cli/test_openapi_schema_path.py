@@ -136,6 +136,10 @@ BROKEN = [
     (DOCUMENT + "      $ref: '#/components/schemas/Gone'\n", "the document has no #/components/schemas/Gone."),
     (DOCUMENT + "      $ref: '#/components/schemas/ClusterSpec'\n", "refers to itself with no member or item between"),
     (DOCUMENT + "      pattern: '(a'\n", "the pattern (a is malformed"),
+    (
+        DOCUMENT + "      enum: ['4.14', 4.15]\n      type: string\n",
+        "ClusterSpec/enum/1: 4.15 is not a string: quote it.",
+    ),
     (DOCUMENT + "      minimum: 1\n      minimum: 2\n", "line 6: 'minimum' stands twice in one mapping."),
 ]
 
@@ -153,7 +157,9 @@ def test_a_broken_document_stops_the_start_and_says_what_is_wrong_with_which_fil
 
 def test_every_mistake_of_a_document_is_told_at_once_by_serve_and_by_config(tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
-    path.write_text(DOCUMENT + "      minimun: 1\n      type: x\n    NodePoolSpec: {items: 5}\n")
+    path.write_text(
+        DOCUMENT + "      minimun: 1\n      type: string\n      default: 4.15\n    NodePoolSpec: {items: 5}\n"
+    )
     said = refused("--server-openapi-schema-path", str(path))
     assert "the configuration has 3 mistakes:" in said
     assert said.count(str(path)) == 3

@@ -68,7 +68,11 @@ def test_the_request_id_joins_every_record_of_its_request_and_no_other(out: io.B
     assert [record.get("request_id") for record in lines(out)] == ["abc", "abc", None]
 
 
-@pytest.mark.parametrize("name", ["password", "Authorization", "api_key", "x-api-key", "db_password", "accessToken"])
+SECRETS = ["password", "Authorization", "api_key", "x-api-key", "db_password", "accessToken"]
+SPELLED_OTHERWISE = ["privateKey", "apiKey", "accessKey", "kubeconfig", "API-KEY", "tls.key", "pullSecret", "x_Api-kEy"]
+
+
+@pytest.mark.parametrize("name", [*SECRETS, *SPELLED_OTHERWISE])
 def test_secrets_are_masked_at_any_depth(out: io.BytesIO, name: str) -> None:
     logging.get("part").info("secret", **{name: "s3cret", "deep": {"list": [{name: "s3cret"}], "plain": "kept"}})
     [record] = lines(out)

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
+from hyperfleet.model import literal
 from hyperfleet.model.json_schema import (
     DEEPEST,
     FORMATS,
@@ -162,6 +163,8 @@ class _Conversion:
             else:
                 self._wrong(at, f"`{_shown(keyword)}` is no keyword of OpenAPI 3.0{_hint(keyword)}")
         self._flags(given, at)
+        for path, sentence in literal.misfits(given):
+            self._wrong(f"{at}/{path}", sentence)
         self._exclusive(out, given)
         _formatted(out, given)
         _read_only(out, given)

@@ -214,7 +214,7 @@ class Masking:
     )
     fields: tuple[str, ...] = _setting(
         NAMES,
-        "A field whose name contains one of these is masked.",
+        "A field whose name contains one of these is masked; capitals, `_`, `-` and `.` make no difference.",
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from hyperfleet import settings
+from hyperfleet.model.secret import Names
 from hyperfleet.telemetry import tracing
 from hyperfleet.telemetry.lines import Lines
 
@@ -44,7 +45,7 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
     processors: list[Any] = [_standard_members(fixed)]
     if configured.masking.enabled:
         names = (*configured.masking.headers, *configured.masking.fields)
-        processors.append(_masking(tuple(name.lower().replace("-", "_") for name in names)))
+        processors.append(_masking(Names(names)))
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -121,30 +122,19 @@ def _traceback(failure: Any) -> str:
     return standard.Formatter().formatException(information)
 
 
-def _masking(names: tuple[str, ...]) -> Callable[[Any, str, Event], Event]:
-    is_secret: dict[str, bool] = {}
-
+def _masking(names: Names) -> Callable[[Any, str, Event], Event]:
     def masked(value: Any, depth: int) -> Any:
         if isinstance(value, Mapping):
             if depth == 0:
                 return MASK
-            return {key: MASK if secret(str(key)) else masked(item, depth - 1) for key, item in value.items()}
+            return {key: MASK if str(key) in names else masked(item, depth - 1) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return MASK if depth == 0 else [masked(item, depth - 1) for item in value]
         return MASK if isinstance(value, settings.Secret) else value
 
-    def secret(key: str) -> bool:
-        known = is_secret.get(key)
-        if known is None:
-            plain = key.lower().replace("-", "_")
-            known = any(name in plain for name in names)
-            if len(is_secret) < 4096:
-                is_secret[key] = known
-        return known
-
     def mask(_logger: Any, _level: str, event: Event) -> Event:
         for key, value in event.items():
-            if secret(key):
+            if key in names:
                 event[key] = MASK
             elif isinstance(value, _LOOKED_INTO):
                 event[key] = masked(value, _DEEPEST)

@@ -1,0 +1,38 @@
+"""Members that hold secrets are known by their names, however these are spelled."""
+
+import pytest
+
+from hyperfleet.model.secret import MASK, NAMES, Names, masked
+
+SPELLINGS = (
+    *("privateKey", "private_key", "private-key", "PRIVATE_KEY", "PrivateKeyData", "tls.key", "sshPrivateKey"),
+    *("apiKey", "api_key", "x-api-key", "accessKey", "awsAccessKeyId", "kubeconfig", "adminKubeConfig", "kube-config"),
+    *("password", "dbPassword", "token", "refreshToken", "clientSecret", "credentials", "pullSecret", "pull_secret"),
+    *(".dockerconfigjson", "client-key-data", "signingKey", "passPhrase"),
+)
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_secret_is_masked_however_its_name_is_spelled(name: str) -> None:
+    seen = masked({"spec": [{name: {"a": "s3cret"}, "plain": "kept"}]})
+    assert seen == {"spec": [{name: MASK, "plain": "kept"}]}
+
+
+@pytest.mark.parametrize("name", ["key", "publicKey", "kms_key_arn", "private", "access", "api", "name", "a_p_i"])
+def test_other_members_are_shown(name: str) -> None:
+    assert masked({name: "kept"}) == {name: "kept"}
+
+
+def test_names_given_with_separators_and_capitals_count_as_without() -> None:
+    names = Names(("X-Api-Key",))
+    assert "xapikey" in names
+    assert "my_x_api_key" in names
+    assert "api_key" not in names
+
+
+def test_an_empty_name_makes_nothing_secret() -> None:
+    assert "anything" not in Names(("", "-"))
+
+
+def test_every_known_name_is_one_without_its_separators_as_well() -> None:
+    assert all(name.replace("_", "") in Names(NAMES) for name in NAMES)
