@@ -301,7 +301,6 @@ def test_a_generation_is_a_whole_number(given: object) -> None:
         ("2026-11-01T12:00:00.5Z", NOW + timedelta(milliseconds=500)),
         ("2026-11-01T12:00:00.0000019999999999999Z", NOW + timedelta(microseconds=1)),
         ("2024-02-29T00:00:00Z", datetime(2024, 2, 29, tzinfo=UTC)),
-        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
         ("2026-11-01T12:05:00Z", NOW + timedelta(minutes=5)),
     ],
 )
@@ -410,7 +409,8 @@ def test_a_type_has_at_most_316_characters() -> None:
 
 @pytest.mark.parametrize(("member", "most"), [("reason", 1024), ("message", 32768)])
 def test_words_of_a_condition_have_a_limit(member: str, most: int) -> None:
-    assert getattr(reported(**{member: "é" * most}), member) == "é" * most
+    letter = "é" if member == "reason" else "x"
+    assert getattr(reported(**{member: letter * most}), member) == letter * most
     assert refusal(reported, **{member: "é" * (most + 1)}) == ("VAL-004", (f"conditions[0].{member}",))
     assert refusal(reported, **{member: 1}) == ("VAL-003", (f"conditions[0].{member}",))
     assert getattr(reported(**{member: None}), member) is None
@@ -453,20 +453,50 @@ def test_data_and_metadata_together_have_256_kib_at_most() -> None:
     assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
 
 
-def test_conditions_together_have_256_kib_at_most() -> None:
+def test_conditions_together_have_64_kib_at_most_as_the_service_encodes_them() -> None:
     def conditions(size: int) -> list[dict[str, Any]]:
-        made = [{"type": f"T{number:02}", "status": "True", "message": "x" * 32000} for number in range(9)]
+        made = [{"type": f"T{number:02}", "status": "True", "message": "x" * 30000} for number in range(3)]
         made[-1]["message"] = ""
         made[-1]["message"] = "x" * (size - len(json.dumps(made, separators=(",", ":"))))
         return made
 
-    assert len(report(conditions=conditions(256 * 1024)).conditions) == 9
-    with pytest.raises(HyperFleetError, match="`conditions` together may have at most 262144 bytes") as refused:
-        report(conditions=conditions(256 * 1024 + 1))
+    assert len(report(conditions=conditions(64 * 1024)).conditions) == 3
+    with pytest.raises(HyperFleetError, match="`conditions` together may have at most 65536 bytes") as refused:
+        report(conditions=conditions(64 * 1024 + 1))
     assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
-    with pytest.raises(HyperFleetError) as refused:
-        report(conditions=["x" * 256 * 1024], adapter=7)
-    assert refused.value.status == 413
+
+
+def test_what_is_too_large_is_said_after_what_is_wrong() -> None:
+    large = "x" * 32768
+    conditions = [{"type": f"T{number}", "status": "True", "message": large} for number in range(3)]
+    assert refusal(report, conditions=conditions, adapter=7) == ("VAL-003", ("adapter",))
+    assert refusal(report, data={"a": large * 9}, more=1) == ("VAL-002", ("more",))
+
+
+@pytest.mark.parametrize("time", ["2000-01-01T00:00:00Z", "2000-01-01T02:00:00+02:00"])
+def test_the_oldest_observed_time_is_the_year_2000(time: str) -> None:
+    assert report(observed_time=time).observed_time == datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:59.999999Z"])
+def test_a_time_before_the_year_2000_is_refused(time: str) -> None:
+    assert refusal(report, observed_time=time) == ("VAL-004", ("observed_time",))
+
+
+@pytest.mark.parametrize(
+    ("time", "is_whole_second"),
+    [
+        ("2026-11-01T12:00:00Z", True),
+        ("2026-11-01T12:00:00+01:00", True),
+        ("2026-11-01T12:00:00.0Z", False),
+        ("2026-11-01T12:00:00.000000Z", False),
+        (None, False),
+    ],
+)
+def test_a_report_remembers_whether_its_time_was_written_with_a_fraction(
+    time: str | None, is_whole_second: bool
+) -> None:
+    assert report(observed_time=time).is_whole_second is is_whole_second
 
 
 def test_a_kind_may_demand_conditions() -> None:

@@ -202,3 +202,14 @@ async def test_every_verb_works_at_the_address_of_all_kinds(waiting: httpx2.Asyn
     assert (await waiting.delete(path)).status_code == 202
     assert (await waiting.post(path + "/force-delete", json=FORCED)).status_code == 204
     assert told(await waiting.get(path)) == (404, "NTF-001")
+
+
+async def test_an_adapter_that_is_not_required_is_warned_in_the_answer(waiting: httpx2.AsyncClient) -> None:
+    path = f"/clusters/{(await created(waiting))['id']}/statuses"
+    report = {"observed_generation": 1, "conditions": [{"type": "Available", "status": "True"}]}
+    mistyped = await waiting.post(path, json=report | {"adapter": "dn"})
+    assert mistyped.status_code == 201
+    assert mistyped.headers["Warning"] == (
+        '299 - "dn is not a required adapter of clusters, so its reports change nothing; did you mean dns?"'
+    )
+    assert "Warning" not in (await waiting.post(path, json=report | {"adapter": "dns"})).headers

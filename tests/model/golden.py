@@ -1,8 +1,8 @@
 """Golden cases of admission and aggregation: the small language that they are written in, and the lives they tell.
 
-Times are written `@5`, seconds after noon; generations `g1`; conditions as in `Available=False(Quota, no room left)`,
-where the parentheses hold reason and message and may be left out; in a summary each is followed by the time of its last
-flip, `since@5`. Everything that a case leaves out it does not check.
+Times are written `@5`, seconds after noon, or `@5.5` by an adapter that writes fractions; generations `g1`; conditions
+as in `Available=False(Quota, no room left)`, where the parentheses hold reason and message and may be left out; in a
+summary each is followed by the time of its last flip, `since@5`. Everything that a case leaves out it does not check.
 
 A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9`, `dns reports g1 @5 Available=True`,
 `children appear`, `children go`, `required are dns, vm`, or `any`, or `nobody`; after `changed unseen @9` nothing is
@@ -36,7 +36,7 @@ CASES: Final = Path(__file__).parents[1] / "cases"
 NOON: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 _CONDITION = re.compile(r"(\S+?)=(True|False|Unknown)(?:\(([^()]*)\))?(?: since@(-?\d+))?(?: |$)")
-_REPORT = re.compile(r"g(\d+) @(-?\d+) (.+)")
+_REPORT = re.compile(r"g(\d+) @(-?\d+(?:\.\d+)?) (.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def report(text: str, adapter: str = "dns") -> Report:
     match = _REPORT.fullmatch(text)
     assert match, f"cannot read {text!r}"
     generation, seconds, rest = match.groups()
-    return Report(adapter, int(generation), at(int(seconds)), tuple(said for said, _ in conditions(rest)))
+    said = tuple(said for said, _ in conditions(rest))
+    return Report(adapter, int(generation), at(float(seconds)), said, is_whole_second="." not in seconds)
 
 
 def summary(text: str, adapter: str = "dns") -> Summary:

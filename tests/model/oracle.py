@@ -7,7 +7,7 @@ LastKnownReconciled, so `message` is left out there.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
@@ -40,9 +40,10 @@ def is_out_of_date(report: Report, generation: int, stored: Summary | None) -> b
     reasons = [report.observed_generation > generation]
     if stored is not None:
         reasons.append(report.observed_generation < stored.observed_generation)
-        reasons.append(
-            report.observed_generation == stored.observed_generation and report.observed_time < stored.last_report_time
-        )
+        before = stored.last_report_time
+        if report.is_whole_second:
+            before -= timedelta(microseconds=before.microsecond)
+        reasons.append(report.observed_generation == stored.observed_generation and report.observed_time < before)
         reasons.append(_decides(said) is not None and said[str(_decides(said))] == "Unknown" and not _finalized(said))
     return any(reasons)
 

@@ -3,20 +3,25 @@
 import asyncio
 import json
 import random
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from hyperfleet.errors import NotFound, WrongState
 from hyperfleet.model import aggregation
-from hyperfleet.model.report import Summary
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.condition import ReportedCondition
+from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
+from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Scope, Status
-from hyperfleet.services import reading
+from hyperfleet.services import reading, reporting
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics
-from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
+from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, create, read, report, send
 
 STORED = Statement(
     "STORED",
@@ -249,3 +254,63 @@ async def test_reports_that_flip_no_condition_touch_no_index(db: Database) -> No
         shares.append(after_all[1] - before[1])
     # An automatic ANALYZE holds back the pruning of a page for as long as its snapshot lasts; not thrice running.
     assert max(shares) >= 36
+
+
+async def test_a_long_message_is_whole_in_the_report_and_cut_at_1024_characters_elsewhere(db: Database) -> None:
+    id = (await create(db, "alpha"))["id"]
+    long = "x" * 1024 + "y" * 31744
+    said = (ReportedCondition("Available", "True", "Done", long), ReportedCondition("Applied", "True", "Done", long))
+    outcome = await send(db, id, Report("dns-adapter", 1, after(1), said))
+    assert outcome.body is not None
+    assert [each["message"] for each in json.loads(outcome.body)["conditions"]] == [long, long]
+    assert [each["message"] for each in (await reports_on(db, id))["items"][0]["conditions"]] == [long, long]
+    status = (await read(db, id))["status"]
+    assert [each["message"] for each in status["adapters"][0]["conditions"]] == ["x" * 1024] * 2
+    assert status["conditions"][2]["message"] == "x" * 1024
+    assert (await send(db, id, Report("dns-adapter", 1, after(1), said))).result == "unchanged"
+    longer = (msgspec.structs.replace(said[0], message=long + "z"), said[1])
+    assert (await send(db, id, Report("dns-adapter", 1, after(1), longer))).result == "stored"
+
+
+async def test_a_report_of_whole_seconds_is_not_lost_after_one_with_a_fraction(db: Database) -> None:
+    id = (await create(db, "alpha"))["id"]
+    await send(db, id, report(at=5.9))
+    late = msgspec.structs.replace(report(at=5, Available="False"), is_whole_second=True)
+    assert (await send(db, id, late)).result == "stored"
+    assert (await reports_on(db, id))["items"][0]["last_report_time"] == "2026-11-01T12:00:05.000000Z"
+    assert (await send(db, id, report(at=4.9))).result == "outdated"
+
+
+@pytest.mark.parametrize(
+    ("required", "adapter", "warning"),
+    [
+        (
+            ("dns-adapter", "vm"),
+            "dns-adaptr",
+            "dns-adaptr is not a required adapter of clusters, so its reports change nothing;"
+            " did you mean dns-adapter?",
+        ),
+        (("vm",), "billing", "billing is not a required adapter of clusters, so its reports change nothing."),
+        (("dns-adapter", "vm"), "dns-adapter", None),
+        ((), "dns-adaptr", None),
+        (AnyAdapter.ANY, "dns-adaptr", None),
+    ],
+    ids=["mistyped", "of another", "required", "where nobody is required", "where any will do"],
+)
+async def test_an_adapter_that_is_not_required_though_others_are_is_told(
+    db: Database, required: RequiredAdapters, adapter: str, warning: str | None
+) -> None:
+    reporting._warning.cache_clear()
+    kind = replace(CLUSTER, required_adapters=required)
+    catalog, scope = Catalog([kind]), Scope(kind)
+    with capture_logs() as lines:
+        for name in ("alpha", "beta"):
+            id = (await create(db, name, scope))["id"]
+            sent = report(adapter, at=1)
+            for result in ("stored", "unchanged"):
+                outcome = await send(db, id, sent, scope, now=1, catalog=catalog)
+                assert (outcome.result, outcome.warning) == (result, warning)
+            outdated = await send(db, id, report(adapter, at=0), scope, now=1, catalog=catalog)
+            assert (outdated.result, outdated.warning) == ("outdated", None)
+    logged = [line for line in lines if line["event"] == "reports come from an adapter that is not required"]
+    assert [line["adapter"] for line in logged] == ([] if warning is None else [adapter])

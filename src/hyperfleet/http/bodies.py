@@ -6,7 +6,7 @@ encoded once here and travel as these bytes.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +22,14 @@ from hyperfleet.model.report import Report
 from hyperfleet.model.resource import Desired, Draft
 
 MOST_REPORT_DATA: Final = 256 << 10
-MOST_CONDITION_BYTES: Final = 256 << 10
+"""Bytes of `data` and `metadata` together, as the service encodes them."""
+
+MOST_CONDITION_BYTES: Final = 64 << 10
+"""Bytes of `conditions`, likewise: every read of the resource and every later report carries them."""
+
 FUTURE: Final = timedelta(minutes=5)
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""No report was observed before: such a time is the zero value of an adapter that forgot to set it."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -50,26 +56,31 @@ def draft(members: Members, kind: Kind) -> Draft:
 
 
 def report(members: Members, kind: Kind, *, now: datetime) -> Report:
-    """What an adapter reports (contract: Reports); raises BadRequest (413), InvalidInput with every mistake."""
-    data, metadata, given = members.get("data"), members.get("metadata"), members.get("conditions")
-    encoded = _encode(data) if isinstance(data, dict) else b"{}"
-    more = _encode(metadata) if isinstance(metadata, dict) else None
-    if len(encoded) + len(more or b"") > MOST_REPORT_DATA:
-        raise too_large(MOST_REPORT_DATA, "`data` and `metadata` together")
-    if isinstance(given, list) and len(_encode(given)) > MOST_CONDITION_BYTES:
-        raise too_large(MOST_CONDITION_BYTES, "`conditions` together")
+    """What an adapter reports (contract: Reports); raises InvalidInput with every mistake, then BadRequest (413)."""
+    given = members.get("conditions")
     schema = request_schemas.report()
     wrong = schema.faults(members)
-    time = _observed_time(members.get("observed_time"), now, wrong)
+    sent = members.get("observed_time")
+    time = _observed_time(sent, now, wrong)
     if isinstance(given, list) and 1 <= len(given) <= MOST_CONDITIONS:
         _check_types(given, kind, wrong)
     if wrong:
         raise InvalidInput(*schema.in_order(wrong))
+    data, metadata = members.get("data"), members.get("metadata")
+    encoded = _encode(data) if data is not None else b"{}"
+    more = _encode(metadata) if metadata is not None else None
+    if len(encoded) + len(more or b"") > MOST_REPORT_DATA:
+        raise too_large(MOST_REPORT_DATA, "`data` and `metadata` together")
+    if len(_encode(given)) > MOST_CONDITION_BYTES:
+        raise too_large(MOST_CONDITION_BYTES, "`conditions` together")
     conditions = tuple(
         ReportedCondition(each["type"], each["status"], each.get("reason"), each.get("message"))
         for each in members["conditions"]
     )
-    return Report(members["adapter"], int(members["observed_generation"]), time, conditions, encoded, more)
+    is_whole_second = isinstance(sent, str) and "." not in sent
+    return Report(
+        members["adapter"], int(members["observed_generation"]), time, conditions, encoded, more, is_whole_second
+    )
 
 
 def kind_named(members: Members, catalog: Catalog) -> Kind:
@@ -120,6 +131,9 @@ def _observed_time(given: object, now: datetime, wrong: Wrong) -> datetime:
     if time > now + FUTURE:
         message = "`observed_time` must not be more than 5 minutes ahead of the service's clock"
         wrong.append(FieldError("VAL-004", "observed_time", message, "at most 5 minutes ahead", given))
+    elif time < EARLIEST:
+        message = "`observed_time` must not be before the year 2000; leave it out to mean now"
+        wrong.append(FieldError("VAL-004", "observed_time", message, "2000-01-01T00:00:00Z or later", given))
     return time
 
 

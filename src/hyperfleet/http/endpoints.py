@@ -168,7 +168,11 @@ async def report(exchange: Exchange) -> Answer:
     outcome = await reporting.report(
         exchange.db, exchange.catalog, scope, id, received, caller=exchange.caller, now=now
     )
-    return Answer(204) if outcome.body is None else Answer(201, outcome.body)
+    if outcome.body is None:
+        return Answer(204)
+    # RFC 9111, section 5.5: a warning that concerns no cache is 299.
+    warned = () if outcome.warning is None else ((b"warning", b'299 - "%b"' % outcome.warning.encode()),)
+    return Answer(201, outcome.body, headers=warned)
 
 
 def _scope(exchange: Exchange) -> Scope:

@@ -155,13 +155,13 @@ class NewReport(Struct, kw_only=True):
     adapter: Annotated[str, Meta(max_length=63, min_length=1, pattern="^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
     observed_generation: Annotated[int, Meta(description="The generation that the adapter has seen.", ge=1)]
     conditions: Annotated[
-        list[NewCondition], Meta(description="Together at most 256 KiB, as JSON.", max_length=64, min_length=1)
+        list[NewCondition], Meta(description="Together at most 64 KiB, as JSON.", max_length=64, min_length=1)
     ]
     observed_time: (
         Annotated[
             datetime,
             Meta(
-                description="When it was seen: at most five minutes ahead of the service, which takes the present without one."
+                description="When it was seen: from the year 2000 on, and at most five minutes ahead of the service, which takes the present\nwithout one. Written without a fraction it is compared with whole seconds."
             ),
         ]
         | None

@@ -15,7 +15,7 @@ import msgspec
 from hyperfleet.model.condition import Condition, TimedCondition, transition_time
 from hyperfleet.model.deletion import asked
 from hyperfleet.model.kind import AnyAdapter, RequiredAdapters, success_type
-from hyperfleet.model.report import Summary, Verdict, deciding_condition, is_finalized, verdict
+from hyperfleet.model.report import Summary, Verdict, deciding_condition, is_finalized, shortened, verdict
 from hyperfleet.model.resource import Status
 
 RECONCILED: Final = "Reconciled"
@@ -280,8 +280,8 @@ def _successful(view: _View) -> list[Condition]:
 
     3.1  In the order of `required`; where none or any is required, by adapter name.
     3.2  True when the adapter succeeds, at whatever generation, else False.
-    3.3  Reason and message are the deciding condition's, as its summary keeps them (left out when it has none);
-         `observed_generation` and `last_updated_time` are the report's generation and time.
+    3.3  Reason and message are the deciding condition's (left out when it has none), a message cut at 1,024
+         characters; `observed_generation` and `last_updated_time` are the report's generation and time.
     3.4  A flip, and no condition before, takes `last_updated_time` as `last_transition_time`; no flip keeps it.
     3.5  Where none or any is required, two adapters may share a type: the first by name has it.
     """
@@ -294,7 +294,7 @@ def _successful(view: _View) -> list[Condition]:
                 type,
                 is_true=one.verdict == "succeeds",
                 reason=one.deciding.reason,
-                message=one.deciding.message,
+                message=shortened(one.deciding.message),
                 generation=one.generation,
                 updated=one.time,
                 flipped=one.time,

@@ -266,15 +266,16 @@ def report(received: Report, kept: Summary, previous: StoredReport | None, *, no
         "observed_generation": received.observed_generation,
         "conditions": [
             _condition(
-                condition,
+                timed if timed.message == said.message else msgspec.structs.replace(timed, message=said.message),
                 {
                     "adapter": received.adapter,
                     "observed_generation": received.observed_generation,
-                    "created_at": timestamp(created.get(condition.type, received.observed_time)),
+                    "created_at": timestamp(created.get(timed.type, received.observed_time)),
                     "updated_at": observed,
                 },
             )
-            for condition in kept.conditions
+            # The summary's messages may be cut.
+            for said, timed in zip(received.conditions, kept.conditions, strict=True)
         ],
         "data": _raw(received.data),
     }

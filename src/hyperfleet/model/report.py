@@ -6,7 +6,7 @@ The rules are numbered in the docstrings, from the contract's pages on reports a
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ from hyperfleet.model.condition import ReportedCondition, TimedCondition, transi
 Admission = Literal["stored", "outdated"]
 Verdict = Literal["succeeds", "fails"]
 
+LONGEST_SUMMARY: Final = 1024
+"""Characters of a message in a summary."""
+
 Stated = TypeVar("Stated", ReportedCondition, TimedCondition)
 
 
@@ -22,7 +25,8 @@ class Report(msgspec.Struct, frozen=True):
     """A report as it arrived, checked at the edge: it cannot be malformed any more.
 
     `observed_time` is aware UTC cut to microseconds; `data` and `metadata` are JSON objects as bytes, decoded and
-    encoded once at the edge; `metadata` is None when none was sent.
+    encoded once at the edge; `metadata` is None when none was sent. `is_whole_second`: the time was written without a
+    fraction.
     """
 
     adapter: str
@@ -31,6 +35,12 @@ class Report(msgspec.Struct, frozen=True):
     conditions: tuple[ReportedCondition, ...]
     data: bytes = b"{}"
     metadata: bytes | None = None
+    is_whole_second: bool = False
+
+
+def shortened(message: str | None) -> str | None:
+    """A message as summaries and `<Adapter>Successful` carry it; the report in full has the rest."""
+    return message if message is None else message[:LONGEST_SUMMARY]
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -87,7 +97,8 @@ def admit(report: Report, *, generation: int, previous: Summary | None) -> Admis
     A1  Outdated: it is for a newer generation than the resource has.
     A2  Outdated: it is for an older generation than the stored report.
     A3  Outdated: it is for the same generation as the stored report and its time is older. An equal time is not: the
-        later arrival counts. Across generations times are not compared.
+        later arrival counts. Across generations times are not compared. A time written without a fraction is compared
+        with the stored one cut to whole seconds, because its writer does not know better.
     A4  Outdated: its deciding condition is Unknown and the adapter has a stored report, unless it says
         `Finalized=True`. A report without any deciding condition is not Unknown.
     A5  Else it is stored, however old it is.
@@ -102,7 +113,10 @@ def admit(report: Report, *, generation: int, previous: Summary | None) -> Admis
         return "stored"
     if report.observed_generation < previous.observed_generation:
         return "outdated"
-    if report.observed_generation == previous.observed_generation and report.observed_time < previous.last_report_time:
+    stored = previous.last_report_time
+    if report.is_whole_second:
+        stored = stored.replace(microsecond=0)
+    if report.observed_generation == previous.observed_generation and report.observed_time < stored:
         return "outdated"
     deciding = deciding_condition(report.conditions)
     if deciding is not None and deciding.status == "Unknown" and not is_finalized(report.conditions):
@@ -113,8 +127,8 @@ def admit(report: Report, *, generation: int, previous: Summary | None) -> Admis
 def summarize(report: Report, previous: Summary | None) -> Summary:
     """What is kept of an admitted report, given the adapter's stored one (None without one).
 
-    S1  Adapter, generation and conditions (their order, status, reason, message) are the report's own;
-        `last_report_time` is its `observed_time`.
+    S1  Adapter, generation and conditions (their order, status, reason, message) are the report's own, a message cut
+        at 1,024 characters; `last_report_time` is its `observed_time`.
     S2  A condition's `last_transition_time` is kept while the status of its type is the same as in the stored report.
     S3  When the status differs, or the stored report lacks the type, it is the report's `observed_time`.
     """
@@ -130,7 +144,7 @@ def summarize(report: Report, previous: Summary | None) -> Summary:
                 condition.status,
                 transition_time(before.get(condition.type), condition.status, time),
                 condition.reason,
-                condition.message,
+                shortened(condition.message),
             )
             for condition in report.conditions
         ),

@@ -5,8 +5,9 @@ behind a lock, never refused. A report that a deletion waited for last removes t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
 from hyperfleet.model.mapping import Failure
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Caller, Scope, Status
+from hyperfleet.model.spelling import nearest_name
 from hyperfleet.services import deleting
 from hyperfleet.store import reports, resources, trees
 from hyperfleet.store.database import Database, Transaction
@@ -31,6 +33,9 @@ from hyperfleet.telemetry import audit, logging, metrics
 Result = Literal["stored", "unchanged", "outdated"]
 
 CLOCK_SKEW: Final = timedelta(minutes=30)
+
+NAMES_REMEMBERED: Final = 1000
+"""Adapters that are not required and were logged: callers choose names, so how many is bounded."""
 
 _log = logging.get("reports")
 _status = msgspec.json.Decoder(Status)
@@ -47,10 +52,14 @@ class _Completion:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a report; `body` is the stored report as served, None when it was out of date."""
+    """What became of a report; `body` is the stored report as served, None when it was out of date.
+
+    `warning` is for an adapter that the kind does not require, though it names others.
+    """
 
     result: Result
     body: bytes | None
+    warning: str | None = None
 
 
 async def report(
@@ -73,6 +82,8 @@ async def report(
         decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=True)
     is_removed = isinstance(decided, _Completion)
     outcome = _outcome(decided)
+    if outcome.body is not None:
+        outcome = replace(outcome, warning=_warning(kind.name, kind.plural, kind.named_adapters, received.adapter))
     metrics.count_report(kind.name, received.adapter, outcome.result)
     if now - received.observed_time > CLOCK_SKEW:
         _tell_skew(kind, id, received, now)
@@ -88,6 +99,18 @@ async def report(
             **({} if is_removed else {"resource_version": str(version)}),
         )
     return outcome
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def _warning(kind: str, plural: str, named: tuple[str, ...], adapter: str) -> str | None:
+    """What to tell an adapter whose reports change nothing, because its kind names others; logged once a name."""
+    if not named or adapter in named:
+        return None
+    nearest = nearest_name(adapter, named)
+    guess = f"; did you mean {nearest}?" if nearest is not None else "."
+    warning = f"{adapter} is not a required adapter of {plural}, so its reports change nothing{guess}"
+    _log.warning("reports come from an adapter that is not required", kind=kind, adapter=adapter, nearest=nearest)
+    return warning
 
 
 _Decided = Change | Outcome | _Completion
