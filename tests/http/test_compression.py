@@ -1,10 +1,12 @@
 """gzip for who asks: tokens are compared whole, qualities are honoured, small bodies go as they are."""
 
+import asyncio
 import gzip
+import random
 
 import pytest
 
-from hyperfleet.http.compression import SMALLEST, accepts_gzip, compressed
+from hyperfleet.http.compression import LARGEST_INLINE, SMALLEST, accepts_gzip, compressed
 
 LARGE = b'{"items":[' + b"1," * SMALLEST + b"1]}"
 
@@ -67,18 +69,28 @@ def test_gzip_does_not_go_to_who_does_not(refused: str) -> None:
     assert not accepts_gzip(refused.encode())
 
 
-def test_a_body_of_1_kib_is_compressed_and_a_smaller_one_is_not() -> None:
-    assert compressed(b"x" * SMALLEST, b"gzip") is not None
-    assert compressed(b"x" * (SMALLEST - 1), b"gzip") is None
+async def test_a_body_of_1_kib_is_compressed_and_a_smaller_one_is_not() -> None:
+    assert await compressed(b"x" * SMALLEST, b"gzip") is not None
+    assert await compressed(b"x" * (SMALLEST - 1), b"gzip") is None
 
 
-def test_a_body_is_not_compressed_for_who_says_nothing() -> None:
-    assert compressed(LARGE, None) is None
-    assert compressed(LARGE, b"identity") is None
+async def test_a_body_is_not_compressed_for_who_says_nothing() -> None:
+    assert await compressed(LARGE, None) is None
+    assert await compressed(LARGE, b"identity") is None
 
 
-def test_what_is_compressed_unpacks_to_the_body() -> None:
-    packed = compressed(LARGE, b"gzip")
+@pytest.mark.parametrize("body", [LARGE, b"x" * LARGEST_INLINE, b"y" * (LARGEST_INLINE + 1)])
+async def test_what_is_compressed_unpacks_to_the_body(body: bytes) -> None:
+    packed = await compressed(body, b"gzip")
     assert packed is not None
-    assert gzip.decompress(packed) == LARGE
-    assert len(packed) < len(LARGE)
+    assert gzip.decompress(packed) == body
+    assert len(packed) < len(body)
+
+
+async def test_others_are_served_while_a_large_body_is_compressed() -> None:
+    turns = 0
+    compressing = asyncio.create_task(compressed(random.Random(1).randbytes(1 << 20) * 64, b"gzip"))
+    while not compressing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 10

@@ -61,6 +61,7 @@ async def list_resources(exchange: Exchange) -> Answer:
             _narrowed(_scope(exchange), exchange.catalog.by_name[wanted.kind], exchange)
     else:
         wanted = queries.listing(exchange.query, references=_reference_types((kind,)))
+    exchange.unsent.require_room()
     return Answer(200, await reading.resources(exchange.db, _scope(exchange), wanted))
 
 
@@ -142,6 +143,7 @@ async def list_reports(exchange: Exchange) -> Answer:
     page, size = queries.page_of_reports(exchange.query)
     scope = _scope(exchange)
     id = _id(exchange.kind, exchange.id)
+    exchange.unsent.require_room()
     return Answer(200, await reading.reports_on(exchange.db, scope, id, page=page, size=size))
 
 

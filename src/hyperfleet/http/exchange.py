@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from hyperfleet.http.unsent import Unsent
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.permission import Verb
@@ -80,7 +81,7 @@ class Exchange:
     `kinds` are those that the caller may do this with: the path's, or where it is for all kinds some of these.
     `may` tells whether the caller may do something else with a kind. `publications` are those of the application, by
     path and media type; `entrance` answers at the service's own addresses. `media_type` is the one of the route's that
-    the caller prefers.
+    the caller prefers. `held` is how many bytes of the answer count as unsent.
     """
 
     scope: AsgiScope
@@ -88,6 +89,7 @@ class Exchange:
     method: str
     db: Database
     limits: Server
+    unsent: Unsent
     publications: Mapping[tuple[str, str], Publication] = field(default_factory=dict)
     entrance: "Callable[[Exchange], Answer] | None" = None
     media_type: str = JSON.decode()
@@ -98,6 +100,12 @@ class Exchange:
     owner_id: str = ""
     id: str = ""
     answer: Answer | None = None
+    held: int = 0
+
+    def hold(self, size: int) -> None:
+        """Has so many bytes of the answer count as unsent, instead of those that did."""
+        self.unsent.hold(size - self.held)
+        self.held = size
 
     @property
     def kind(self) -> Kind:

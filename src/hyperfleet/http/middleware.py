@@ -17,6 +17,7 @@ from hyperfleet.errors import HyperFleetError
 from hyperfleet.http import problems
 from hyperfleet.http.compression import compressed
 from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
+from hyperfleet.http.unsent import PIECE, Unsent
 from hyperfleet.settings import Server
 from hyperfleet.store.database import DEADLINE, Database
 from hyperfleet.telemetry import logging, metrics, tracing
@@ -29,6 +30,7 @@ _PLAIN_PATH: Final = re.compile(rb"[!-$&-~]*")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[Ff]|[^!-~]")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_READS: Final = frozenset({"GET", "HEAD"})
 _BODILESS: Final = frozenset({204, 304})
 _VARY: Final = (b"vary", b"Accept-Encoding")
 _VARY_BY_TYPE: Final = (b"vary", b"Accept, Accept-Encoding")
@@ -52,6 +54,7 @@ class Middleware:
         self._limits = limits
         self._publications = publications
         self._entrance = entrance
+        self._unsent = Unsent(limits.max_unsent_bytes, limits.timeouts.write)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serves one request, or the application's lifespan; there are no WebSockets here."""
@@ -65,7 +68,14 @@ class Middleware:
         metrics.request_started()
         raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
         exchange = scope["exchange"] = Exchange(
-            scope, receive, scope["method"], self._db, self._limits, self._publications, self._entrance
+            scope,
+            receive,
+            scope["method"],
+            self._db,
+            self._limits,
+            self._unsent,
+            self._publications,
+            self._entrance,
         )
         request_id = _request_id(exchange)
         id_token = REQUEST_ID.set(request_id)
@@ -73,9 +83,12 @@ class Middleware:
         span = tracing.begin(exchange.method, scope["headers"])
         try:
             answer = await self._answer(exchange, raw_path)
+            seconds = perf_counter() - started
             size = await _send(answer, exchange, request_id, send, span)
-            _tell(exchange, answer.status, size, perf_counter() - started, span)
+            _tell(exchange, answer.status, size, seconds, span)
         finally:
+            if exchange.held:
+                exchange.hold(0)
             if span is not None:
                 span.end()
             # Scope and exchange hold each other: left so, every answer would stay until the collector comes.
@@ -91,7 +104,7 @@ class Middleware:
         try:
             await self._router(scope, exchange.receive, _sent_by_nobody)
             assert exchange.answer is not None
-            return exchange.answer
+            return await _encoded(exchange.answer, exchange)
         except HyperFleetError as error:
             problem = error
             if error.status >= 500:
@@ -103,13 +116,14 @@ class Middleware:
             _log.exception("request failed unexpectedly", code=problem.row.full_name)
         ids = tracing.ids()
         try:
-            return problems.answer(
+            answer = problems.answer(
                 problem,
                 instance=raw_path,
                 now=datetime.now(UTC),
                 accept=exchange.header(b"accept"),
                 trace_id=ids[0] if ids else "",
             )
+            return await _encoded(answer, exchange)
         finally:
             # Its traceback holds this frame, which would hold it: until the collector came, the request's body would
             # count as wanted, and its connection stay open.
@@ -147,6 +161,29 @@ def _request_id(exchange: Exchange) -> str:
     return secrets.token_hex(16)
 
 
+async def _encoded(answer: Answer, exchange: Exchange) -> Answer:
+    """The answer in gzip, if the caller asked and it pays; a large one counts as unsent from here on.
+
+    Raises Unavailable when a read has no room. A write took effect, so its caller hears of that whatever there is.
+    """
+    body = answer.body
+    if not body or answer.status in _BODILESS:
+        return answer
+    counts = len(body) > PIECE and exchange.route is not None and exchange.route.kind is not None
+    if counts:
+        if exchange.method in _READS:
+            exchange.unsent.require_room(len(body))
+        exchange.hold(len(body))
+    if answer.encoding:
+        return answer
+    packed = await compressed(body, exchange.header(b"accept-encoding"))
+    if packed is None:
+        return answer
+    if exchange.held:
+        exchange.hold(len(packed))
+    return Answer(answer.status, packed, answer.media_type, answer.headers, b"gzip")
+
+
 async def _send(
     answer: Answer, exchange: Exchange, request_id: str, send: Send, span: tracing.RequestSpan | None
 ) -> int:
@@ -159,17 +196,16 @@ async def _send(
         headers.append(_VARY if exchange.route is None or len(exchange.route.media_types) == 1 else _VARY_BY_TYPE)
     if answer.status not in _BODILESS:
         headers.append((b"content-type", answer.media_type))
-        encoding = answer.encoding
-        packed = None if encoding else compressed(body, exchange.header(b"accept-encoding"))
-        if packed is not None:
-            body, encoding = packed, b"gzip"
-        if encoding:
-            headers.append((b"content-encoding", encoding))
+        if answer.encoding:
+            headers.append((b"content-encoding", answer.encoding))
         headers.append((b"content-length", b"%d" % len(body)))
     if exchange.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if len(body) <= PIECE:
+        await send({"type": "http.response.body", "body": body})
+    else:
+        await exchange.unsent.deliver(body, exchange.scope, send)
     return len(body)
 
 

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Final
 
@@ -104,8 +104,9 @@ def _part(name: str, media_type: str) -> Publication:
     if not files(__package__).joinpath("swagger", f"{name}.gz").is_file():
         return _publication(_file(name), media_type)
     packed = _file(f"{name}.gz")
-    # Nearly everybody takes gzip; whoever does not waits for it to be unpacked, and the memory is not held for them.
-    return Publication(partial(gzip.decompress, packed), packed, _content_type(media_type), _tag(packed), _HEADERS)
+    # Nearly everybody takes gzip; it is unpacked for the first who does not, and once for all of them.
+    plain = cache(partial(gzip.decompress, packed))
+    return Publication(plain, packed, _content_type(media_type), _tag(packed), _HEADERS)
 
 
 def _publication(body: bytes, media_type: str, headers: tuple[Header, ...] = _HEADERS) -> Publication:

@@ -44,7 +44,8 @@ class Timeouts:
     read: float = _setting(5.0, "How long a request's body may take to arrive.", DURATION)
     write: float = _setting(
         30.0,
-        "The deadline of a request, which reaches the database; and how long a caller may leave an answer unread.",
+        "The deadline of a request, which reaches the database; and how long a caller may leave an answer unread,"
+        " plus a second for every 128 KiB of a large one.",
         DURATION,
     )
 
@@ -120,6 +121,12 @@ class Server:
     )
     timeouts: Timeouts = Timeouts()
     max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", SIZE)
+    max_unsent_bytes: int = _setting(
+        256 << 20,
+        "The most bytes of large answers that a worker keeps for callers who have not read them yet;"
+        " beyond it lists get 503.",
+        SIZE,
+    )
     max_in_flight: int = _setting(
         0,
         "Requests that a worker has under way at most; more get 503. 0 is 20 for each database connection.",

@@ -43,11 +43,21 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_api_request_duration_seconds",
         "histogram",
-        "Time from a request's head to the end of its answer.",
+        "Time from a request's head until its answer is ready to be sent.",
         ("method", "path", "code"),
         _SECONDS,
     ),
-    Instrument("hyperfleet_api_requests_in_flight", "gauge", "Requests being served."),
+    Instrument("hyperfleet_api_requests_in_flight", "gauge", "Requests being served, sending a large answer included."),
+    Instrument(
+        "hyperfleet_api_unsent_bytes",
+        "gauge",
+        "Bytes of answers over 128 KiB that callers have not read yet, limited by `server.max_unsent_bytes` a worker.",
+    ),
+    Instrument(
+        "hyperfleet_api_answers_abandoned_total",
+        "counter",
+        "Answers that a caller read too slowly, so that its connection was closed.",
+    ),
     Instrument(
         "hyperfleet_api_reconciliation_started_total",
         "counter",
@@ -122,6 +132,7 @@ DatabaseError = Literal["connection", "read_only", "timeout", "pool_exhausted", 
 def start_at_zero() -> None:
     """Shows the counters that alerts watch; one that came with its first event would not be seen to increase by it."""
     _child("hyperfleet_api_workers_replaced_total")
+    _child("hyperfleet_api_answers_abandoned_total")
     for error_type in get_args(DatabaseError):
         _child("hyperfleet_db_errors_total", error_type)
 
@@ -139,6 +150,16 @@ def request_started() -> None:
 def request_finished() -> None:
     """A request has been answered, or given up."""
     _child("hyperfleet_api_requests_in_flight").dec()
+
+
+def add_unsent_bytes(amount: int) -> None:
+    """So many more bytes of answers wait for their callers; negative when callers have read them."""
+    _child("hyperfleet_api_unsent_bytes").inc(amount)
+
+
+def count_abandoned_answer() -> None:
+    """A caller read its answer too slowly."""
+    _child("hyperfleet_api_answers_abandoned_total").inc()
 
 
 def observe_request(method: str, path: str, code: int, seconds: float) -> None:

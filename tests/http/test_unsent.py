@@ -1,0 +1,144 @@
+"""Large answers that callers read slowly: they are counted, limited, and given up in the end."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message
+
+from hyperfleet.errors import Unavailable
+from hyperfleet.http.app import application
+from hyperfleet.http.unsent import PIECE, SLOWEST, Unsent, close_connections
+from hyperfleet.store.database import Database
+from tests.fleet import CATALOG, create
+from tests.http import asgi
+from tests.http.conftest import impatient
+
+CLUSTERS = "/api/hyperfleet/v1/clusters"
+LARGE = {"blob": "x" * 2 * PIECE}
+
+
+def read(app: ASGIApp, path: str, *headers: tuple[str, str]) -> Any:
+    return asgi.send(app, "GET", path, headers=headers)
+
+
+@asynccontextmanager
+async def unread(app: ASGIApp, path: str) -> AsyncIterator[asyncio.Event]:
+    """A request whose caller takes nothing of the answer's body until the event is set."""
+    taken, waits = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            waits.set()
+            await taken.wait()
+
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+
+    async def ask() -> None:
+        await app(scope | {"headers": [], "client": ("127.0.0.1", "1")}, receive, send)
+
+    request = asyncio.create_task(ask())
+    await waits.wait()
+    yield taken
+    taken.set()
+    await request
+
+
+async def test_lists_are_refused_while_too_much_waits_for_slow_readers(db: Database) -> None:
+    id = (await create(db, "large", spec=LARGE))["id"]
+    app = application(db, CATALOG, impatient(max_unsent_bytes=2 * PIECE))
+    async with unread(app, CLUSTERS):
+        for path in (CLUSTERS, "/api/hyperfleet/v1/resources", f"{CLUSTERS}/{id}/nodepools"):
+            refused = await read(app, path)
+            assert refused.status == 503, path
+            assert refused.problem["code"] == "HYPERFLEET-SVC-001"
+            assert "pageSize" in refused.problem["detail"]
+            assert refused.headers["retry-after"] == "5"
+        assert (await read(app, f"{CLUSTERS}/{id}?fields=name")).status == 200
+        renamed = await asgi.send(
+            app, "PATCH", f"{CLUSTERS}/{id}", pieces=[json.dumps({"labels": {"a": "b"}}).encode()]
+        )
+        assert renamed.status == 200
+    assert (await read(app, CLUSTERS)).status == 200
+
+
+async def test_what_lists_made_at_once_leave_no_room_for_is_refused_too(db: Database) -> None:
+    await create(db, "large", spec=LARGE)
+    app = application(db, CATALOG, impatient(max_unsent_bytes=7 * PIECE))
+    waiting = [unread(app, CLUSTERS) for _ in range(3)]
+    for each in waiting:
+        await each.__aenter__()
+    assert (await read(app, CLUSTERS)).status == 503
+    assert (await read(app, CLUSTERS + "?fields=name")).status == 200
+    await waiting.pop().__aexit__(None, None, None)
+    assert (await read(app, CLUSTERS)).status == 200
+    for each in waiting:
+        await each.__aexit__(None, None, None)
+
+
+async def test_an_answer_counts_as_it_is_sent(db: Database) -> None:
+    await create(db, "large", spec=LARGE)
+    app = application(db, CATALOG, impatient(max_unsent_bytes=PIECE))
+    assert (await read(app, CLUSTERS)).status == 200, "one answer always has room"
+    async with unread(app, CLUSTERS):
+        assert (await read(app, CLUSTERS, ("accept-encoding", "gzip"))).status == 503
+    assert (await read(app, CLUSTERS, ("accept-encoding", "gzip"))).headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("size", [1, PIECE, PIECE + 1, 3 * PIECE])
+async def test_a_body_arrives_whole_however_many_pieces_it_takes(size: int) -> None:
+    body = bytes(number % 251 for number in range(size))
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    assert await Unsent(1, 1.0).deliver(body, {"client": ("127.0.0.1", "1")}, send)
+    assert b"".join(message["body"] for message in sent) == body
+    assert [message["more_body"] for message in sent] == [True] * (len(sent) - 1) + [False]
+    assert max(len(message["body"]) for message in sent) <= PIECE
+
+
+async def test_a_caller_may_take_the_write_time_out_and_what_the_slowest_pace_adds() -> None:
+    async def send(message: Message) -> None:
+        if not message["more_body"]:
+            await asyncio.Event().wait()
+
+    began = asyncio.get_running_loop().time()
+    assert not await Unsent(1, 0.2).deliver(bytes(2 * PIECE), {"client": ("127.0.0.1", "1")}, send)
+    assert 0.2 + 2 * PIECE / SLOWEST <= asyncio.get_running_loop().time() - began < 10
+
+
+async def test_there_is_room_up_to_the_limit_and_not_beyond() -> None:
+    unsent = Unsent(100, 1.0)
+    unsent.require_room(1000)
+    unsent.hold(60)
+    unsent.require_room(40)
+    with pytest.raises(Unavailable):
+        unsent.require_room(41)
+    unsent.hold(40)
+    with pytest.raises(Unavailable):
+        unsent.require_room()
+    unsent.hold(-1)
+    unsent.require_room()
+
+
+async def test_connections_are_closed_by_their_callers_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        callers = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+        accepted = [listener.accept()[0] for _ in callers]
+        host, port = callers[0].getsockname()
+        assert close_connections(frozenset({(host, str(port))})) == 1
+        callers[0].settimeout(5)
+        assert callers[0].recv(1) == b""
+        accepted[1].sendall(b"x")
+        assert callers[1].recv(1) == b"x"
+        for each in (*callers, *accepted):
+            each.close()
