@@ -44,7 +44,7 @@ help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z][a-z\/-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Serve with authentication, and say where the token of a development issuer is
-	@$(BIN)/python -m dev.issuer .run
+	@$(BIN)/python -m dev.issuer .run $(ARGS)
 	@exec $(BIN)/hyperfleet-api serve --config .run/config.yaml $(ARGS)
 
 run-no-auth: .venv/.run ## Serve API, health and metrics on ports 8000, 8083, 8080, without authentication
@@ -133,7 +133,7 @@ endef
 
 # Debian splits the standard library: without python3-venv there is no ensurepip, and pip may still be there.
 $(UV_READY):
-	@$(find-python); rm -rf .tools; \
+	@$(find-python); rm -rf .tools; echo "Installing uv $(UV_VERSION) into .tools with $$p ..."; \
 	"$$p" -m venv .tools >/dev/null 2>&1 || { rm -rf .tools; "$$p" -m venv --without-pip .tools && "$$p" -m pip --python .tools/bin/python --version >/dev/null 2>&1 && pip="$$p -m pip --python .tools/bin/python"; } || \
 	  { rm -rf .tools; echo "$$p has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	$${pip:-.tools/bin/python -m pip} install --quiet --disable-pip-version-check uv==$(UV_VERSION)
@@ -141,11 +141,13 @@ $(UV_READY):
 
 # --inexact: what development installed stays.
 .venv/.run: $(UV_READY) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --no-dev --inexact --python .tools/bin/python
+	@echo "Installing the service into .venv, PostgreSQL included ..."
+	@$(UV) sync --quiet --frozen --no-dev --inexact --python .tools/bin/python
 	@touch $@
 
 .venv/.dev: $(UV_READY) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --group binary $$($(NODE) || echo --group node) --python .tools/bin/python
+	@echo "Installing the service and what its development needs into .venv ..."
+	@$(UV) sync --quiet --frozen --group binary $$($(NODE) || echo --group node) --python .tools/bin/python
 	@touch $@ .venv/.run .venv/.binary
 
 .venv/.binary: $(UV_READY) pyproject.toml uv.lock

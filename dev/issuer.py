@@ -1,13 +1,16 @@
-"""`python -m dev.issuer FOLDER`: an issuer for development, whose key is made on the spot and forgotten.
+"""`python -m dev.issuer FOLDER [FLAGS]`: an issuer for development, whose key is made on the spot and forgotten.
 
 Leaves in the folder its public keys, a configuration that trusts them, and a token. Whoever reads the token may do
-everything on a service that runs by that configuration, for a week.
+everything on a service that runs by that configuration, for a week. FLAGS are the service's, so that the printed
+commands have its real address.
 """
 
 import json
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,15 +61,30 @@ def _write(path: Path, text: str) -> None:
 
 def main() -> None:
     """Writes the files and says what to do with them."""
-    (folder,) = map(Path, sys.argv[1:])
+    folder, given = Path(sys.argv[1]), sys.argv[2:]
     write(folder)
     token = folder / TOKEN
+    url = _address(folder / CONFIGURATION, given)
+    if url is None:
+        # The service is about to say what is wrong with the flags.
+        return
     print(
-        f"Callers need a token. One of {IDENTITY}, right for a week, is in {token}:\n\n"
-        f'  curl -H "Authorization: Bearer $(cat {token})" http://localhost:8000/api/hyperfleet/v1/clusters\n'
-        f'  ocm login --token="$(cat {token})" --url=http://localhost:8000\n',
+        f"Callers need a token. {token} has one for {IDENTITY}, valid for a week:\n\n"
+        f'  curl -H "Authorization: Bearer $(cat {token})" {url}/api/hyperfleet/v1/clusters\n'
+        f'  ocm login --token="$(cat {token})" --url={url}\n',
         flush=True,
     )
+
+
+def _address(file: Path, given: Sequence[str]) -> str | None:
+    """Where a service with this configuration and these flags is reached; None when they are wrong."""
+    command = [sys.executable, "-m", "hyperfleet", "config", "--config", str(file), *given]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if printed.returncode != 0:
+        return None
+    server = yaml.safe_load(printed.stdout)["server"]
+    host = "localhost" if server["host"] in ("0.0.0.0", "::") else server["host"]
+    return f"http{'s' if server['tls']['enabled'] else ''}://{f'[{host}]' if ':' in host else host}:{server['port']}"
 
 
 if __name__ == "__main__":

@@ -271,7 +271,7 @@ def test_a_taken_port_is_refused_by_name(place: Path, taken: str) -> None:
         group = {"API": "SERVER"}.get(taken, taken)
         service = Service(place, data=place / "untouched", variables={f"HYPERFLEET_{group}_PORT": str(port)}).start()
         assert service.wait() == 1
-    assert f"Port {port} on 127.0.0.1 is taken by another program" in service.text()
+    assert f"Port {port} on 127.0.0.1 is in use" in service.text()
     assert f"{group.lower()}.port" in service.text()
     assert not service.data.exists()
 

@@ -112,7 +112,6 @@ async def test_the_service_says_what_it_is(client: httpx2.AsyncClient) -> None:
         "/resources/",
         "http://test/api/hyperfleet/v2/clusters",
         "http://test/api/hyperfleet//",
-        "http://test/api/hyperfleet/v1//",
         "http://test/api/",
         "http://test/x/api/hyperfleet/v1/clusters",
     ],
@@ -201,3 +200,16 @@ async def test_what_is_decided_first_is_the_order_of_the_contract(client: httpx2
 
 async def test_ids_are_version_7_uuids(client: httpx2.AsyncClient) -> None:
     assert UUID(await new_cluster(client)).version == 7
+
+
+@pytest.mark.parametrize(("text", "shown"), [("fl-001", "fl-001"), ("Fleet'1", "NAME"), ("a" * 200, "NAME")])
+async def test_a_name_in_place_of_an_id_is_told_how_to_find_by_name(
+    client: httpx2.AsyncClient, text: str, shown: str
+) -> None:
+    await new_cluster(client)
+    answer = await client.get(f"/clusters/{text}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "HYPERFLEET-NTF-002")
+    assert f"GET /api/hyperfleet/v1/clusters?search=name='{shown}'" in answer.json()["detail"]
+    assert "ids are UUIDs" in answer.json()["detail"]
+    found = await client.get("/clusters?search=name='fl-001'")
+    assert (found.status_code, found.json()["total"]) == (200, 0)

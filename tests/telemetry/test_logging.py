@@ -163,3 +163,48 @@ def test_a_traceback_for_people_cannot_command_their_terminal(out: io.BytesIO) -
     assert b"\x1b" not in out.getvalue()
     assert b"\r" not in out.getvalue()
     assert b"LookupError: what\\x1b[2Jever\\rhidden" in out.getvalue()
+
+
+class _Terminal(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("format", ["auto", "text"])
+def test_a_terminal_gets_text_with_colors(format: str, out: io.BytesIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = _Terminal()
+    again(terminal, settings.Logging(format=format))
+    logging.get("part").warning("it happened", text="\x1b[31mred", name="a")
+    logging.drain()
+    [line] = terminal.getvalue().decode().splitlines()
+    assert "\x1b[33mWARNING" in line
+    assert "part: it happened" in line
+    assert "\x1b[31m" not in line
+
+
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}])
+def test_colors_are_left_out_for_terminals_and_users_that_do_not_take_them(
+    variables: dict[str, str], out: io.BytesIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    terminal = _Terminal()
+    again(terminal, settings.Logging())
+    logging.get("part").warning("it happened")
+    logging.drain()
+    assert b"part: it happened" in terminal.getvalue()
+    assert b"\x1b" not in terminal.getvalue()
+
+
+def test_json_goes_to_a_terminal_that_asks_for_it_and_by_default_to_everything_else(out: io.BytesIO) -> None:
+    terminal = _Terminal()
+    again(terminal, settings.Logging(format="json"))
+    logging.get("part").info("one")
+    [record] = lines(terminal)
+    assert record["message"] == "one"
+    again(out, settings.Logging())
+    logging.get("part").info("two")
+    assert lines(out)[-1]["message"] == "two"

@@ -82,5 +82,9 @@ def _bind(holder: socket.socket, address: Address, setting: str) -> None:
 def refusal(failure: OSError, address: Address, setting: str) -> str:
     """Why a port cannot be listened on, in a sentence."""
     if failure.errno == errno.EADDRINUSE:
-        return f"Port {address.port} on {address.host} is taken by another program; stop that or set {setting}.port."
+        flag = f"--{setting}-port=PORT"
+        return (
+            f"Port {address.port} on {address.host} is in use. Stop the program that uses it, or choose another port:"
+            f" {flag}, or with make ARGS={flag}."
+        )
     return f"{setting}: cannot listen on {address.host}, port {address.port}: {failure.strerror or failure}"

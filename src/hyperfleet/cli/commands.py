@@ -79,8 +79,8 @@ def serve(loaded: Loaded) -> int:
 
     Without a database configured (--database-host, --database-url) the embedded PostgreSQL is started, brought to this
     version's schema, and stopped at the end. A configured database must have that schema: `hyperfleet-api migrate`.
-    SIGTERM or Ctrl-C stops it: readiness goes first, requests in flight are answered. A second one, a second later or
-    more, stops it at once.
+    SIGTERM or Ctrl-C stops it: readiness goes first, then requests in flight are answered. A second signal, at least a
+    second later, stops it at once.
     """
     from hyperfleet.cli import supervisor
 

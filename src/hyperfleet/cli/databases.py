@@ -88,7 +88,10 @@ def start(configured: settings.Database, port: int | None) -> str:
     """Leaves the embedded PostgreSQL running in the background; says where. Raises Unavailable when it cannot."""
     directory = data_dir(configured)
     if port is not None and embedded.status(directory) is None and _answers(port):
-        raise Unavailable(f"Port {port} on localhost is taken by another program; stop that or name another --port.")
+        raise Unavailable(
+            f"Port {port} on localhost is in use. Stop the program that uses it, or choose another port: --port=PORT,"
+            " or with make DB_PORT=PORT."
+        )
     try:
         server = embedded.start(directory, port=port, background=True)
     except embedded.AlreadyRunning as other:

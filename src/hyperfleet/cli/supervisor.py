@@ -20,12 +20,24 @@ from types import FrameType
 from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import access_rules, addresses, assembly, databases, issuers, probes, scratch, sizing, warnings
+from hyperfleet.cli import (
+    access_rules,
+    addresses,
+    assembly,
+    banner,
+    databases,
+    issuers,
+    probes,
+    scratch,
+    sizing,
+    warnings,
+)
 from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.entrance import ROOT
+from hyperfleet.http.middleware import START_CHECK
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
@@ -153,6 +165,8 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
         issuers=[issuer.url for issuer in trusted],
         database="embedded" if postgres else "configured",
     )
+    used = f"embedded PostgreSQL in {databases.data_dir(database)}" if postgres else databases.described(database)
+    banner.show(configured, version=version(PROGRAM), database=used)
     return service
 
 
@@ -291,6 +305,7 @@ _directly: Final = urllib.request.build_opener(
 
 
 def _answers(url: str) -> bool:
-    with contextlib.suppress(OSError), _directly.open(url, timeout=2):
+    request = urllib.request.Request(url, headers={"User-Agent": START_CHECK.decode()})
+    with contextlib.suppress(OSError), _directly.open(request, timeout=2):
         return True
     return False

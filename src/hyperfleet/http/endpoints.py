@@ -4,6 +4,7 @@ The order of decisions is the contract's (Addresses): wrong path for a kind, bod
 for an id that is none is decided here and for any other by the statement that looks for it.
 """
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +22,8 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
+
+_NAME: Final = re.compile("[a-z0-9][-a-z0-9]{0,99}")
 
 FEATURES: Final = (
     *("search", "order", "fields", "page_token", "count", "id", "gzip", "openapi"),
@@ -225,7 +228,12 @@ def _etag(resource_version: int) -> Header:
 def _id(kind: Kind, text: str) -> UUID:
     id = queries.uuid(text)
     if id is None:
-        raise NotFound(f"There is no {kind.title} {text}.", code=kind.not_found_code)
+        name = text if _NAME.fullmatch(text) else "NAME"
+        by_name = f"{rendering.API_ROOT}/{kind.plural}?search=name='{name}'"
+        raise NotFound(
+            f"There is no {kind.title} {text}: ids are UUIDs. To find one by name: GET {by_name}.",
+            code=kind.not_found_code,
+        )
     return id
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.http import problems
 from hyperfleet.http.compression import compressed
+from hyperfleet.http.entrance import ROOT
 from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
 from hyperfleet.http.unsent import PIECE, Unsent
 from hyperfleet.settings import Server
@@ -25,6 +26,9 @@ from hyperfleet.telemetry.logging import REQUEST_ID
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 
+START_CHECK: Final = b"hyperfleet-api-start"
+"""The User-Agent of the service's own request for its entrance, by which its parent sees that it has started."""
+
 _VALID_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _PLAIN_PATH: Final = re.compile(rb"[!-$&-~]*")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -32,6 +36,8 @@ _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[Ff]|[^!-~]")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _READS: Final = frozenset({"GET", "HEAD"})
 _BODILESS: Final = frozenset({204, 304})
+# Without one of ours the HTTP server names itself.
+_SERVER: Final = (b"server", b"hyperfleet-api")
 _VARY: Final = (b"vary", b"Accept-Encoding")
 _VARY_BY_TYPE: Final = (b"vary", b"Accept, Accept-Encoding")
 
@@ -189,7 +195,7 @@ async def _send(
 ) -> int:
     """Sends the answer; returns the bytes of its body."""
     body = answer.body
-    headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), *answer.headers]
+    headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode()), _SERVER, *answer.headers]
     if span is not None:
         headers.append(span.response_header)
     if answer.status != 204:
@@ -216,7 +222,9 @@ def _tell(exchange: Exchange, status: int, size: int, seconds: float, span: trac
     metrics.observe_request(method, template, status, seconds)
     if span is not None:
         span.tell(method, template, status, size)
-    _log.info(
+    is_start_check = template == ROOT and exchange.header(b"user-agent") == START_CHECK
+    log = _log.debug if is_start_check else _log.info
+    log(
         "request",
         method=method,
         route=template,

@@ -54,7 +54,6 @@ class Catalog:
         if mistakes:
             raise BadCatalog(mistakes)
         self.by_name: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in self.kinds})
-        self.by_plural: Mapping[str, Kind] = MappingProxyType({kind.plural: kind for kind in self.kinds})
 
     @property
     def names_with_rules(self) -> list[str]:
@@ -64,10 +63,6 @@ class Catalog:
     def parent_of(self, kind: Kind) -> Kind | None:
         """The kind of its owners, None at the top."""
         return self.by_name[kind.parent] if kind.parent else None
-
-    def children_of(self, kind: Kind) -> tuple[Kind, ...]:
-        """The kinds that it owns, in the order declared."""
-        return tuple(child for child in self.kinds if child.parent == kind.name)
 
 
 def _mistakes(kinds: tuple[Kind, ...]) -> Iterator[str]:

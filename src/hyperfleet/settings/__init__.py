@@ -242,7 +242,11 @@ class Logging:
     """Logs."""
 
     level: str = _setting("info", "The lowest level that is written.", _choice("debug", "info", "warning", "error"))
-    format: str = _setting("json", "One JSON object a line, or text for people.", _choice("json", "text"))
+    format: str = _setting(
+        "auto",
+        "One JSON object a line, or text for people; `auto` is text on a terminal, JSON elsewhere.",
+        _choice("auto", "json", "text"),
+    )
     output: str = _setting("stdout", "Where logs go.", _choice("stdout", "stderr"))
     masking: Masking = Masking()
     otel: Otel = Otel()

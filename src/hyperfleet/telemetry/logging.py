@@ -4,12 +4,13 @@ Call sites write `_log.info("event", field=value)`. A request's id joins every r
 """
 
 import logging as standard
+import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import structlog
@@ -39,9 +40,10 @@ def get(component: str) -> Any:
 def configure(configured: settings.Logging, *, version: str, hostname: str = "") -> None:
     """Sets up this process's logs; call it once, before anything is logged."""
     level = standard.getLevelNamesMapping()[configured.level.upper()]
-    lines = Lines((sys.stderr if configured.output == "stderr" else sys.stdout).buffer)
+    output = stream(configured)
+    lines = Lines(output)
     fixed = {"version": version, "hostname": hostname or socket.gethostname()}
-    renderer = _json if configured.format == "json" else _text
+    renderer = _text(colored=_takes_colors(output)) if is_for_people(configured) else _json
     processors: list[Any] = [_standard_members(fixed)]
     if configured.masking.enabled:
         names = (*configured.masking.headers, *configured.masking.fields)
@@ -61,6 +63,21 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
     root.setLevel(max(level, standard.INFO))
     # Alembic tells of its own set-up on every import; what was migrated, our own record says.
     standard.getLogger("alembic").setLevel(max(level, standard.WARNING))
+
+
+def stream(configured: settings.Logging) -> BinaryIO:
+    """Where logs go."""
+    return (sys.stderr if configured.output == "stderr" else sys.stdout).buffer
+
+
+def is_for_people(configured: settings.Logging) -> bool:
+    """Whether logs are text: when the settings say so, or by default on a terminal."""
+    return configured.format == "text" or (configured.format == "auto" and stream(configured).isatty())
+
+
+def _takes_colors(output: BinaryIO) -> bool:
+    """Whether to color text: on a terminal that knows colors, unless the user objects (no-color.org)."""
+    return output.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def drain() -> None:
@@ -175,15 +192,27 @@ def _spellable(value: Any) -> Any:
     return value if isinstance(value, int | float | datetime) else ascii(value)
 
 
-def _text(_logger: Any, _level: str, event: Event) -> bytes:
-    time, level = event.pop("timestamp"), event.pop("level").upper()
-    head = f"{time:%H:%M:%S.%f} {level:7} {event.pop('component')}: {_spellable_deeply(event.pop('message'))}"
-    event.pop("version", None)
-    event.pop("hostname", None)
-    traceback = event.pop("traceback", None)
-    rest = "".join(f" {key}={_encode(_spellable_deeply(value)).decode()}" for key, value in event.items())
-    lines = [head + rest, *(traceback.split("\n") if traceback else ())]
-    return "\n".join(map(_printable, lines)).encode(errors="backslashreplace")
+_COLORS: Final = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
+_DIM: Final = "2"
+
+
+def _text(*, colored: bool) -> Callable[[Any, str, Event], bytes]:
+    def paint(text: str, color: str | None) -> str:
+        # What is painted is printable already: only the service's own escapes reach the terminal.
+        return f"\x1b[{color}m{text}\x1b[0m" if colored and color else text
+
+    def render(_logger: Any, _level: str, event: Event) -> bytes:
+        time, level = event.pop("timestamp"), event.pop("level").upper()
+        said = _printable(f"{event.pop('component')}: {_spellable_deeply(event.pop('message'))}")
+        event.pop("version", None)
+        event.pop("hostname", None)
+        traceback = event.pop("traceback", None)
+        rest = "".join(f" {key}={_encode(_spellable_deeply(value)).decode()}" for key, value in event.items())
+        head = f"{paint(f'{time:%H:%M:%S.%f}', _DIM)} {paint(f'{level:7}', _COLORS.get(level))} {said}"
+        lines = [head + paint(_printable(rest), _DIM), *map(_printable, traceback.split("\n") if traceback else ())]
+        return "\n".join(lines).encode(errors="backslashreplace")
+
+    return render
 
 
 def _printable(line: str) -> str:
