@@ -49,13 +49,18 @@ app.kubernetes.io/component: postgresql
 {{- if .registry }}{{ printf "%s/%s" .registry $path }}{{ else }}{{ $path }}{{ end }}
 {{- end }}
 
+{{- define "hyperfleet.pullPolicy" -}}
+{{- .pullPolicy | default (eq (toString .tag) "latest" | ternary "Always" "IfNotPresent") }}
+{{- end }}
+
 {{- define "hyperfleet.schema" -}}
 {{- if .Values.provider.schema }}{{ .Values.provider.schema }}{{ else if .Values.validationSchema.enabled }}{{ .Values.validationSchema.content }}{{ end }}
 {{- end }}
 
 {{/* What a listener speaks: http, or https where its settings say so. */}}
 {{- define "hyperfleet.scheme" -}}
-{{ dig .listener "tls" "enabled" false (omit .root.Values.config "existingConfigMap") | ternary "https" "http" }}
+{{- $settings := include "hyperfleet.settings" .root | fromYaml }}
+{{- eq "true" (include "hyperfleet.setting" (dict "tree" $settings "path" (printf "%s.tls.enabled" .listener))) | ternary "https" "http" }}
 {{- end }}
 
 {{- define "hyperfleet.configMapName" -}}
@@ -83,8 +88,75 @@ app.kubernetes.io/component: postgresql
 {{- fail "monitoring.tracing.endpoint: say where the collector is, such as http://collector:4318." }}
 {{- end }}
 {{- end }}
+{{- with .Values.autoscaling }}
+{{- if .enabled }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas." }}
+{{- end }}
+{{- include "hyperfleet.hasCpuRequest" (dict "name" "resources" "resources" $.Values.resources) }}
+{{- if $.Values.pgbouncer.enabled }}
+{{- include "hyperfleet.hasCpuRequest" (dict "name" "pgbouncer.resources" "resources" $.Values.pgbouncer.resources) }}
+{{- end }}
+{{- range $index, $sidecar := $.Values.sidecars }}
+{{- include "hyperfleet.hasCpuRequest" (dict "name" (printf "sidecars[%d].resources" $index) "resources" ($sidecar.resources | default dict)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+{{- fail "ingress.hosts: name at least one host." }}
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- fail "httpRoute.parentRefs: name the Gateway, such as [{name: gateway, namespace: gateways}]." }}
+{{- end }}
+{{- include "hyperfleet.sslChecked" . }}
+{{- include "hyperfleet.settingsChecked" . }}
 {{- if and .Values.provider.schema .Values.validationSchema.enabled }}
 {{- fail "provider.schema and validationSchema are two names of one thing; set one." }}
+{{- end }}
+{{- end }}
+
+{{/* Utilization is a share of what all containers of the pod request; one without a request disables the autoscaler. */}}
+{{- define "hyperfleet.hasCpuRequest" -}}
+{{- if not (.resources.requests | default dict).cpu }}
+{{- fail (printf "%s.requests.cpu: autoscaling needs it of every container of the pod." .name) }}
+{{- end }}
+{{- end }}
+
+{{- define "hyperfleet.sslMode" -}}
+{{- .Values.database.sslMode | default .Values.database.ssl.mode }}
+{{- end }}
+
+{{- define "hyperfleet.sslChecked" -}}
+{{- $ssl := .Values.database.ssl }}
+{{- $mode := include "hyperfleet.sslMode" . }}
+{{- if and .Values.database.sslMode (ne $ssl.mode "disable") (ne $ssl.mode .Values.database.sslMode) }}
+{{- fail "database.ssl.mode and database.sslMode are two names of one thing; set database.ssl.mode." }}
+{{- end }}
+{{- $verifies := hasPrefix "verify-" $mode }}
+{{- if and .Values.database.postgresql.enabled (ne $mode "disable") }}
+{{- fail "database.ssl.mode: the built-in PostgreSQL speaks no TLS; use disable, or an external database." }}
+{{- end }}
+{{- if and $ssl.caSecret (not $verifies) }}
+{{- fail (printf "database.ssl.caSecret would have no effect: database.ssl.mode is %s; use verify-full." $mode) }}
+{{- end }}
+{{- if and $verifies (not $ssl.caSecret) (or .Values.pgbouncer.enabled (and .Values.backup.enabled (eq $mode "verify-ca"))) }}
+{{- fail (printf "database.ssl.caSecret: PgBouncer, and pg_dump with verify-ca, need the authority's certificate for %s." $mode) }}
+{{- end }}
+{{- end }}
+
+{{/* The authority's certificate, in every container that connects to the database. */}}
+{{- define "hyperfleet.caMount" -}}
+{{- if .Values.database.ssl.caSecret -}}
+- {name: database-ca, mountPath: /etc/hyperfleet-database, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "hyperfleet.caVolume" -}}
+{{- if .Values.database.ssl.caSecret -}}
+- name: database-ca
+  secret:
+    secretName: {{ .Values.database.ssl.caSecret | quote }}
+    items: [{key: {{ .Values.database.ssl.caKey | quote }}, path: ca.crt}]
 {{- end }}
 {{- end }}
 
@@ -102,11 +174,14 @@ app.kubernetes.io/component: postgresql
   valueFrom: {secretKeyRef: {name: {{ $external.secretName | quote }}, key: db.host}}
 - name: HYPERFLEET_DATABASE_PORT
   valueFrom: {secretKeyRef: {name: {{ $external.secretName | quote }}, key: db.port}}
-- {name: HYPERFLEET_DATABASE_SSL_MODE, value: {{ $root.Values.database.sslMode | quote }}}
+- {name: HYPERFLEET_DATABASE_SSL_MODE, value: {{ include "hyperfleet.sslMode" $root | quote }}}
+{{- if $root.Values.database.ssl.caSecret }}
+- {name: HYPERFLEET_DATABASE_SSL_ROOT_CERT_FILE, value: /etc/hyperfleet-database/ca.crt}
+{{- end }}
 {{- else -}}
 - {name: HYPERFLEET_DATABASE_HOST, value: {{ $own | quote }}}
 - {name: HYPERFLEET_DATABASE_PORT, value: "5432"}
-- {name: HYPERFLEET_DATABASE_SSL_MODE, value: {{ $root.Values.database.sslMode | quote }}}
+- {name: HYPERFLEET_DATABASE_SSL_MODE, value: disable}
 {{- end }}
 {{- if $external.enabled }}
 {{- range $variable, $key := dict "NAME" "db.name" "USERNAME" "db.user" "PASSWORD" "db.password" }}
@@ -142,10 +217,13 @@ app.kubernetes.io/component: postgresql
       unix_socket_dir =
       pool_mode = transaction
       default_pool_size = {{ .Values.pgbouncer.poolSize }}
-      max_client_conn = 1000
+      max_client_conn = {{ max 1000 (include "hyperfleet.clients" . | int) }}
       auth_type = plain
       auth_file = /run/pgbouncer/users
-      server_tls_sslmode = {{ .Values.database.sslMode }}
+      server_tls_sslmode = {{ include "hyperfleet.sslMode" . }}
+      {{- if .Values.database.ssl.caSecret }}
+      server_tls_ca_file = /etc/hyperfleet-database/ca.crt
+      {{- end }}
       END
       exec pgbouncer /run/pgbouncer/pgbouncer.ini
   env:
@@ -158,4 +236,5 @@ app.kubernetes.io/component: postgresql
   {{- end }}
   volumeMounts:
     - {name: pgbouncer, mountPath: /run/pgbouncer}
+    {{- include "hyperfleet.caMount" . | nindent 4 }}
 {{- end }}

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import helm_python as helm
 import kubernetes_validate
@@ -11,96 +11,11 @@ import pytest
 import yaml
 
 from hyperfleet.telemetry import metrics
+from tests.chart.expressions import expressions
 from tests.chart.manifests import CHART, Manifest, container, environment, of_kind, one, rendered
+from tests.chart.values import EXTERNAL, MATRIX
 from tests.cli.programs import run
 from tests.cli.test_tls import certificate
-
-EXTERNAL: Final = {
-    "postgresql": {"enabled": False},
-    "external": {"enabled": True, "secretName": "hyperfleet-db-external"},
-}
-SCHEMA: Final = (
-    "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths: {}\ncomponents:\n  schemas:\n"
-    "    ClusterSpec: {type: object}\n    NodePoolSpec: {type: object}\n"
-)
-MATRIX: Final[dict[str, dict[str, Any]]] = {
-    "defaults": {},
-    "external database": {"database": EXTERNAL},
-    "external database over TLS": {"database": {**EXTERNAL, "sslMode": "verify-full"}},
-    "another image": {"image": {"registry": "registry.example.com/myuser", "repository": "api", "tag": "v1.0.0"}},
-    "a tag that is a number": {"image": {"tag": 1}},
-    "no registry": {"image": {"registry": ""}},
-    "pull secrets": {"imagePullSecrets": [{"name": "pull"}]},
-    "no authentication": {"auth": {"enableJwt": False}},
-    "no authorization": {"auth": {"enableAuthz": False}},
-    "issuers": {
-        "auth": {"issuers": [{"issuer_url": "https://a.example.com", "jwk_cert_url": "https://a.example.com/k"}]}
-    },
-    "settings": {"config": {"logging": {"level": "debug"}, "server": {"max_body_size": "2MiB"}}},
-    "kinds": {"config": {"entities": [{"kind": "Cluster", "required_adapters": ["dns"]}]}},
-    "settings do not move the ports": {"config": {"server": {"port": 1, "host": "localhost"}}},
-    "own settings file": {"config": {"existingConfigMap": "mine"}},
-    "other ports": {"ports": {"api": 9000, "health": 9083, "metrics": 9080}},
-    "provider schema": {"provider": {"schema": SCHEMA}},
-    "provider schema by its other name": {"validationSchema": {"enabled": True, "content": SCHEMA}},
-    "PgBouncer": {"pgbouncer": {"enabled": True}},
-    "PgBouncer before an external database": {"pgbouncer": {"enabled": True}, "database": EXTERNAL},
-    "PgBouncer as a native sidecar": {"pgbouncer": {"enabled": True}, "nativeSidecars": True},
-    "three replicas": {"replicaCount": 3},
-    "autoscaling": {"autoscaling": {"enabled": True}},
-    "budget by least": {"podDisruptionBudget": {"enabled": True, "minAvailable": 1}},
-    "budget by most": {"podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"}},
-    "budget of none": {"podDisruptionBudget": {"enabled": True, "maxUnavailable": 0}},
-    "network policy": {"networkPolicy": {"enabled": True}},
-    "network policy with rules": {
-        "networkPolicy": {
-            "enabled": True,
-            "from": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}],
-            "to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
-        }
-    },
-    "ServiceMonitor": {"monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}},
-    "PodMonitoring": {"monitoring": {"podMonitoring": {"enabled": True}}},
-    "PrometheusRule": {"monitoring": {"prometheusRule": {"enabled": True}}},
-    "dashboard": {"monitoring": {"dashboard": {"enabled": True}}},
-    "tracing": {"monitoring": {"tracing": {"enabled": True, "endpoint": "http://collector.observability:4318"}}},
-    "a service account of another": {"serviceAccount": {"create": False, "name": "other"}},
-    "annotations": {"podAnnotations": {"a": "b"}, "podLabels": {"c": "d"}, "service": {"annotations": {"e": "f"}}},
-    "placement": {
-        "nodeSelector": {"disk": "fast"},
-        "tolerations": [{"key": "a", "operator": "Exists"}],
-        "affinity": {"nodeAffinity": {}},
-        "topologySpreadConstraints": [
-            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
-        ],
-    },
-    "extras": {
-        "extraEnv": [{"name": "HYPERFLEET_LOGGING_LEVEL", "value": "debug"}],
-        "extraVolumes": [{"name": "more", "emptyDir": {}}],
-        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
-        "sidecars": [{"name": "proxy", "image": "proxy:1"}],
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
-    },
-    "resources": {"resources": {"limits": {"cpu": "2", "memory": "2Gi"}}},
-    "other names": {"nameOverride": "api", "fullnameOverride": "fleet"},
-    "storage": {"database": {"postgresql": {"storage": "20Gi", "storageClassName": "fast"}}},
-    "everything": {
-        "database": EXTERNAL,
-        "pgbouncer": {"enabled": True},
-        "nativeSidecars": True,
-        "provider": {"schema": SCHEMA},
-        "autoscaling": {"enabled": True},
-        "podDisruptionBudget": {"enabled": True, "minAvailable": 1},
-        "networkPolicy": {"enabled": True},
-        "monitoring": {
-            "serviceMonitor": {"enabled": True},
-            "podMonitoring": {"enabled": True},
-            "prometheusRule": {"enabled": True},
-            "dashboard": {"enabled": True},
-            "tracing": {"enabled": True, "endpoint": "https://collector.example.com", "share": 1},
-        },
-    },
-}
 
 
 @pytest.fixture(params=MATRIX, ids=lambda name: name.replace(" ", "-"))
@@ -127,6 +42,8 @@ def test_kubernetes_takes_every_manifest(manifests: list[Manifest]) -> None:
                 assert {"port", "path", "interval"} <= set(each) <= {"port", "path", "interval", *further}
         elif manifest["kind"] == "PrometheusRule":
             assert set(manifest["spec"]) == {"groups"}
+        elif manifest["kind"] == "HTTPRoute":
+            assert set(manifest["spec"]) <= {"parentRefs", "hostnames", "rules"}
         else:
             kubernetes_validate.validate(manifest, "1.37", strict=True)
 
@@ -216,6 +133,8 @@ def test_the_service_takes_the_settings_of_its_pod(manifests: list[Manifest], tm
         secret = value["secretKeyRef"]["key"] if isinstance(value, dict) and "secretKeyRef" in value else ""
         variables[name] = {"db.port": "5432"}.get(secret, "x") if isinstance(value, dict) else str(value)
     variables["HYPERFLEET_CONFIG"] = str(tmp_path / "config.yaml")
+    if "HYPERFLEET_DATABASE_SSL_ROOT_CERT_FILE" in variables:
+        variables["HYPERFLEET_DATABASE_SSL_ROOT_CERT_FILE"] = str(certificate(tmp_path)[0])
     assert ("OPENAPI_SCHEMA_PATH" in variables) is ("openapi.yaml" in files)
     if "openapi.yaml" in files:
         (tmp_path / "openapi.yaml").write_text(files["openapi.yaml"])
@@ -313,16 +232,6 @@ def test_every_value_has_a_word_in_its_schema() -> None:
     assert unknown(values, json.loads((CHART / "values.schema.json").read_text()), "") == []
 
 
-def expressions() -> dict[str, str]:
-    """Every expression of the alerts and of the dashboard."""
-    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
-    found = {rule["alert"]: rule["expr"] for group in alerts["groups"] for rule in group["rules"]}
-    dashboard = json.loads((CHART / "files" / "dashboard.json").read_text())
-    for panel in dashboard["panels"]:
-        found |= {f"{panel['title']} {target['refId']}": target["expr"] for target in panel["targets"]}
-    return found
-
-
 @pytest.mark.parametrize("name", expressions())
 def test_alerts_and_dashboard_name_only_metrics_and_labels_that_exist(name: str) -> None:
     known: dict[str, set[str]] = {}
@@ -331,14 +240,16 @@ def test_alerts_and_dashboard_name_only_metrics_and_labels_that_exist(name: str)
         suffixes = ("_bucket", "_count", "_sum") if row.type == "histogram" else ("",)
         known |= {row.name + suffix: labels | ({"le"} if suffix == "_bucket" else set()) for suffix in suffixes}
     expression = expressions()[name]
-    used = set(re.findall(r"hyperfleet_\w+", expression))
+    used = set(re.findall(r"\b(?:up|hyperfleet_\w+)\b", expression))
     assert used
+    # Prometheus makes `up`, and gives all series the labels of their target.
+    known["up"] = set()
     assert used <= known.keys()
     labels = {label for found in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r",\s*", found)}
     labels |= {
         label for found in re.findall(r"\{([^}]*)\}", expression) for label in re.findall(r"(\w+)\s*[=!]", found)
     }
-    assert labels <= set.intersection(*(known[metric] for metric in used))
+    assert labels - {"namespace", "job", "instance"} <= set.union(*(known[metric] for metric in used))
 
 
 def test_every_alert_says_what_to_do() -> None:
@@ -346,7 +257,7 @@ def test_every_alert_says_what_to_do() -> None:
     for group in alerts["groups"]:
         for rule in group["rules"]:
             assert rule["labels"]["severity"] in ("warning", "critical")
-            assert set(rule["annotations"]) == {"summary", "description"}
+            assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
             assert rule["for"]
 
 

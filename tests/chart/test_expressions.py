@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.test_chart import expressions
+from tests.chart.expressions import expressions
 from tests.cli.serving import CLUSTERS, Service, eventually, folder, free_ports
 
 PROMETHEUS = shutil.which("prometheus")

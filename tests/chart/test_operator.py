@@ -1,4 +1,4 @@
-"""What the chart makes for Prometheus' operator, held against the operator's own schemas."""
+"""What the chart makes for Prometheus' operator and the Gateway API, held against their own schemas."""
 
 import copy
 import json
@@ -9,11 +9,11 @@ from typing import Any, Final
 import pytest
 
 from tests.chart.manifests import Manifest, rendered
-from tests.chart.test_chart import MATRIX
+from tests.chart.values import MATRIX
 from typespec import generate
 
 FOLDER: Final = Path(__file__).parent / "operator"
-GROUP: Final = "monitoring.coreos.com/v1"
+GROUPS: Final = ("monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1")
 
 
 def said(manifests: list[Manifest]) -> list[str | None]:
@@ -36,13 +36,13 @@ def said(manifests: list[Manifest]) -> list[str | None]:
 
 
 def made() -> list[Manifest]:
-    """Everything of the operator's that any set of values makes."""
-    return [each for values in MATRIX.values() for each in rendered(values) if each["apiVersion"] == GROUP]
+    """Every object of these groups that any set of values makes."""
+    return [each for values in MATRIX.values() for each in rendered(values) if each["apiVersion"] in GROUPS]
 
 
 def test_the_operator_takes_what_the_chart_makes() -> None:
     manifests = made()
-    assert {each["kind"] for each in manifests} == {"ServiceMonitor", "PrometheusRule"}
+    assert {each["kind"] for each in manifests} == {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
     assert said(manifests) == [None] * len(manifests)
 
 
@@ -55,6 +55,8 @@ def test_the_operator_takes_what_the_chart_makes() -> None:
         ("ServiceMonitor", ("spec", "selector"), "api"),
         ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "for"), "5 minutes"),
         ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "labels"), ["warning"]),
+        ("HTTPRoute", ("spec", "rules", 0, "backendRefs", 0, "port"), "api"),
+        ("HTTPRoute", ("spec", "parentRefs", 0, "name"), 1),
     ],
 )
 def test_the_schemas_find_what_is_wrong(kind: str, path: tuple[Any, ...], value: Any) -> None:

@@ -1,10 +1,12 @@
-// Reads a list of manifests and writes for each what the operator's schema has against it, null for nothing.
+// Reads a list of manifests and writes for each what its schema has against it, null for nothing.
 import { readFileSync } from "node:fs";
 import * as operator from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1";
+import * as gateway from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1";
 
+const models = { "monitoring.coreos.com/v1": operator, "gateway.networking.k8s.io/v1": gateway };
 const said = JSON.parse(readFileSync(0, "utf8")).map((manifest) => {
   try {
-    new operator[manifest.kind](manifest).validate();
+    new models[manifest.apiVersion][manifest.kind](manifest).validate();
     return null;
   } catch (failure) {
     return failure.message;
