@@ -6,7 +6,7 @@ from typing import Final
 
 from hyperfleet.cli.reference import settings_page
 from hyperfleet.telemetry.metrics import BACKLOG, INSTRUMENTS
-from tests.house import alerts_table, callers_tables, kinds_table, search_tables, test_errors_docs
+from tests.house import alerts_table, callers_tables, kinds_table, limits_table, search_tables, test_errors_docs
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -37,6 +37,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "callers.md": _written_anew("callers.md", callers_tables.written),
     "errors.md": _written_anew("errors.md", test_errors_docs.written),
     "kinds.md": _written_anew("kinds.md", kinds_table.written),
+    "limits.md": limits_table.page,
     "metrics.md": metrics_page,
     "monitoring.md": _written_anew("monitoring.md", alerts_table.written),
     "search.md": _written_anew("search.md", search_tables.written),
