@@ -16,7 +16,7 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
     ├── WrongState          the resource's state does not allow it     409 CNF-003
     ├── DatabaseFailure     the database answered with an error        500 INT-002
     ├── Unavailable         database away, starting or overloaded      503 SVC-001, Retry-After
-    └── DeadlineExceeded    the request's time is over                 504 SVC-002, Retry-After
+    └── DeadlineExceeded    the request took too long                  504 SVC-002, Retry-After
 """
 
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ _ROWS = (
     Code(
         "SVC-002",
         (504,),
-        "Time is over",
+        "Deadline exceeded",
         "Read before you repeat a write, which may have been stored; ask for less if it happens again.",
     ),
 )
@@ -232,7 +232,7 @@ class Unavailable(HyperFleetError):
 
 
 class DeadlineExceeded(HyperFleetError):
-    """The request's time was over before the work was done; nothing was stored."""
+    """The request's deadline passed before its answer was there; a write may have been stored all the same."""
 
     code = "SVC-002"
 

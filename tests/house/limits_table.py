@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from hyperfleet.cli import workers
-from hyperfleet.http import bodies, documents, issuer_keys, key_sets, kind_schemas, labels, limits, queries, tokens
+from hyperfleet.http import bodies, documents, issuer_keys, key_sets, kind_schemas, labels, queries, tokens
 from hyperfleet.model import expression, fields, mapping, report, search
 from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, MOST_CONDITIONS
 from hyperfleet.services import reporting
-from hyperfleet.settings import rows
+from hyperfleet.settings import IN_FLIGHT_PER_CONNECTION, rows
 
 FIXED: Final = "fixed"
 
@@ -53,7 +53,7 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
             "server.max_in_flight",
             "a queue would make all of them late",
             "503 SVC-001 with `Retry-After`",
-            limit=f"{limits.IN_FLIGHT_PER_CONNECTION} for each database connection",
+            limit=f"{IN_FLIGHT_PER_CONNECTION} for each database connection",
         ),
         Limit(
             "connections of a worker",

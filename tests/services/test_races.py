@@ -17,6 +17,7 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.store import references, reports, resources, trees
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.lanes import Lanes, Widths
 from tests import fleet
 from tests.fleet import CLUSTERS, below, change, create, delete, is_there, read, report, send
 from tests.services.races import locked, spoil
@@ -26,6 +27,14 @@ POOL: Final = replace(fleet.NODE_POOL, required_adapters=("machines",))
 WORLD: Final = Catalog([CLUSTER, POOL])
 SCOPE: Final = Scope(CLUSTER)
 LOCKED_CHAIN: Final = ("FOR UPDATE OF resources", "")
+WIDE: Final = Widths(8, 100, 100, 100, 100, searches_waiting=100, stalled_waiters=100)
+
+
+@pytest.fixture
+def db(db: Database) -> Database:
+    """The database for callers who meet there and not before, as callers of as many workers do."""
+    db.lanes = Lanes(WIDE, search_seconds=10, lock_seconds=30)
+    return db
 
 
 async def five_deletes(db: Database) -> list[Any]:

@@ -126,7 +126,8 @@ async def test_a_pool_never_has_more_connections_than_its_limit(database_setting
     pool = settings.Pool(max_connections=3)
     db = Database(replace(database_settings, pool=pool), application_name="limited")
     await db.open()
-    slow = Statement("SLOW", "SELECT pg_sleep(0.02), count(*) FROM pg_stat_activity WHERE application_name = 'limited'")
+    counted = "SELECT pg_sleep(0.02), count(*) FROM pg_stat_activity WHERE application_name = 'limited'"
+    slow = Statement("SLOW", counted, is_read=True)
     counts = [rows[0][1] for rows in await asyncio.gather(*(db.fetch(slow) for _ in range(30)))]
     assert max(counts) == 3
     await db.close()

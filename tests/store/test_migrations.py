@@ -155,6 +155,8 @@ async def test_the_role_has_a_limit_on_statements_in_this_database_only(empty: s
     await migrations.upgrade(empty)
     async with connected(empty) as connection:
         assert await connection.fetchval("SHOW statement_timeout") == "1min"
+        assert await connection.fetchval("SHOW lock_timeout") == "5s"
+        assert await connection.fetchval("SHOW max_parallel_workers_per_gather") == "0"
 
 
 async def test_the_words_of_the_first_schema_are_there_as_views(empty: settings.Database) -> None:

@@ -90,7 +90,7 @@ def assembled(configured: settings.Settings, document: Document, *, recomputes: 
     """
     served = catalog(configured, document)
     return application(
-        Database(configured.database),
+        Database(configured.database, limits=configured.server),
         served,
         configured,
         _provider(configured.server, document),

@@ -5,14 +5,11 @@ The server in front has no limit on a body and no time-out while it trickles in,
 
 import asyncio
 from types import TracebackType
-from typing import Final
 
 from hyperfleet.errors import BadRequest, Unavailable
 from hyperfleet.http.exchange import Exchange
 from hyperfleet.http.media_types import JSON, MERGE_PATCH, is_json, is_merge_patch
 from hyperfleet.settings import Settings
-
-IN_FLIGHT_PER_CONNECTION: Final = 20
 
 
 class InFlight:
@@ -22,8 +19,7 @@ class InFlight:
     """
 
     def __init__(self, configured: Settings) -> None:
-        pool = configured.database.pool.max_connections
-        self.most = configured.server.max_in_flight or IN_FLIGHT_PER_CONNECTION * pool
+        self.most = configured.server.in_flight(configured.database.pool.max_connections)
         self.now = 0
 
     def __enter__(self) -> None:

@@ -86,7 +86,8 @@ async def request(
             rendered = await resources.get_rendered(tx, scope, id)
         return _Deletion(rendered, marked, removed)
 
-    done = await db.in_transaction(work)
+    async with db.lanes.turn(id):
+        done = await db.in_transaction(work, deletes=True)
     for node in done.marked:
         metrics.count_reconciliation_started(node.kind, is_delete=True)
     if done.marked:
@@ -130,7 +131,8 @@ async def force(
         await remove(tx, catalog, nodes)
         return nodes
 
-    removed = await db.in_transaction(work)
+    async with db.lanes.turn(id):
+        removed = await db.in_transaction(work, deletes=True)
     _tell(
         "resource removed by force",
         "force-delete",

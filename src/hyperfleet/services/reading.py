@@ -24,8 +24,14 @@ async def kind(db: Database, scope: Scope, id: UUID) -> Kind:
 
 
 async def resources(db: Database, scope: Scope, listing: Listing) -> bytes:
-    """A list as served; raises NotFound for a missing owner, InvalidInput for a page token of another list."""
-    return await pages.page(db, scope, listing)
+    """A list as served; raises NotFound for a missing owner, InvalidInput for a page token of another list.
+
+    One that may read every row is a search: it has its share of the connections, and a deadline of its own.
+    """
+    if not listing.is_search:
+        return await pages.page(db, scope, listing)
+    async with db.lanes.searching():
+        return await pages.page(db, scope, listing)
 
 
 async def reports_on(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:

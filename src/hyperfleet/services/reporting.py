@@ -74,12 +74,17 @@ async def report(
     kind = scope.kind_named(found.kind)
     decided = _decided(kind, found, received, now)
     version: int | None = None
-    if isinstance(decided, Change):
-        version = await reports.write(db, id, decided, resource_version=found.resource_version)
-        if version is None:
-            decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=False)
-    if isinstance(decided, _Completion):
-        decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=True)
+    if not isinstance(decided, Outcome):
+        async with db.lanes.turn(id) as waited:
+            if waited:
+                found = await reports.get_resource(db, scope, id, adapter=received.adapter)
+                decided = _decided(kind, found, received, now)
+            if isinstance(decided, Change):
+                version = await reports.write(db, id, decided, resource_version=found.resource_version)
+                if version is None:
+                    decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=False)
+            if isinstance(decided, _Completion):
+                decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=True)
     is_removed = isinstance(decided, _Completion)
     outcome = _outcome(decided)
     if outcome.body is not None:
@@ -149,7 +154,7 @@ async def _behind_a_lock(
             await deleting.remove(tx, catalog, [node])
         return decided, None
 
-    return await db.in_transaction(locked)
+    return await db.in_transaction(locked, deletes=tree)
 
 
 def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _Decided:

@@ -1,6 +1,7 @@
 """Desired state is written: create and change. One function is one use case and one commit."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -67,7 +68,9 @@ async def create(
         created_time=now,
         created_by=caller.identity,
     )
-    made = await resources.insert(db, scope, new)
+    # Creators of one name wait for each other here, those in one owner only when there are many.
+    async with db.lanes.turn((scope.kind.name, scope.owner_id, scope.tenancy, draft.name), _needed(scope, draft)):
+        made = await resources.insert(db, scope, new)
     if made is None:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
         raise AlreadyExists(
@@ -97,24 +100,34 @@ async def change(
     """
     found = await resources.get_changeable(db, scope, id)
     kind = scope.kind_named(found.kind)
-    wanted = _decided(kind, id, found, patch, precondition, caller, now)
+
+    def decided(found: Changeable) -> Change | None:
+        return _decided(kind, id, found, patch, precondition, caller, now)
+
+    wanted = decided(found)
     if wanted is None:
         return _rendered(found)
-    written = await resources.update(db, id, wanted, resource_version=found.resource_version)
-    if written is None:
-
-        async def locked(tx: Transaction) -> tuple[Changeable, Change | None, tuple[bytes, int] | None]:
-            await resources.lock(tx, scope, id)
-            found = await resources.get_changeable(tx, scope, id)
-            wanted = _decided(kind, id, found, patch, precondition, caller, now)
+    async with db.lanes.turn(id, _targets(wanted.desired) if wanted.references_change else ()) as waited:
+        if waited:
+            found = await resources.get_changeable(db, scope, id)
+            wanted = decided(found)
             if wanted is None:
-                return found, None, None
-            return found, wanted, await resources.update(tx, id, wanted, resource_version=found.resource_version)
+                return _rendered(found)
+        written = await resources.update(db, id, wanted, resource_version=found.resource_version)
+        if written is None:
 
-        found, wanted, written = await db.in_transaction(locked)
-        if wanted is None:
-            return _rendered(found)
-        assert written is not None
+            async def locked(tx: Transaction) -> tuple[Changeable, Change | None, tuple[bytes, int] | None]:
+                await resources.lock(tx, scope, id)
+                found = await resources.get_changeable(tx, scope, id)
+                wanted = decided(found)
+                if wanted is None:
+                    return found, None, None
+                return found, wanted, await resources.update(tx, id, wanted, resource_version=found.resource_version)
+
+            found, wanted, written = await db.in_transaction(locked)
+            if wanted is None:
+                return _rendered(found)
+            assert written is not None
     envelope, resource_version = written
     metrics.count_reconciliation_started(kind.name, is_delete=False)
     _tell("resource changed", "update", kind, id, resource_version, caller, generation=wanted.generation)
@@ -123,6 +136,16 @@ async def change(
         rendering.resource(envelope, resource_version, status, found.summaries or b""),
         resource_version,
     )
+
+
+def _needed(scope: Scope, draft: Draft) -> Collection[UUID]:
+    """What must stay while a resource is created: its owner, and what it references."""
+    targets = _targets(draft.desired) if draft.desired.references else ()
+    return (*targets, scope.owner.id) if scope.owner is not None else targets
+
+
+def _targets(desired: Desired) -> tuple[UUID, ...]:
+    return tuple(id for ids in desired.references.values() for id in ids)
 
 
 def _decided(

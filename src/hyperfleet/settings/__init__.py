@@ -36,6 +36,8 @@ from hyperfleet.settings.issuers import Issuer as Issuer
 
 PREFIX: Final = "HYPERFLEET_"
 
+IN_FLIGHT_PER_CONNECTION: Final = 20
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -46,6 +48,11 @@ class Timeouts:
         30.0,
         "The deadline of a request, which reaches the database; and how long a caller may leave an answer unread,"
         " plus a second for every 128 KiB of a large one.",
+        DURATION,
+    )
+    search: float = _setting(
+        10.0,
+        "The deadline of a list with `search`, or with an `order` other than `created_time`; its caller gets 504 then.",
         DURATION,
     )
 
@@ -143,6 +150,10 @@ class Server:
     authorization: Authorization = Authorization()
     tenant: Tenant = Tenant()
 
+    def in_flight(self, connections: int) -> int:
+        """Requests that a worker with so many database connections has under way at most."""
+        return self.max_in_flight or IN_FLIGHT_PER_CONNECTION * connections
+
 
 @dataclass(frozen=True)
 class Ssl:
@@ -201,6 +212,12 @@ class Database:
     embedded: Embedded = Embedded()
     ssl: Ssl = Ssl()
     pool: Pool = Pool()
+    lock_timeout: float = _setting(
+        5.0,
+        "How long a write waits for a lock that another session holds; its caller gets 503 then. `migrate` sets it on"
+        " the role, so run that after a change.",
+        DURATION,
+    )
     statement_cache: bool = _setting(True, "Prepared statements; off behind a PgBouncer older than 1.21.")
     debug: bool = _setting(False, "Logs every statement by name and time.")
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, Unavailable
+from hyperfleet.store.lanes import HELD
 from hyperfleet.telemetry import logging, metrics
 
 STATEMENTS_PER_CONNECTION: Final = 64
@@ -137,6 +138,8 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
     """What a failure of the driver under `statement` means to us; None when it is not the driver's."""
     if isinstance(failure, TimeoutError | asyncpg.QueryCanceledError):
         return _logged("timeout", failure, statement, DeadlineExceeded(_LATE))
+    if isinstance(failure, asyncpg.LockNotAvailableError):
+        return _logged("lock_timeout", failure, statement, Unavailable(HELD))
     if isinstance(failure, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
         return _logged("rolled_back", failure, statement, RolledBack(statement))
     if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):

@@ -9,7 +9,6 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -24,10 +23,10 @@ from hyperfleet.store.connections import (
     connect,
     translated,
 )
+from hyperfleet.store.deadlines import DEADLINE as DEADLINE
+from hyperfleet.store.deadlines import within
+from hyperfleet.store.lanes import Lane, Lanes, Widths
 from hyperfleet.telemetry import logging, metrics, tracing
-
-DEADLINE: ContextVar[float] = ContextVar("DEADLINE")
-"""When the present request is over, in the event loop's seconds; unset outside requests."""
 
 Row: TypeAlias = asyncpg.Record
 Result = TypeVar("Result")
@@ -47,6 +46,8 @@ class Statement(NamedTuple):
 
 
 _LEAVING = (asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
+
+_NONE_FREE = "No connection to the database was free in time."
 
 _BEGIN = Statement("BEGIN", "BEGIN")
 _COMMIT = Statement("COMMIT", "COMMIT")
@@ -92,9 +93,21 @@ class Transaction:
 class Database:
     """A pool of connections to one PostgreSQL, one per process."""
 
-    def __init__(self, configured: settings.Database, *, application_name: str = "hyperfleet-api") -> None:
+    def __init__(
+        self,
+        configured: settings.Database,
+        *,
+        application_name: str = "hyperfleet-api",
+        limits: settings.Server = settings.Server(),  # noqa: B008 - a frozen value
+    ) -> None:
         self._settings = configured
         self._application_name = application_name
+        connections = configured.pool.max_connections
+        self.lanes = Lanes(
+            Widths.of(connections, limits.in_flight(connections)),
+            search_seconds=limits.timeouts.search,
+            lock_seconds=configured.lock_timeout,
+        )
         self._idle: list[_Connection] = []
         self._waiters: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
@@ -128,6 +141,15 @@ class Database:
         It is sent a second time when that is safe: a read whose connection broke, and whatever the database rolled
         back for the sake of another transaction.
         """
+        if statement.is_read:
+            return await self._fetch(statement, arguments)
+        await self._enter(self.lanes.others)
+        try:
+            return await self._fetch(statement, arguments)
+        finally:
+            self.lanes.others.leave()
+
+    async def _fetch(self, statement: Statement, arguments: tuple[object, ...]) -> list[Row]:
         try:
             return await self._fetch_once(statement, arguments)
         except ConnectionBroken as broken:
@@ -140,12 +162,28 @@ class Database:
         except (ConnectionBroken, RolledBack) as failure:
             raise Unavailable("The database is not available now.") from failure
 
-    async def in_transaction(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+    async def in_transaction(
+        self, work: Callable[[Transaction], Awaitable[Result]], *, deletes: bool = False
+    ) -> Result:
         """What `work` returns, after the commit; everything it did is rolled back when it raises.
 
         `work` runs a second time when the database rolled the first back for the sake of another transaction, so it
-        must have no effect but its statements.
+        must have no effect but its statements. It `deletes` when it locks a chain of owners or a tree: which rows these
+        are, only the database knows, so few of such transactions are under way together.
         """
+        if deletes:
+            await self._enter(self.lanes.deletions)
+        try:
+            await self._enter(self.lanes.others)
+            try:
+                return await self._transactions(work)
+            finally:
+                self.lanes.others.leave()
+        finally:
+            if deletes:
+                self.lanes.deletions.leave()
+
+    async def _transactions(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
         try:
             return await self._transaction(work)
         except ConnectionBroken as broken:
@@ -168,6 +206,17 @@ class Database:
                     await self._run(connection, _ROLLBACK, ())
                 raise
             return result
+
+    async def _enter(self, lane: Lane) -> None:
+        """Takes a place in a lane; raises Unavailable when none is free in time."""
+        started = perf_counter()
+        try:
+            waited = await lane.enter(within(self._settings.pool.request_timeout))
+        except TimeoutError:
+            metrics.count_database_error("pool_exhausted")
+            raise Unavailable(_NONE_FREE) from None
+        if waited:
+            metrics.observe_pool_wait(perf_counter() - started)
 
     async def _fetch_once(self, statement: Statement, arguments: tuple[object, ...]) -> list[Row]:
         connection = self._idle.pop() if self._idle else await self._acquire()
@@ -268,7 +317,7 @@ class Database:
             if not isinstance(failure, TimeoutError):
                 raise
             metrics.count_database_error("pool_exhausted")
-            raise Unavailable("No connection to the database was free in time.") from failure
+            raise Unavailable(_NONE_FREE) from failure
         metrics.observe_pool_wait(perf_counter() - started)
         return connection
 

@@ -61,6 +61,11 @@ class Listing:
         if self.search is not None and not self.search_text:
             raise ValueError("a search comes with its text")
 
+    @property
+    def is_search(self) -> bool:
+        """Whether it may read every row of its scope: it has a search, or an order that no index gives."""
+        return self.search is not None or bool(self.order and self.order[0].field.name != "created_time")
+
 
 async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
     """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""

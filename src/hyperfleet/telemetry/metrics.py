@@ -81,6 +81,16 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_db_pool_wait_seconds", "histogram", "Time spent waiting for a free connection.", (), _SECONDS
     ),
+    Instrument(
+        "hyperfleet_db_searches", "gauge", "Searches that are under way, or wait for others to end.", ("state",)
+    ),
+    Instrument(
+        "hyperfleet_db_searches_refused_total",
+        "counter",
+        "Searches that were not ready in time (`deadline`: 504) or found too many waiting (`crowd`: 503).",
+        ("reason",),
+    ),
+    Instrument("hyperfleet_db_writes_waiting", "gauge", "Writes that wait for another write of the same resource."),
     Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
 )
 
@@ -126,7 +136,8 @@ def _child(name: str, *labels: str) -> Any:
     return _FAMILIES[name].labels(*COMMON_VALUES, *labels)
 
 
-DatabaseError = Literal["connection", "read_only", "timeout", "pool_exhausted", "rolled_back", "other"]
+DatabaseError = Literal["connection", "read_only", "timeout", "lock_timeout", "pool_exhausted", "rolled_back", "other"]
+SearchRefusal = Literal["deadline", "crowd"]
 
 
 def start_at_zero() -> None:
@@ -135,6 +146,8 @@ def start_at_zero() -> None:
     _child("hyperfleet_api_answers_abandoned_total")
     for error_type in get_args(DatabaseError):
         _child("hyperfleet_db_errors_total", error_type)
+    for reason in get_args(SearchRefusal):
+        _child("hyperfleet_db_searches_refused_total", reason)
 
 
 def set_build_info(commit: str, python_version: str) -> None:
@@ -187,6 +200,22 @@ def set_connections(open: int, in_use: int) -> None:
 def observe_pool_wait(seconds: float) -> None:
     """A connection was free only after a wait."""
     _child("hyperfleet_db_pool_wait_seconds").observe(seconds)
+
+
+def set_searches(*, running: int, waiting: int) -> None:
+    """How many searches this process has under way, and how many wait for their place."""
+    _child("hyperfleet_db_searches", "running").set(running)
+    _child("hyperfleet_db_searches", "waiting").set(waiting)
+
+
+def count_search_refused(reason: SearchRefusal) -> None:
+    """A search was given up at its deadline, or not begun because too many wait."""
+    _child("hyperfleet_db_searches_refused_total", reason).inc()
+
+
+def add_writes_waiting(more: int) -> None:
+    """So many more writes wait for another one of the same resource; fewer when it is negative."""
+    _child("hyperfleet_db_writes_waiting").inc(more)
 
 
 _adapters: set[str] = set()

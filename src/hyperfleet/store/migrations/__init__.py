@@ -66,7 +66,7 @@ async def upgrade(configured: settings.Database) -> None:
         if await pending(configured):
             await _apply(configured)
             _log.info("schema migrated", revision=revisions()[-1])
-        await _limit_statements(guard, configured)
+        await _limit_waits(guard, configured)
     finally:
         await guard.close()
 
@@ -118,11 +118,20 @@ def _run_scripts(connection: "Connection") -> None:
     command.upgrade(config, "head")
 
 
-async def _limit_statements(guard: asyncpg.Connection, configured: settings.Database) -> None:
-    """A last resort behind the deadline that each statement carries: a limit on the role, in this database only."""
-    milliseconds = int(configured.pool.request_timeout * 2000)
+async def _limit_waits(guard: asyncpg.Connection, configured: settings.Database) -> None:
+    """Limits on the role, in this database only: PgBouncer passes none that a connection asks for at its start.
+
+    How long a statement waits for a lock; how long it runs, as a last resort behind the deadline that each carries; and
+    that it runs in one process: a search takes a core of the database, not several.
+    """
+    limits = {
+        "lock_timeout": int(configured.lock_timeout * 1000),
+        "statement_timeout": int(configured.pool.request_timeout * 2000),
+        "max_parallel_workers_per_gather": 0,
+    }
     database = await guard.fetchval("SELECT quote_ident(current_database())")
-    await guard.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET statement_timeout = {milliseconds}")
+    for name, limit in limits.items():
+        await guard.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {name} = {limit}")
 
 
 def _config() -> "Config":

@@ -1,0 +1,269 @@
+"""Shares of a worker's connections, so that no kind of work and no locked row can take them all.
+
+Work enters its lane before it asks for a connection, and waits there in the order it came. Whoever enters several
+lanes takes the row first, then what it shares, then the narrower lane, then the wider one: nobody holds a place in a
+wide lane while it waits for a narrow one, and no two wait for each other.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from hyperfleet.errors import DeadlineExceeded, Unavailable
+from hyperfleet.store.deadlines import DEADLINE, within
+from hyperfleet.telemetry import metrics
+
+SEARCHES_PER_CONNECTION: Final = 0.25
+"""The share of the connections that searches have; the contract allows half. Each heavy one occupies a core of the
+database, so twice as many take twice as much from everybody else and end no sooner."""
+
+DELETIONS_PER_CONNECTION: Final = 0.25
+SHARERS_PER_CONNECTION: Final = 0.25
+RESERVED_PER_CONNECTION: Final = 0.125
+
+SEARCHES_IN_FLIGHT: Final = 0.5
+"""The share of the requests in flight that searches may be, those that wait included."""
+
+STALLED_WAITERS_IN_FLIGHT: Final = 0.25
+"""The share of the requests in flight that may wait for rows before newcomers to a stalled row are refused at once."""
+
+STALLED_SECONDS: Final = 1.0
+"""A row is stalled when nobody got a turn at it for so long: someone outside this process holds it."""
+
+HELD: Final = "Another session holds a lock that this change needs, so nothing was stored. Try again."
+TOO_SLOW: Final = (
+    "The list was not ready in time. These make a list fast: `labels.<key> = …`, `status.conditions.<Type> = …`,"
+    " `id = …` or `owner_id = …`, joined with `and`; `ref_type` with `ref_target_id`; `order=created_time`;"
+    " `count=none`; `page_token` instead of a high `page`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How many may be in each lane at once.
+
+    `searches` and `deletions` count in `others` as well, which is everything but reads: the rest of the connections is
+    for these alone. `row` is for writers of one row, `sharers` for those who only need that a row stays: its children's
+    creators, and whoever references it. `searches_waiting` and `stalled_waiters` are how many wait before more are
+    refused at once.
+    """
+
+    searches: int
+    deletions: int
+    others: int
+    row: int
+    sharers: int
+    searches_waiting: int
+    stalled_waiters: int
+
+    @classmethod
+    def of(cls, connections: int, in_flight: int) -> "Widths":
+        """The widths for so many connections and requests in flight."""
+        reserved = max(1, int(connections * RESERVED_PER_CONNECTION)) if connections > 2 else 0
+        searches = max(1, int(connections * SEARCHES_PER_CONNECTION))
+        return cls(
+            searches=searches,
+            deletions=max(1, int(connections * DELETIONS_PER_CONNECTION)),
+            others=connections - reserved,
+            row=1,
+            sharers=max(1, int(connections * SHARERS_PER_CONNECTION)),
+            searches_waiting=max(1, int(in_flight * SEARCHES_IN_FLIGHT) - searches),
+            stalled_waiters=max(1, int(in_flight * STALLED_WAITERS_IN_FLIGHT)),
+        )
+
+
+class Lane:
+    """At most `width` at a time; the others wait in the order they came.
+
+    `changed` is called when the number of those inside, or of those who wait, has changed.
+    """
+
+    __slots__ = ("_changed", "_places", "entered", "inside", "waiting")
+
+    def __init__(self, width: int, changed: Callable[["Lane"], None] | None = None) -> None:
+        self._places = asyncio.Semaphore(width)
+        self._changed = changed
+        self.inside = 0
+        self.waiting = 0
+        self.entered = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever enters now has to wait."""
+        return self._places.locked()
+
+    async def enter(self, until: float) -> bool:
+        """Takes a place, and says whether that took a wait. Raises TimeoutError when none is free at `until`."""
+        waits = self._places.locked()
+        if waits:
+            self._count(waiting=1)
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._places.acquire()
+            finally:
+                self._count(waiting=-1)
+        else:
+            await self._places.acquire()
+        self._count(inside=1)
+        return waits
+
+    def leave(self) -> None:
+        """Gives the place to whoever has waited longest."""
+        self._places.release()
+        self._count(inside=-1)
+
+    def _count(self, *, inside: int = 0, waiting: int = 0) -> None:
+        self.inside += inside
+        self.waiting += waiting
+        if self._changed is not None:
+            self._changed(self)
+
+
+class Turns:
+    """A lane for each row, by a key, that somebody writes; none is kept beyond that."""
+
+    def __init__(self, width: int, *, stalled_waiters: int) -> None:
+        self._width = width
+        self._stalled_waiters = stalled_waiters
+        self._lanes: dict[Hashable, Lane] = {}
+        self.waiting = 0
+
+    async def enter(self, row: Hashable, seconds: float) -> bool:
+        """Takes a turn, and says whether that took a wait. Raises Unavailable when there is none within `seconds`."""
+        lane = self._lanes.get(row)
+        if lane is None:
+            lane = self._lanes[row] = Lane(self._width)
+        now = asyncio.get_running_loop().time()
+        if not lane.is_full:
+            await lane.enter(now)
+            lane.entered = now
+            return False
+        if self.waiting >= self._stalled_waiters and now - lane.entered > STALLED_SECONDS:
+            raise _held()
+        self._count(1)
+        try:
+            await lane.enter(within(seconds))
+            lane.entered = asyncio.get_running_loop().time()
+        except TimeoutError:
+            raise _held() from None
+        finally:
+            self._count(-1)
+            self._forget(row, lane)
+        return True
+
+    def leave(self, row: Hashable) -> None:
+        """Ends the turn."""
+        lane = self._lanes[row]
+        lane.leave()
+        self._forget(row, lane)
+
+    def _forget(self, row: Hashable, lane: Lane) -> None:
+        if not lane.inside and not lane.waiting:
+            del self._lanes[row]
+
+    def _count(self, more: int) -> None:
+        self.waiting += more
+        metrics.add_writes_waiting(more)
+
+
+def _held() -> Unavailable:
+    metrics.count_database_error("lock_timeout")
+    return Unavailable(HELD)
+
+
+class Turn:
+    """A write's turn at a row, or None for none of its own, and at rows that must stay meanwhile; a context.
+
+    Entering gives whether it waited for the row. Raises Unavailable when a turn is not had in time.
+    """
+
+    __slots__ = ("_beside", "_entered", "_lanes", "_row")
+
+    def __init__(self, lanes: "Lanes", row: Hashable, beside: Iterable[Hashable]) -> None:
+        self._lanes = lanes
+        self._row = row
+        # In one order, so that no two wait for each other.
+        self._beside = sorted(set(beside), key=str) if beside else ()
+        self._entered: list[Hashable] = []
+
+    async def __aenter__(self) -> bool:
+        lanes = self._lanes
+        waited = False
+        if self._row is not None:
+            waited = await lanes.rows.enter(self._row, lanes.lock_seconds)
+        try:
+            for row in self._beside:
+                await lanes.shared.enter(row, lanes.lock_seconds)
+                self._entered.append(row)
+        except BaseException:
+            self._leave()
+            raise
+        return waited
+
+    async def __aexit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        while self._entered:
+            self._lanes.shared.leave(self._entered.pop())
+        if self._row is not None:
+            self._lanes.rows.leave(self._row)
+
+
+class Lanes:
+    """The lanes of one process; times in seconds."""
+
+    def __init__(self, widths: Widths, *, search_seconds: float, lock_seconds: float) -> None:
+        self.others = Lane(widths.others)
+        self.deletions = Lane(widths.deletions)
+        self.rows = Turns(widths.row, stalled_waiters=widths.stalled_waiters)
+        self.shared = Turns(widths.sharers, stalled_waiters=widths.stalled_waiters)
+        self.lock_seconds = lock_seconds
+        self._searches = Lane(widths.searches, _tell_searches)
+        self._searches_waiting = widths.searches_waiting
+        self._search_seconds = search_seconds
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn at a row, or for their place among deletions."""
+        return self.rows.waiting + self.shared.waiting + self.deletions.waiting
+
+    def turn(self, row: Hashable, beside: Iterable[Hashable] = ()) -> Turn:
+        """A turn to write `row`, for which the rows `beside` must stay: so few connections wait for any one row."""
+        return Turn(self, row, beside)
+
+    @asynccontextmanager
+    async def searching(self) -> AsyncIterator[None]:
+        """A search: within its share of the connections, and within a deadline that its statements have too.
+
+        Raises DeadlineExceeded, with what would be faster, and Unavailable when too many searches wait already.
+        """
+        if self._searches.is_full and self._searches.waiting >= self._searches_waiting:
+            metrics.count_search_refused("crowd")
+            raise Unavailable("Too many searches wait already.")
+        end = within(self._search_seconds)
+        deadline = DEADLINE.set(end)
+        try:
+            await self._searches.enter(end)
+            try:
+                await self.others.enter(end)
+                try:
+                    yield
+                finally:
+                    self.others.leave()
+            finally:
+                self._searches.leave()
+        except (TimeoutError, DeadlineExceeded) as late:
+            metrics.count_search_refused("deadline")
+            raise DeadlineExceeded(TOO_SLOW) from late
+        finally:
+            DEADLINE.reset(deadline)
+
+
+def _tell_searches(lane: Lane) -> None:
+    metrics.set_searches(running=lane.inside, waiting=lane.waiting)

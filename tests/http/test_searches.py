@@ -1,0 +1,93 @@
+"""Lists that may read every row: they have their share and their time, and nobody else waits for them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from time import monotonic
+
+import httpx2
+import pytest
+
+from hyperfleet import settings
+from hyperfleet.http import queries
+from hyperfleet.store.connections import connect
+from hyperfleet.store.database import Database
+from tests.fleet import create, read
+from tests.http.conftest import SETTINGS, client_of
+
+SEARCH = "/clusters?search=name%20%3D%20%27nobody%27&fields=*,status.adapters"
+LOCK = "LOCK TABLE adapter_statuses IN ACCESS EXCLUSIVE MODE"
+
+
+@pytest.fixture
+async def busy(database_settings: settings.Database, db: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a service on which searches with adapters never end: at most 16 requests in flight, 4 connections."""
+    server = settings.Server(max_in_flight=16, timeouts=settings.Timeouts(search=0.5))
+    configured = replace(
+        SETTINGS, server=server, database=replace(database_settings, pool=settings.Pool(max_connections=4))
+    )
+    here = Database(configured.database, limits=server)
+    stranger = await connect(database_settings, application_name="stranger")
+    async with client_of(here, configured) as client:
+        await stranger.execute("BEGIN")
+        await stranger.execute(LOCK)
+        yield client
+        await stranger.execute("ROLLBACK")
+    await stranger.close()
+    await here.close()
+
+
+async def test_a_search_that_takes_too_long_is_504_with_what_would_be_faster(busy: httpx2.AsyncClient) -> None:
+    answer = await busy.get(SEARCH)
+    assert (answer.status_code, answer.json()["code"]) == (504, "HYPERFLEET-SVC-002")
+    assert answer.headers["retry-after"]
+    for word in ("labels.<key>", "status.conditions.<Type>", "owner_id", "ref_type", "count=none", "page_token"):
+        assert word in answer.json()["detail"]
+
+
+async def test_beside_a_crowd_of_searches_others_are_served_at_once(busy: httpx2.AsyncClient, db: Database) -> None:
+    id = (await create(db, "alpha"))["id"]
+    searches = [asyncio.create_task(busy.get(SEARCH)) for _ in range(40)]
+    await asyncio.sleep(0.1)
+    began = monotonic()
+    for number in range(5):
+        read_one = await busy.get(f"/clusters/{id}?fields=name")
+        listed = await busy.get("/clusters?order=created_time&fields=name")
+        made = await busy.post("/clusters", json={"name": f"new-{number}", "spec": {}})
+        assert (read_one.status_code, listed.status_code, made.status_code) == (200, 200, 201)
+    took = monotonic() - began
+    statuses = Counter([(await one).status_code for one in searches])
+    # Half of what may be in flight is theirs: the others are refused before they wait.
+    assert statuses == {504: 8, 503: 32}
+    assert took < 0.4, took
+
+
+@pytest.mark.parametrize(
+    ("query", "is_search"),
+    [
+        (b"", False),
+        (b"order=created_time", False),
+        (b"order=created_time%20desc", False),
+        (b"orderBy=created_time&order=asc", False),
+        (b"order=created_time,name", False),
+        (b"page=9&pageSize=1000", False),
+        (b"order=name", True),
+        (b"order=id", True),
+        (b"order=updated_time,created_time", True),
+        (b"search=status.conditions.Reconciled%20%3D%20%27False%27", True),
+        (b"search=name%20%3D%20%27a%27&order=created_time", True),
+    ],
+)
+def test_what_counts_as_a_search(query: bytes, is_search: bool) -> None:
+    assert queries.listing(query).is_search is is_search
+
+
+async def test_a_search_that_ends_in_time_is_answered(db: Database) -> None:
+    id = (await create(db, "alpha"))["id"]
+    async with client_of(db) as client:
+        answer = await client.get("/clusters?search=name%20%3D%20%27alpha%27&order=name")
+    assert answer.status_code == 200
+    found = await read(db, id)
+    del found["status"]["adapters"]
+    assert answer.json()["items"] == [found]
