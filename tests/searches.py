@@ -248,6 +248,8 @@ def _atoms(draw: st.DrawFn) -> Expression:
     comparable = [value for value in there if not isinstance(value, bool)]
 
     def value(*, ordered: bool) -> Any:
+        if field.choices and not ordered:
+            return draw(st.sampled_from(field.choices))
         known = comparable if ordered else there
         if known and draw(st.integers(0, 3)):
             return draw(st.sampled_from(known))
@@ -260,7 +262,8 @@ def _atoms(draw: st.DrawFn) -> Expression:
     if form == "equal":
         return Comparison(ref, "=", value(ordered=False))
     if form == "ordered":
-        return Comparison(ref, draw(st.sampled_from(_OPERATORS)), value(ordered=True))
+        operator = draw(st.sampled_from(_OPERATORS))
+        return Comparison(ref, operator, value(ordered=operator != "="))
     if form == "range":
         low, high = value(ordered=True), value(ordered=True)
         return Range(ref, low, high if _sort(low) is _sort(high) else low)

@@ -4,12 +4,15 @@ import re
 
 import pytest
 
+from hyperfleet.errors import BadSearch
 from hyperfleet.model.fields import parse_order, parse_selection
+from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.model.search import parse
+from hyperfleet.model.vocabulary import vocabulary
 from tests.house import search_tables
 
 PAGE = search_tables.PAGE.read_text()
-BLOCK = re.compile(r"```(search|order|fields)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(search|order|fields|refused)\n(.*?)```", re.DOTALL)
 EXAMPLES = [(kind, line) for kind, lines in BLOCK.findall(PAGE) for line in lines.splitlines()]
 
 
@@ -19,9 +22,12 @@ def test_the_tables_of_the_guide_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)
-def test_an_example_of_the_guide_is_accepted(kind: str, example: str) -> None:
+def test_an_example_of_the_guide_is_accepted_or_refused_as_it_says(kind: str, example: str) -> None:
     if kind == "search":
         assert parse(example)
+    elif kind == "refused":
+        with pytest.raises(BadSearch, match="the nearest is"):
+            parse(example, vocabulary(BUILT_IN, every=BUILT_IN))
     elif kind == "order":
         assert parse_order(example, None)
     else:
@@ -29,7 +35,7 @@ def test_an_example_of_the_guide_is_accepted(kind: str, example: str) -> None:
 
 
 def test_the_guide_has_examples_of_everything() -> None:
-    assert {kind for kind, _ in EXAMPLES} == {"search", "order", "fields"}
+    assert {kind for kind, _ in EXAMPLES} == {"search", "order", "fields", "refused"}
     said = " ".join(line for kind, line in EXAMPLES if kind == "search")
     for operator in (
         "=",

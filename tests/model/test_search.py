@@ -24,9 +24,9 @@ from hyperfleet.model.search import (
     Or,
     Range,
     parse,
-    text,
 )
 from tests.pace import cost
+from tests.search_texts import text
 from tests.searches import TREES
 
 NAME = FieldRef(FIELDS["name"])

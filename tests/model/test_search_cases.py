@@ -3,8 +3,9 @@
 import pytest
 
 from hyperfleet.errors import BadSearch
-from hyperfleet.model.search import parse, text
+from hyperfleet.model.search import parse
 from tests import searches
+from tests.search_texts import text
 
 FLEET = searches.fleet()
 CASES = searches.cases()

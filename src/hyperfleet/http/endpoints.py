@@ -7,7 +7,7 @@ for an id that is none is decided here and for any other by the statement that l
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
+from hyperfleet.model.vocabulary import Vocabulary, vocabulary
 from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
@@ -56,14 +57,13 @@ async def list_resources(exchange: Exchange) -> Answer:
     """A page of resources of a kind, or of all kinds, below the owner when the path names one."""
     kind = exchange.kind
     if kind is ANY:
-        kinds = exchange.catalog.kinds
-        wanted = queries.listing(
-            exchange.query, references=_reference_types(kinds), kinds=tuple(kind.name for kind in kinds)
-        )
+        references, words = _listable(exchange.catalog.kinds, exchange.catalog)
+        wanted = queries.listing(exchange.query, references=references, kinds=words.kinds, vocabulary=words)
         if wanted.kind is not None:
             _narrowed(_scope(exchange), exchange.catalog.by_name[wanted.kind], exchange)
     else:
-        wanted = queries.listing(exchange.query, references=_reference_types((kind,)))
+        references, words = _listable((kind,), exchange.catalog)
+        wanted = queries.listing(exchange.query, references=references, vocabulary=words)
     exchange.unsent.require_room()
     return Answer(200, await reading.resources(exchange.db, _scope(exchange), wanted))
 
@@ -216,9 +216,11 @@ def _require_top(kind: Kind, catalog: Catalog) -> None:
         raise BadRequest(f"{kind.one[0].upper()}{kind.one[1:]} is created under its owner: POST {path}.", status=422)
 
 
-@cache
-def _reference_types(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rule.type for kind in kinds for rule in kind.references))
+@lru_cache(maxsize=1024)
+def _listable(kinds: tuple[Kind, ...], catalog: Catalog) -> tuple[tuple[str, ...], Vocabulary]:
+    """What lists of these kinds may be asked for: types of references, and the words of a search."""
+    references = dict.fromkeys(rule.type for kind in kinds for rule in kind.references)
+    return tuple(references), vocabulary(kinds, every=catalog.kinds)
 
 
 def _etag(resource_version: int) -> Header:

@@ -14,6 +14,7 @@ from hyperfleet.errors import BadSearch, FieldError, HyperFleetError, InvalidInp
 from hyperfleet.model import fields, search
 from hyperfleet.model.fields import Selection
 from hyperfleet.model.spelling import nearest_name
+from hyperfleet.model.vocabulary import ANYTHING, Vocabulary
 from hyperfleet.store.pages import Listing
 
 LARGEST_PAGE: Final = 2**31 - 1
@@ -44,14 +45,20 @@ class PageOfReports(NamedTuple):
     size: int
 
 
-def listing(query: bytes, *, references: tuple[str, ...] = (), kinds: tuple[str, ...] = ()) -> Listing:
+def listing(
+    query: bytes,
+    *,
+    references: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = (),
+    vocabulary: Vocabulary = ANYTHING,
+) -> Listing:
     """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it.
 
     `references` are the types of reference that the listed kinds declare; `kinds` the names among which the parameter
-    `kind` chooses, empty for a list of one kind, which does not take it.
+    `kind` chooses, empty for a list of one kind, which does not take it; `vocabulary` is what may be searched for.
     """
     parse = _kept_listing if len(query) <= _KEPT else _listing
-    return parse(query, references, kinds)
+    return parse(query, references, kinds, vocabulary)
 
 
 def selection(query: bytes) -> Selection | None:
@@ -216,9 +223,9 @@ def uuid(text: str) -> UUID | None:
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
-def _search(given: dict[str, list[str]]) -> search.Expression | None:
+def _search(given: dict[str, list[str]], vocabulary: Vocabulary) -> search.Expression | None:
     text = _filled(given, "search")
-    return search.parse(text) if text else None
+    return search.parse(text, vocabulary) if text else None
 
 
 def _order(given: dict[str, list[str]]) -> tuple[fields.OrderKey, ...]:
@@ -267,7 +274,7 @@ def _reference(given: dict[str, list[str]], types: tuple[str, ...]) -> tuple[str
     return type, id
 
 
-def _listing(query: bytes, references: tuple[str, ...], kinds: tuple[str, ...]) -> Listing:
+def _listing(query: bytes, references: tuple[str, ...], kinds: tuple[str, ...], vocabulary: Vocabulary) -> Listing:
     mistakes = _Mistakes()
     given = _parameters(query, (*LIST_PARAMETERS, "kind") if kinds else LIST_PARAMETERS, mistakes)
     page = mistakes.collect(_page, given, otherwise=1)
@@ -276,7 +283,7 @@ def _listing(query: bytes, references: tuple[str, ...], kinds: tuple[str, ...]) 
         size=mistakes.collect(_size, given, otherwise=DEFAULT_SIZE),
         page=page if token is None else None,
         page_token=token,
-        search=mistakes.collect(_search, given, otherwise=None),
+        search=mistakes.collect(partial(_search, vocabulary=vocabulary), given, otherwise=None),
         search_text=_filled(given, "search") or "",
         order=mistakes.collect(_order, given, otherwise=()),
         selection=mistakes.collect(_fields, given, otherwise=None),

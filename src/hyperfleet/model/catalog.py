@@ -13,6 +13,7 @@ from typing import Final
 from hyperfleet.model.kind import (
     ADAPTER_NAME,
     ADAPTERS_PER_RESOURCE,
+    CONDITIONS_OF_ALL,
     MOST_CONDITIONS,
     AnyAdapter,
     Kind,
@@ -27,7 +28,7 @@ RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "o
 RESERVED_NAMES: Final = frozenset({"API", "AdapterStatus", "Resource"})
 """Words that stand in `kind` members for something else, as they are or with `List` behind them."""
 
-RESERVED_CONDITIONS: Final = frozenset({"Reconciled", "LastKnownReconciled"})
+RESERVED_CONDITIONS: Final = frozenset(CONDITIONS_OF_ALL)
 LONGEST_WORD: Final = 63
 LONGEST_CONDITION_TYPE: Final = 100
 

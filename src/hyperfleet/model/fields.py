@@ -26,6 +26,8 @@ class Field:
 
     `column` is the column of `resources` that search and order read, empty for what can only be selected; `member` the
     key inside it for the details of conditions. Type `any` is whatever a document holds: text, number or boolean.
+    `choices` are all values that a text can have, empty when there is no end of them; `holds_kind`: they are the names
+    of kinds.
     """
 
     name: str
@@ -36,15 +38,22 @@ class Field:
     sortable: bool = False
     selectable: bool = False
     note: str = ""
+    choices: tuple[str, ...] = ()
+    holds_kind: bool = False
+
+    @property
+    def names_condition(self) -> bool:
+        """Whether the path of a reference to it is a condition's type."""
+        return self.column in ("condition_status", "conditions")
 
 
 _ROWS: Final = (
     Field("id", "text", "id", searchable=True, sortable=True, selectable=True, note="a UUID, in small letters"),
     Field("name", "text", "name", searchable=True, sortable=True, selectable=True),
-    Field("kind", "text", "kind", searchable=True, sortable=True, selectable=True),
+    Field("kind", "text", "kind", searchable=True, sortable=True, selectable=True, holds_kind=True),
     Field("href", "text", "href", searchable=True, selectable=True),
     Field("owner_id", "text", "owner_id", searchable=True, note="the owner's UUID, absent at the top"),
-    Field("owner_kind", "text", "owner_kind", searchable=True, note="absent at the top"),
+    Field("owner_kind", "text", "owner_kind", searchable=True, note="absent at the top", holds_kind=True),
     Field("generation", "integer", "generation", searchable=True, sortable=True, selectable=True),
     Field("created_time", "time", "created_time", searchable=True, sortable=True, selectable=True),
     Field("updated_time", "time", "updated_time", searchable=True, sortable=True, selectable=True),
@@ -62,11 +71,26 @@ _ROWS: Final = (
     Field("deleted_by", "text", "deleted_by", searchable=True, selectable=True, note="absent as `deleted_time` is"),
     Field("labels.<key>", "text", "labels", searchable=True, selectable=True, note="what follows `labels.` is the key"),
     Field("spec.<path>", "any", "spec", searchable=True, selectable=True, note="members of objects, at any depth"),
-    Field("status.phase", "text", "phase", searchable=True, selectable=True, note="`NotReady`, `Ready` or `Failed`"),
+    Field(
+        "status.phase",
+        "text",
+        "phase",
+        searchable=True,
+        selectable=True,
+        note="`NotReady`, `Ready` or `Failed`",
+        choices=("NotReady", "Ready", "Failed"),
+    ),
     Field("status.observed_generation", "integer", "observed_generation", searchable=True, selectable=True),
     Field("status.last_updated_time", "time", "last_updated_time", searchable=True, selectable=True),
     Field("status.last_transition_time", "time", "last_transition_time", searchable=True, selectable=True),
-    Field("status.conditions.<Type>", "text", "condition_status", searchable=True, note="`True`, `False` or `Unknown`"),
+    Field(
+        "status.conditions.<Type>",
+        "text",
+        "condition_status",
+        searchable=True,
+        note="`True`, `False` or `Unknown`",
+        choices=("True", "False", "Unknown"),
+    ),
     Field("status.conditions.<Type>.last_updated_time", "time", "conditions", "u", searchable=True),
     Field("status.conditions.<Type>.last_transition_time", "time", "conditions", "t", searchable=True),
     Field("status.conditions.<Type>.observed_generation", "integer", "conditions", "g", searchable=True),

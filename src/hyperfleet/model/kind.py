@@ -29,6 +29,12 @@ ADAPTER_NAME: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])
 ADAPTERS_PER_RESOURCE: Final = 100
 """How many adapters report on one resource at most."""
 
+CONDITIONS_OF_ALL: Final = ("Reconciled", "LastKnownReconciled")
+"""The types of the conditions that every kind has."""
+
+SUCCESS: Final = "Successful"
+"""What the types of conditions that tell of an adapter's success end in."""
+
 MOST_CONDITIONS: Final = 64
 """How many conditions a report has at most."""
 
@@ -113,4 +119,4 @@ BUILT_IN = (
 
 def success_type(adapter: str) -> str:
     """The condition type of an adapter's success: `dns-adapter` is `DnsAdapterSuccessful` (contract: Aggregation)"""
-    return "".join(part[:1].upper() + part[1:] for part in adapter.split("-")) + "Successful"
+    return "".join(part[:1].upper() + part[1:] for part in adapter.split("-")) + SUCCESS

@@ -1,4 +1,4 @@
-"""Search text to an expression tree and back: the grammar of the search language, and the check of values by field.
+"""Search text to an expression tree: the grammar of the search language, and the check of values by field.
 
     any         = all { "or" all }
     all         = term { "and" term }
@@ -13,7 +13,6 @@ no node of their own. Whatever is in a tree has the type of its field; a tree ca
 
 from datetime import datetime
 from decimal import Decimal
-from itertools import repeat
 from typing import Final, Literal, NoReturn, cast
 
 import msgspec
@@ -21,6 +20,7 @@ import msgspec
 from hyperfleet.errors import BadSearch
 from hyperfleet.model import fields, lexer
 from hyperfleet.model.lexer import Misread, Token, Value, literal, shown
+from hyperfleet.model.vocabulary import ANYTHING, Vocabulary, fault_of_value
 
 Operator = Literal["=", "<", "<=", ">", ">="]
 
@@ -97,12 +97,15 @@ class Absence(msgspec.Struct, frozen=True):
 Expression = And | Or | Not | Comparison | Membership | Range | Match | Absence
 
 
-def parse(text: str) -> Expression:
-    """The tree of a search text; raises BadSearch naming the position, from 1, and what is allowed there."""
+def parse(text: str, vocabulary: Vocabulary = ANYTHING) -> Expression:
+    """The tree of a search text; raises BadSearch naming the position, from 1, and what is allowed there.
+
+    `vocabulary` is what lists of the kind can be searched for.
+    """
     if len(text) > LONGEST:
         raise BadSearch(f"A search has at most {LONGEST} characters; this one has {len(text)}.", position=LONGEST + 1)
     try:
-        return _Parser(text).whole()
+        return _Parser(text, vocabulary).whole()
     except Misread as wrong:
         raise BadSearch(f"At position {wrong.position}: {wrong.message}.", position=wrong.position) from None
 
@@ -130,8 +133,9 @@ _ADVICE: Final = {
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self._text = text
+        self._vocabulary = vocabulary
         self._tokens = lexer.tokens(text)
         self._next = 0
 
@@ -180,6 +184,10 @@ class _Parser:
             ref = FieldRef(*fields.searchable(cast(tuple[str, ...], name.value)))
         except fields.UnknownField as wrong:
             raise Misread(name.start + 1, str(wrong)) from None
+        if ref.field.names_condition and self._vocabulary is not ANYTHING:
+            fault = self._vocabulary.fault_of_condition(ref.path[0])
+            if fault is not None:
+                raise Misread(name.start + 1, fault)
         token = self._advance()
         if token.kind == "sign":
             return self._relation(ref, token)
@@ -206,7 +214,7 @@ class _Parser:
         if self._tokens[self._next].kind == "null":
             form = "is not null" if sign.value == "!=" else "is null"
             raise Misread(sign.start + 1, f"what is absent is found by {_called(ref, form)}")
-        value = self._value(ref)
+        value = self._choice(ref) if sign.value in ("=", "!=") else self._value(ref)
         if sign.value == "!=":
             return Not(Comparison(ref, "=", value))
         if isinstance(value, bool) and sign.value != "=":
@@ -233,9 +241,9 @@ class _Parser:
         closing = ")" if opening.kind == "(" else "]"
         if self._tokens[self._next].kind == closing:
             raise Misread(opening.start + 1, "a list has at least one value")
-        values = [self._value(ref)]
+        values = [self._choice(ref)]
         while self._take(","):
-            values.append(self._value(ref))
+            values.append(self._choice(ref))
         if not self._take(closing):
             self._unexpected(f"`,` or the `{closing}` of the list")
         if len(values) > LISTED:
@@ -253,6 +261,15 @@ class _Parser:
         if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
             raise Misread(token.start + 1, _LONE_BACKSLASH)
         return pattern
+
+    def _choice(self, ref: FieldRef) -> Value:
+        """The value that comes next, which must be one that the field can have."""
+        start = self._tokens[self._next].start
+        value = self._value(ref)
+        choices = self._vocabulary.choices(ref.field)
+        if choices and value not in choices:
+            raise Misread(start + 1, fault_of_value(_called(ref), choices, str(value)))
+        return value
 
     def _value(self, ref: FieldRef) -> Value:
         """The value that comes next, which must have the type of the field."""
@@ -337,50 +354,12 @@ def _operators(ref: FieldRef) -> str:
     return ", ".join(OPERATORS[ref.field.type]) + ", or one of the words with not"
 
 
-def text(expression: Expression) -> str:
-    """The expression as search text; `parse` gives the same tree again, unless the text is over its limits."""
-    return _written(expression, ())
-
-
-def _written(expression: Expression, loose: tuple[type, ...]) -> str:
-    """The text, in parentheses when its kind is one of `loose`; one frame a level, so that deep trees have room."""
-    match expression:
-        case And(terms):
-            written = " and ".join(map(_written, terms, repeat((And, Or))))
-        case Or(terms):
-            written = " or ".join(map(_written, terms, repeat((Or,))))
-        case Not(Comparison(ref, "=", value)):
-            written = f"{_name(ref)} != {literal(value)}"
-        case Not(Membership() | Range() | Match() | Absence() as term):
-            written = _positive(term, "not ")
-        case Not(term):
-            written = "not " + _written(term, (And, Or))
-        case _:
-            written = _positive(expression, "")
-    return f"({written})" if isinstance(expression, loose) else written
-
-
-def _positive(term: Comparison | Membership | Range | Match | Absence, negation: str) -> str:
-    name = _name(term.field)
-    match term:
-        case Comparison(_, operator, value):
-            return f"{name} {operator} {literal(value)}"
-        case Membership(_, values):
-            return f"{name} {negation}in ({', '.join(map(literal, values))})"
-        case Range(_, low, high):
-            return f"{name} {negation}between {literal(low)} and {literal(high)}"
-        case Match(_, pattern, ignore_case):
-            return f"{name} {negation}{'ilike' if ignore_case else 'like'} {literal(pattern)}"
-        case Absence():
-            return f"{name} is {negation}null"
-
-
 def _called(ref: FieldRef, more: str = "") -> str:
     """The field's name, and perhaps what follows it, for a message: its path is the caller's text."""
-    return shown(f"{_name(ref)} {more}".rstrip())
+    return shown(f"{field_name(ref)} {more}".rstrip())
 
 
-def _name(ref: FieldRef) -> str:
+def field_name(ref: FieldRef) -> str:
     """The field's name with its placeholders filled, a part in brackets where it would be read otherwise."""
     if not ref.path:
         return ref.field.name
