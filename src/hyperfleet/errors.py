@@ -44,7 +44,7 @@ _ROWS = (
     Code("VAL-002", (400,), "Not allowed", "Use one of the names or choices that `errors` lists."),
     Code("VAL-003", (400,), "Wrong type or syntax", "Send the type or form that `errors` names."),
     Code("VAL-004", (400,), "Out of range", "Stay within the limit that `errors` names."),
-    Code("VAL-005", (400, 405, 406, 413, 415, 422, 431), "Bad request", "Change the request as `detail` says."),
+    Code("VAL-005", (400, 405, 406, 413, 415, 422, 431, 501), "Bad request", "Change the request as `detail` says."),
     Code("VAL-006", (400,), "Not a JSON document", "Send one JSON document as the body."),
     Code("VAL-007", (400,), "Bad search", "Correct the search text at the position or field that `detail` names."),
     Code("AUT-001", (401,), "No credentials", "Send a token in the header that `WWW-Authenticate` asks for."),

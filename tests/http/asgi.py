@@ -33,9 +33,12 @@ async def send(
     pause: float = 0.0,
     leaves: bool = False,
     headers: Sequence[tuple[str, str | bytes]] = (),
+    host: str | None = "localhost:8000",
+    version: str = "1.1",
+    peer: str = "127.0.0.1",
 ) -> Response:
     """The application's answer to a body in `pieces`, with `pause` seconds before each; who `leaves` does so after
-    them, without an end of the body. Without pieces none ever comes."""
+    them, without an end of the body. Without pieces none ever comes. `host` is a header unless `headers` has one."""
     raw = path.encode() if isinstance(path, str) else path
     raw_path, _, query = raw.partition(b"?")
     left = list(pieces)
@@ -53,11 +56,14 @@ async def send(
     async def answer(message: Message) -> None:
         answered.append(message)
 
-    sent = [(name.lower().encode(), value.encode() if isinstance(value, str) else value) for name, value in headers]
+    own = [(b"host", host.encode())] if host is not None and "host" not in dict(headers) else []
+    sent = own + [
+        (name.lower().encode(), value.encode() if isinstance(value, str) else value) for name, value in headers
+    ]
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
-        "http_version": "1.1",
+        "http_version": version,
         "method": method,
         "scheme": "http",
         "path": raw_path.decode("latin-1"),
@@ -65,7 +71,7 @@ async def send(
         "query_string": query,
         "root_path": "",
         "headers": sent,
-        "client": ("127.0.0.1", 1),
+        "client": (peer, 1),
         "server": ("127.0.0.1", 8000),
     }
     await app(scope, receive, answer)

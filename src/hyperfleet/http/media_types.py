@@ -23,7 +23,7 @@ _QUALITY: Final = re.compile(r"q\s*=\s*([01]?\.?[0-9]*)")
 
 def is_json(content_type: bytes) -> bool:
     """Whether a value of Content-Type is JSON in UTF-8, or empty; parameters besides the charset say nothing."""
-    return len(content_type) <= LONGEST and _named(content_type) in ("", JSON)
+    return len(content_type) <= LONGEST and (not content_type.strip() or _named(content_type) == JSON)
 
 
 def is_merge_patch(content_type: bytes) -> bool:

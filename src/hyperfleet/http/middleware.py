@@ -13,8 +13,8 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from hyperfleet.errors import HyperFleetError
-from hyperfleet.http import problems
+from hyperfleet.errors import BadRequest, HyperFleetError
+from hyperfleet.http import heads, problems
 from hyperfleet.http.compression import compressed
 from hyperfleet.http.entrance import ROOT
 from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
@@ -108,12 +108,13 @@ class Middleware:
         scope = exchange.scope
         scope["path"] = normal_path(raw_path)
         try:
+            heads.require_sound(exchange)
             await self._router(scope, exchange.receive, _sent_by_nobody)
             assert exchange.answer is not None
             return await _encoded(exchange.answer, exchange)
         except HyperFleetError as error:
             problem = error
-            if error.status >= 500:
+            if error.status >= 500 and not isinstance(error, BadRequest):
                 # What is full or away is for its callers to try again; a 500 is for the operator to look at.
                 log = _log.error if error.status == 500 else _log.warning
                 log("request failed", code=error.row.full_name, detail=error.detail)
