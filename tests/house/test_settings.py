@@ -76,6 +76,8 @@ def beside(path: str, folder: Path) -> dict[str, Any]:
     """What else must be set in the group of a setting, for that to be right."""
     if path == "server.tenant.enabled":
         return {"dimensions": [{"key": "org", "header": "X-Org", "required": True}]}
+    if path == "server.trusted_gateway.enabled":
+        return {"identity_header": "X-Identity"}
     if path.endswith(".tls.enabled"):
         cert, key = certificate(folder)
         return {"cert_file": str(cert), "key_file": str(key)}
@@ -196,6 +198,7 @@ def test_a_list_is_neither_a_variable_nor_a_flag() -> None:
         "server.jwt.configs",
         "server.authorization.rules",
         "server.tenant.dimensions",
+        "server.trusted_gateway.allow",
         "logging.masking.headers",
         "logging.masking.fields",
         "entities",

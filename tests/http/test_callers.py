@@ -180,6 +180,16 @@ async def test_a_token_in_another_header_may_stand_alone() -> None:
     assert "x-token" in refused.problem["detail"]
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "ServiceAccount", "serviceaccount", "SERVICEACCOUNT"])
+async def test_a_token_is_taken_by_two_schemes(scheme: str) -> None:
+    for blanks in (" ", "   "):
+        value = scheme.encode() + blanks.encode() + token("ES256-one")
+        assert (await asgi.send(app_of(issuer()), "GET", NO_ID, headers=[("authorization", value)])).status == 404
+    for value in (scheme.encode(), scheme.encode() + b" "):
+        refused = await asgi.send(app_of(issuer()), "GET", NO_ID, headers=[("authorization", value)])
+        assert (refused.status, refused.problem["code"]) == (401, "HYPERFLEET-AUT-001")
+
+
 async def test_a_token_counts_only_in_the_header_of_its_issuer() -> None:
     app = app_of(issuer(), issuer(OTHER_ISSUER, "ES256-two", header="x-other"))
     theirs = token("ES256-two", iss=OTHER_ISSUER)

@@ -182,7 +182,6 @@ LIES: Final[dict[str, Callable[[Request], None]]] = {
     "a page for people": lambda request: request.answer(b"<html>Sign in</html>", Content_Type="text/html"),
     "nothing": lambda request: request.answer(b""),
     "an error": lambda request: request.answer(key_set("RS256-one"), 500),
-    "a status without keys": lambda request: request.answer(b'{"keys":[]}'),
     "a list": lambda request: request.answer(b"[]"),
     "keys that are none": lambda request: request.answer(b'{"keys":[1,null,"a",{},{"kty":"RSA"},{"kty":["RSA"]}]}'),
     "secrets": lambda request: request.answer(
@@ -245,7 +244,7 @@ async def test_a_key_that_changes_its_type_under_its_name_counts_as_it_is_now() 
             assert await outcome(verifier, before) == "AUT-002"
 
 
-def _entry(name: str, **members: str) -> bytes:
+def _entry(name: str, **members: str | None) -> bytes:
     return json.dumps(jwk(name, **members)).encode()
 
 
@@ -262,6 +261,73 @@ async def test_a_remembered_token_is_forgotten_with_its_key() -> None:
             assert verifier.remembered(first) is None
             assert verifier.remembered(second)
             assert await outcome(verifier, first) == "AUT-002"
+
+
+async def test_a_set_without_keys_revokes_them_all() -> None:
+    with local_issuer("RS256-one") as issuer:
+        async with verifier_of(issuer) as verifier:
+            first = token()
+            assert await passes(verifier, first)
+            issuer.publishes = b'{"keys":[]}'
+            await asyncio.sleep(COOLDOWN)
+            assert await outcome(verifier, token("RS256-two")) == "AUT-002"
+            assert verifier.remembered(first) is None
+            assert await outcome(verifier, first) == "AUT-002"
+            assert await outcome(verifier, token(header={"kid": None})) == "AUT-002"
+            issuer.publishes = key_set("RS256-one")
+            assert await passes(verifier, first)
+
+
+@pytest.mark.parametrize("kid", ["main", None])
+async def test_a_key_that_changes_under_its_id_is_noticed_by_the_first_signature_of_the_new_one(
+    kid: str | None,
+) -> None:
+    with local_issuer() as issuer:
+        issuer.publishes = b'{"keys":[%b]}' % _entry("ES256-one", kid=kid)
+        async with verifier_of(issuer) as verifier:
+            before = token("ES256-one", header={"kid": kid})
+            assert await passes(verifier, before)
+            issuer.publishes = b'{"keys":[%b]}' % _entry("ES256-two", kid=kid)
+            after = [token("ES256-two", header={"kid": kid}, sub=str(number)) for number in range(20)]
+            assert all(await asyncio.gather(*(passes(verifier, value) for value in after)))
+            assert issuer.requests == 2
+            assert verifier.remembered(before) is None
+            assert await outcome(verifier, before) == "AUT-002"
+
+
+async def test_wrong_signatures_cost_one_fetch_a_cooldown_and_leave_right_ones_alone() -> None:
+    with local_issuer("RS256-one") as issuer:
+        async with verifier_of(issuer, remembers=0) as verifier:
+            assert await passes(verifier, token())
+            began = time.monotonic()
+            for _ in range(3):
+                forged = [token("RS256-attacker", header={"kid": "RS256-one"}, sub=str(number)) for number in range(50)]
+                outcomes = [asyncio.create_task(outcome(verifier, value)) for value in forged]
+                assert await passes(verifier, token(sub="right"))
+                assert set(await asyncio.gather(*outcomes)) == {"AUT-002"}
+            assert issuer.requests <= 2 + (time.monotonic() - began) / COOLDOWN
+
+
+async def test_a_wrong_signature_is_refused_at_once_while_its_issuer_is_away() -> None:
+    with local_issuer("RS256-one") as issuer:
+        async with verifier_of(issuer) as verifier:
+            assert await passes(verifier, token())
+            issuer.stop()
+            await asyncio.sleep(COOLDOWN)
+            forged = token("RS256-attacker", header={"kid": "RS256-one"})
+            assert await outcome(verifier, forged) == "AUT-002"
+            began = time.monotonic()
+            assert await outcome(verifier, forged) == "AUT-002"
+            assert time.monotonic() - began < COOLDOWN / 2
+
+
+async def test_forged_tokens_beyond_those_that_may_wait_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer_keys, "MOST_WAITING", 3)
+    with local_issuer("RS256-one") as issuer:
+        async with verifier_of(issuer) as verifier:
+            assert await passes(verifier, token())
+            forged = [token("RS256-attacker", header={"kid": "RS256-one"}, sub=str(number)) for number in range(9)]
+            assert set(await asyncio.gather(*(outcome(verifier, value) for value in forged))) == {"AUT-002"}
 
 
 async def test_keys_are_fetched_ahead_and_at_regular_times() -> None:

@@ -19,11 +19,12 @@ DIMENSIONS: Final = [
     Dimension("project", "x-project", "", is_required=False),
     Dimension("org", "", "org.id", is_required=True),
 ]
+CLAIM_OR_HEADER: Final = Dimension("org", "x-org", "org.id", is_required=True)
 Headers = list[tuple[str, str | bytes]]
 
 
-def app_of(db: Database, *dimensions: Dimension, system_header: str = "") -> Middleware:
-    tenants = Tenants(dimensions or DIMENSIONS, system_header=system_header)
+def app_of(db: Database, *dimensions: Dimension, **headers: str) -> Middleware:
+    tenants = Tenants(dimensions or DIMENSIONS, **headers)
     return application(db, CATALOG, SETTINGS, issuers=[issuer()], tenants=tenants)
 
 
@@ -59,11 +60,10 @@ async def test_claims_and_headers_say_what_a_caller_sees_and_what_it_creates_is_
         (of(None), "The claim org.id of the token, which says whose tenant you are, is missing."),
         (of(7), "The claim org.id of the token must be one value"),
         (of(["a"]), "The claim org.id of the token must be one value"),
-        (of(""), "The claim org.id of the token must be one value"),
+        (of(""), "The claim org.id of the token, which says whose tenant you are, is missing."),
         (of("a b"), "The claim org.id of the token must be one value"),
-        (of("a" * 64), "The claim org.id of the token must be one value"),
+        (of("a" * 129), "The claim org.id of the token must be one value"),
         (of("a\n"), "The claim org.id of the token must be one value"),
-        (of("red", ("x-project", "")), "The header x-project must be one value"),
         (of("red", ("x-project", "a,b")), "The header x-project must be one value"),
         (of("red", ("x-project", "one"), ("x-project", "one")), "The header x-project must be one value"),
         (of("red", ("x-project", b"\xff")), "The header x-project must be one value"),
@@ -83,8 +83,8 @@ async def test_a_caller_of_no_tenant_is_refused_before_anything_else(
         assert answer.problem["detail"].startswith(words)
 
 
-@pytest.mark.parametrize("value", ["a" * 63, "A.z_0-9"])
-async def test_a_value_of_63_characters_is_taken(value: str, db: Database) -> None:
+@pytest.mark.parametrize("value", ["a" * 128, "A.z_0-9"])
+async def test_a_value_of_128_characters_is_taken(value: str, db: Database) -> None:
     app = app_of(db)
     assert (await create(app, "mine", of(value))).status == 201
     assert await seen(app, of(value)) == ["mine"]
@@ -136,3 +136,112 @@ async def test_without_a_system_header_nobody_is_a_system_caller(db: Database) -
     await create(app, "secret", of("red"))
     for name in ("x-system", "system", "true"):
         assert await seen(app, of("blue", (name, "true"))) == []
+
+
+@pytest.mark.parametrize("value", ["", "  ", None])
+async def test_an_empty_optional_dimension_is_absent(value: str | None, db: Database) -> None:
+    app = app_of(db)
+    empty: Headers = [] if value is None else [("x-project", value)]
+    assert (await create(app, "org-wide", of("red", *empty))).status == 201
+    assert (await create(app, "of-project", of("red", ("x-project", "one")))).status == 201
+    assert await seen(app, of("red", *empty)) == ["of-project", "org-wide"]
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+async def test_an_empty_required_dimension_is_missing(value: str, db: Database) -> None:
+    app = app_of(db, Dimension("org", "x-org", "", is_required=True))
+    answer = await asgi.send(app, "GET", CLUSTERS, headers=[*of(None), ("x-org", value)])
+    assert (answer.status, answer.problem["detail"].endswith("is missing.")) == (403, True)
+
+
+async def test_a_claim_wins_over_a_header_and_the_header_serves_without_it(db: Database) -> None:
+    app = app_of(db, CLAIM_OR_HEADER)
+    await create(app, "of-red", of("red", ("x-org", "blue")))
+    await create(app, "of-blue", of(None, ("x-org", "blue")))
+    assert await seen(app, of("red", ("x-org", "blue"))) == ["of-red"]
+    assert await seen(app, of("blue")) == ["of-blue"]
+    assert await seen(app, of("", ("x-org", "blue"))) == ["of-blue"]
+    for bad in (7, ["red"], {"a": 1}, True):
+        assert (await asgi.send(app, "GET", CLUSTERS, headers=of(bad, ("x-org", "blue")))).status == 403
+
+
+@pytest.mark.parametrize(
+    ("claimed", "header", "is_system"),
+    [
+        (True, None, True),
+        ("true", None, True),
+        (False, None, False),
+        ("false", "true", False),
+        (False, "true", False),
+        ("True", "true", False),
+        (1, "true", False),
+        ([True], "true", False),
+        ("", "true", False),
+        (None, "true", True),
+        (None, "false", False),
+        (None, None, False),
+    ],
+)
+async def test_a_claim_marks_system_callers_and_wins_over_the_header(
+    claimed: Any, header: str | None, is_system: bool, db: Database
+) -> None:
+    app = app_of(db, system_header="x-system", system_claim="/fleet.example.com/system")
+    await create(app, "secret", of("red"))
+    bearing = token("ES256-one", org={"id": "blue"}, **{"fleet.example.com": {"system": claimed}})
+    headers: Headers = [("authorization", b"Bearer " + bearing)]
+    headers += [("x-system", header)] if header is not None else []
+    for _ in range(2):
+        assert await seen(app, headers) == (["secret"] if is_system else [])
+
+
+async def test_one_header_brings_all_dimensions(db: Database) -> None:
+    dimensions = [Dimension("org", "", "", is_required=True), Dimension("project", "", "", is_required=False)]
+    app = app_of(db, *dimensions, header="x-tenant")
+    assert (await create(app, "org-wide", of(None, ("x-tenant", '{"org":"red"}')))).status == 201
+    both = of(None, ("x-tenant", '{"project": "one", "org": "red"}'))
+    assert (await create(app, "of-project", both)).status == 201
+    assert await seen(app, both) == ["of-project"]
+    for empty in ('""', "null"):
+        header = f'{{"org":"red","project":{empty}}}'
+        assert await seen(app, of(None, ("x-tenant", header))) == ["of-project", "org-wide"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "The member org of the header x-tenant, which says whose tenant you are, is missing."),
+        ([""], "is missing."),
+        (["{}"], "is missing."),
+        (['{"org":""}'], "is missing."),
+        (['{"org":null}'], "is missing."),
+        (['{"org":7}'], "must be one value"),
+        (['{"org":["red"]}'], "must be one value"),
+        (['{"org":"a b"}'], "must be one value"),
+        (['{"org":"%s"}' % ("a" * 129)], "must be one value"),
+        (['{"org":"red","team":"x"}'], "has a dimension that is not configured here; there are org"),
+        (['"red"'], "must be one JSON object"),
+        (["org=red"], "must be one JSON object"),
+        (['{"org":"red"}', '{"org":"red"}'], "must be one JSON object"),
+        ([b"\xff"], "must be one JSON object"),
+        (["[" * 20_000], "must be one JSON object"),
+    ],
+)
+async def test_a_header_of_all_dimensions_that_is_wrong_is_refused(
+    lines: list[str | bytes], words: str, db: Database
+) -> None:
+    app = app_of(db, Dimension("org", "", "", is_required=True), header="x-tenant")
+    answer = await asgi.send(app, "GET", CLUSTERS, headers=of(None, *(("x-tenant", line) for line in lines)))
+    assert (answer.status, answer.problem["code"]) == (403, "HYPERFLEET-AUZ-001")
+    assert words in answer.problem["detail"]
+
+
+async def test_what_is_of_one_dimension_wins_over_the_header_of_all(db: Database) -> None:
+    app = app_of(db, CLAIM_OR_HEADER, header="x-tenant")
+    all_of_them = ("x-tenant", '{"org":"green"}')
+    for name, headers in (
+        ("of-red", of("red", ("x-org", "blue"), all_of_them)),
+        ("of-blue", of(None, ("x-org", "blue"), all_of_them)),
+        ("of-green", of(None, all_of_them)),
+    ):
+        assert (await create(app, name, headers)).status == 201
+        assert await seen(app, of(name.removeprefix("of-"))) == [name]

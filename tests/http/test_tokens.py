@@ -6,8 +6,9 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.errors import CODES, Unauthenticated
+from hyperfleet.http.claims import claim
 from hyperfleet.http.issuer_keys import IssuerKeys
-from hyperfleet.http.tokens import LONGEST, Issuer, Verifier, claim
+from hyperfleet.http.tokens import LONGEST, Issuer, Verifier
 from tests.http.issuing import EMAIL, ISSUER, claims, key_set, token
 
 NOW: Final = 1_800_000_000
@@ -86,7 +87,10 @@ async def test_a_token_is_remembered_until_it_expires() -> None:
     assert verifier.remembered(value) is None
     found = await verifier.verified(value)
     clock.now = NOW + 629.9
-    assert verifier.remembered(value) is found
+    again = verifier.remembered(value)
+    assert again is not None
+    assert again == found
+    assert again.caller.claims == found.caller.claims
     clock.now = NOW + 630
     assert verifier.remembered(value) is None
     assert await refused(verifier, value) == "AUT-003"
@@ -134,6 +138,13 @@ async def test_a_remembered_token_is_one_to_the_last_bit() -> None:
         ({"email": " Mary Ann "}, "Mary Ann"),
         ({"email": "no-e-mail-address"}, "no-e-mail-address"),
         ({"email": "märy@example.com"}, "märy@example.com"),
+        ({"email_verified": True}, EMAIL),
+        ({"email_verified": "true"}, EMAIL),
+        ({"email_verified": False}, "f:42:mary"),
+        ({"email_verified": "false"}, "f:42:mary"),
+        ({"email_verified": "False"}, "f:42:mary"),
+        ({"email_verified": False, "email": ""}, "f:42:mary"),
+        ({"email_verified": False, "sub": None}, ""),
     ],
 )
 def test_the_identity_is_the_email_else_the_subject(changed: dict[str, Any], identity: str) -> None:
@@ -144,6 +155,51 @@ def test_the_identity_can_be_another_claim_and_then_no_other() -> None:
     by_name = issuer(identity_claims=("preferred_username",))
     assert by_name.caller(claims(preferred_username="mary")).identity == "mary"
     assert by_name.caller(claims()).identity == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("email", {}),
+        ("/email", {}),
+        ("user.email", {"user": {"email": EMAIL, "email_verified": False}, "email_verified": True}),
+        ("/user/email", {"user": {"email": EMAIL, "email_verified": "false"}, "email_verified": True}),
+    ],
+)
+def test_an_unverified_address_that_is_asked_for_by_name_is_refused(name: str, changed: dict[str, Any]) -> None:
+    by_email = issuer(identity_claims=(name,))
+    with pytest.raises(Unauthenticated) as refused:
+        by_email.caller(claims(**{"email_verified": False, **changed}))
+    assert refused.value.row.name == "AUT-002"
+    assert "email_verified" in refused.value.detail
+
+
+def test_another_claim_is_an_identity_whatever_is_said_of_the_address() -> None:
+    assert issuer(identity_claims=("sub",)).caller(claims(email_verified=False)).identity == "f:42:mary"
+
+
+SERVICE_ACCOUNT: Final = {"kubernetes.io": {"serviceaccount": {"name": "sentinel"}, "groups": ["a", "b"]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("/kubernetes.io/serviceaccount/name", "sentinel"),
+        ("/kubernetes.io/groups/1", "b"),
+        ("/kubernetes.io/groups/2", None),
+        ("/kubernetes.io/groups/01", None),
+        ("/kubernetes.io/groups/-", None),
+        ("/kubernetes.io/nothing/name", None),
+        ("kubernetes.io.serviceaccount.name", None),
+        ("/https:~1~1example.com~1groups", "slashes"),
+        ("/a~0b", "tilde"),
+        ("/literal", "as it is written"),
+        ("/", "empty"),
+    ],
+)
+def test_a_claim_is_named_by_a_json_pointer(name: str, found: str | None) -> None:
+    others = {"https://example.com/groups": "slashes", "a~b": "tilde", "/literal": "as it is written", "": "empty"}
+    assert claim(SERVICE_ACCOUNT | others, name) == found
 
 
 @pytest.mark.parametrize(

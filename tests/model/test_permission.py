@@ -5,15 +5,14 @@ from typing import Any
 import pytest
 
 from hyperfleet.model.permission import DEFAULT, VERBS, BadRules, Permissions, Rule, Verb
-from hyperfleet.model.resource import Caller
+from hyperfleet.model.resource import Attributes, Caller
 
 KINDS = ("Cluster", "NodePool", "Channel")
 MARY = Caller(
     "mary@example.com",
     "https://sso.example.com",
-    ("dev", "ops"),
-    {"level": 3, "org": {"id": "a"}, "big": 2**70},
-    (("org", "a"),),
+    lambda: Attributes(("dev", "ops"), {"level": 3, "org": {"id": "a"}, "big": 2**70}),
+    tenancy=(("org", "a"),),
 )
 SENTINEL = Caller("sentinel", is_system=True)
 
@@ -77,8 +76,8 @@ def test_a_rule_that_fails_allows_nothing_and_is_told() -> None:
 def test_by_default_only_administrators_delete_by_force() -> None:
     usual = {(verb, kind) for verb, kind in EVERYTHING if verb != "force-delete"}
     assert granted(*DEFAULT) == usual
-    assert granted(*DEFAULT, caller=Caller("a", groups=("hyperfleet-admins",))) == usual
-    assert granted(*DEFAULT, caller=Caller("a", groups=("x", "hyperfleet-admin"))) == EVERYTHING
+    assert granted(*DEFAULT, caller=Caller("a", attributes=lambda: Attributes(("hyperfleet-admins",)))) == usual
+    assert granted(*DEFAULT, caller=Caller("a", attributes=lambda: Attributes(("x", "hyperfleet-admin")))) == EVERYTHING
 
 
 def test_a_system_caller_is_told_apart() -> None:

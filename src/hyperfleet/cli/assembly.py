@@ -74,7 +74,8 @@ def described(configured: settings.Settings) -> Document:
         catalog(configured, specs),
         _provider(configured.server, specs),
         token_headers=headers,
-        forbids=bool(headers) or configured.server.tenant.enabled,
+        is_vouched=configured.server.trusted_gateway.enabled,
+        forbids=access_rules.restricts(configured.server),
     )
 
 
@@ -95,6 +96,7 @@ def assembled(configured: settings.Settings, document: Document, *, recomputes: 
         configured,
         _provider(configured.server, document),
         issuers=issuers.trusted(configured.server.jwt),
+        gateway=access_rules.gateway(configured.server.trusted_gateway),
         tenants=access_rules.tenants(configured.server.tenant),
         permissions=access_rules.permissions(configured.server, served),
         recomputes=recomputes,

@@ -123,10 +123,11 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
 
         for path, sentence in issuers.contradictions(jwt):
             mistakes.add(path, sentence)
-    if effective.server.tenant.enabled and mistakes.concerns("server.tenant"):
+    server = effective.server
+    if (server.tenant.enabled or server.trusted_gateway.enabled) and mistakes.concerns("server"):
         from hyperfleet.cli import access_rules
 
-        for path, sentence in access_rules.contradictions(effective.server):
+        for path, sentence in access_rules.contradictions(server):
             mistakes.add(path, sentence)
     if mistakes.concerns("entities"):
         _check_kinds(effective, found, mistakes)

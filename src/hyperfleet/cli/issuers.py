@@ -86,7 +86,8 @@ def _source(entry: Entry) -> Source:
     if entry.jwk_cert_file:
         path = Path(entry.jwk_cert_file)
         try:
-            key_set(_content(path), KeySet())
+            if not key_set(_content(path), KeySet()).keys:
+                raise BadKeySet("it has no keys, so no token would ever be right")
         except (OSError, BadKeySet) as wrong:
             raise _BadFile(f"jwk_cert_file: {path} cannot be used: {_reason(wrong)}") from None
         return partial(asyncio.to_thread, _content, path)

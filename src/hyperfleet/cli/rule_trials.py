@@ -22,7 +22,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.permission import VERBS, Permissions
 from hyperfleet.model.report import Summary, summarize
-from hyperfleet.model.resource import Caller, Desired, Draft
+from hyperfleet.model.resource import Attributes, Caller, Desired, Draft
 from hyperfleet.settings import BadSettings
 
 NOBODY: Final = UUID(int=0)
@@ -130,12 +130,12 @@ def _caller(given: Mapping[str, Any], file: Path) -> Caller:
     if unknown:
         raise BadSettings([f"{file}: {', '.join(unknown)} is unknown; a caller has {', '.join(sorted(known))}."])
     try:
+        attributes = Attributes(tuple(map(str, given.get("groups") or ())), dict(given.get("claims") or {}))
         return Caller(
             str(given.get("identity") or ""),
             str(given.get("issuer") or ""),
-            tuple(map(str, given.get("groups") or ())),
-            dict(given.get("claims") or {}),
-            tuple(sorted((str(key), str(value)) for key, value in dict(given.get("tenancy") or {}).items())),
+            attributes=lambda: attributes,
+            tenancy=tuple(sorted((str(key), str(value)) for key, value in dict(given.get("tenancy") or {}).items())),
             is_system=given.get("system") is True,
         )
     except (TypeError, ValueError):

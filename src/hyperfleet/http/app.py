@@ -20,6 +20,7 @@ from hyperfleet.http.callers import Callers
 from hyperfleet.http.document import document
 from hyperfleet.http.entrance import ADDRESSES, entrance
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
+from hyperfleet.http.gateways import Gateway
 from hyperfleet.http.guards import Guard
 from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, preferred
@@ -91,6 +92,7 @@ def application(
     provider: Mapping[str, Any] | None = None,
     *,
     issuers: Sequence[Issuer] = (),
+    gateway: Gateway | None = None,
     tenants: Tenants | None = None,
     permissions: Permissions | None = None,
     recomputes: bool = False,
@@ -98,12 +100,12 @@ def application(
     """The service's ASGI application; its lifespan opens and closes the database.
 
     `provider` is the OpenAPI document that describes specs, None without one. `issuers` are those whose tokens callers
-    need; without any, every caller is the system. `tenants` says whose tenant a caller is, `permissions` what it may
-    do; None: of none, and everything. With `recomputes` it also computes again what other rules left in the database;
-    one process of a service is enough.
+    need, `gateway` is who vouches for callers without one; without both every caller is the system. `tenants` says
+    whose tenant a caller is, `permissions` what it may do; None: of none, and everything. With `recomputes` it also
+    computes again what other rules left in the database; one process of a service is enough.
     """
     in_flight = InFlight(settings)
-    callers, guard = Callers(issuers, tenants), Guard(catalog, permissions)
+    callers, guard = Callers(issuers, tenants, gateway), Guard(catalog, permissions)
     bound = [(row.path, _Bound(row, catalog, in_flight, Callers() if row.is_open else callers, guard)) for row in ROWS]
     fixed: dict[str | None, ASGIApp] = {path: serve for path, serve in bound if "{" not in path}
     patterns = [Pattern(path, serve) for path, serve in bound if "{" in path]
@@ -130,8 +132,13 @@ def application(
     async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await fixed.get(scope.get("path"), router)(scope, receive, send)
 
-    forbids = tenants is not None or permissions is not None
-    described = document(catalog, provider, token_headers=callers.headers, forbids=forbids)
+    described = document(
+        catalog,
+        provider,
+        token_headers=callers.headers,
+        is_vouched=gateway is not None,
+        forbids=tenants is not None or permissions is not None,
+    )
     return Middleware(
         dispatch,
         db,

@@ -1,7 +1,7 @@
 """Who is asking, from a request's headers: decided before its body is looked at (operations: Callers).
 
-Without issuers nobody is asked for a token, every caller is the system and may do everything. With issuers only routes
-that are open to everybody are answered without one.
+Without issuers and a gateway nobody is asked for credentials, every caller is the system and may do everything, but
+pages of other sites change nothing. Else only routes that are open to everybody are answered without an identity.
 """
 
 import asyncio
@@ -11,31 +11,38 @@ from dataclasses import replace
 from typing import Final
 
 from hyperfleet.errors import DeadlineExceeded, Unauthenticated
+from hyperfleet.http import origins
 from hyperfleet.http.exchange import Exchange
+from hyperfleet.http.gateways import Gateway
 from hyperfleet.http.tenants import Tenants
-from hyperfleet.http.tokens import Issuer, Verified, Verifier, invalid
+from hyperfleet.http.tokens import Issuer, Verified, Verifier, header_identity, invalid
 from hyperfleet.model.resource import SYSTEM, Caller
 from hyperfleet.store.database import DEADLINE
 
 AUTHORIZATION: Final = "authorization"
-_SCHEME: Final = b"bearer"
+_SCHEMES: Final = frozenset({b"bearer", b"serviceaccount"})
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
 class Callers:
     """Decides who asks; the order of the issuers is that in which their headers are looked at.
 
-    `tenants` says whose tenant that is, None where they are not told apart.
+    `tenants` says whose tenant that is, None where they are not told apart. A `gateway` says who is calling without a
+    token, and is then the only one that requests are taken from.
     """
 
-    def __init__(self, issuers: Sequence[Issuer] = (), tenants: Tenants | None = None) -> None:
+    def __init__(
+        self, issuers: Sequence[Issuer] = (), tenants: Tenants | None = None, gateway: Gateway | None = None
+    ) -> None:
         self._issuers = tuple(issuers)
         self._tenants = tenants
+        self._gateway = gateway
         by_header: dict[str, list[Issuer]] = {}
         for issuer in issuers:
             by_header.setdefault(issuer.header.lower(), []).append(issuer)
+        claims = tenants.claims if tenants is not None else ()
         # A token counts for the issuers of the header that it comes in, and for no other.
-        self._verifiers = {header: Verifier(those) for header, those in by_header.items()}
+        self._verifiers = {header: Verifier(those, claims=claims) for header, those in by_header.items()}
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -63,7 +70,15 @@ class Callers:
         return caller if self._tenants is None else self._tenants.placed(caller, exchange)
 
     async def _identified(self, exchange: Exchange) -> Caller:
-        if not self._verifiers:
+        if self._gateway is not None:
+            vouched = self._gateway.caller(exchange)
+            if vouched is not None:
+                return vouched
+            if not self._verifiers:
+                raise self._gateway.missing()
+        elif not self._verifiers:
+            if exchange.method not in _READING:
+                origins.refuse_foreign(exchange)
             return SYSTEM
         for header, verifier in self._verifiers.items():
             lines = exchange.header_lines(header.encode())
@@ -86,25 +101,19 @@ async def _found_out(verifier: Verifier, token: bytes) -> Verified:
 
 
 def _with_identity_header(verified: Verified, exchange: Exchange) -> Caller:
-    caller, issuer = verified.caller, verified.issuer
+    caller, issuer, _ = verified
     if not issuer.identity_header:
         return caller
-    given = exchange.header_lines(issuer.identity_header.lower().encode())
-    if len(given) > 1:
-        raise invalid("The header that says who is calling stands twice.")
-    try:
-        identity = issuer.identity(given[0].decode()) if given else ""
-    except UnicodeDecodeError:
-        raise invalid("The header that says who is calling must be UTF-8.") from None
+    identity = issuer.identity(header_identity(exchange.header_lines(issuer.identity_header.lower().encode())))
     return replace(caller, identity=identity) if identity else caller
 
 
 def _token(lines: list[bytes], header: str) -> bytes:
     """The token that a header brings; raises Unauthenticated when it brings none, or several."""
     if len(lines) > 1:
-        raise invalid("The header with the token stands twice.")
+        raise invalid(f"The {_shown(header)} header appears twice; send one.")
     scheme, _, token = lines[0].partition(b" ")
-    if scheme.lower() == _SCHEME:
+    if scheme.lower() in _SCHEMES:
         # Several blanks may stand between (RFC 9110, section 11.4); anything else around a token is part of it.
         token = token.strip(b" ")
     elif header == AUTHORIZATION:
@@ -114,6 +123,10 @@ def _token(lines: list[bytes], header: str) -> bytes:
     if not token:
         raise _no_token(header)
     return token
+
+
+def _shown(header: str) -> str:
+    return "-".join(word.capitalize() for word in header.split("-"))
 
 
 def _no_token(header: str) -> Unauthenticated:

@@ -22,6 +22,8 @@ _CLUSTER, _NODE_POOL = BUILT_IN
 _COMMON_TAGS: Final = 3
 """How many tags of the packaged document, the last of them, are of no kind."""
 
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
 _REPORT: Final = "NewReport"
 """The schema of reports on every kind."""
 
@@ -36,13 +38,14 @@ def document(
     provider: Mapping[str, Any] | None = None,
     *,
     token_headers: Sequence[str] = (),
+    is_vouched: bool = False,
     forbids: bool = False,
 ) -> Document:
     """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
 
     Its components that describe a kind's `spec` stand for ours, with everything that they refer to (contract: Kinds).
     `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
-    `forbids`: callers may be told that they may not do something.
+    `is_vouched`: a gateway says who they are. `forbids`: callers may be told that they may not do something.
     """
     whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
     schemas = whole["components"]["schemas"]
@@ -57,8 +60,12 @@ def document(
     else:
         _adopt(whole, provider, catalog.kinds, identifiers)
     _tell_of_tokens(whole, token_headers)
+    is_open = not token_headers and not is_vouched
+    if is_open:
+        _drop_answer(whole, "401")
     if not forbids:
-        _drop_answer(whole, "403")
+        # Where nobody shows who they are, pages of other sites are still refused when they write.
+        _drop_answer(whole, "403", ("get",) if is_open else _METHODS)
     return whole
 
 
@@ -72,12 +79,12 @@ def _tell_of_tokens(whole: Document, headers: Sequence[str]) -> None:
     del whole["components"]["securitySchemes"], whole["security"]
     for operation in _operations(whole["paths"]):
         operation.pop("security", None)
-    _drop_answer(whole, "401")
 
 
-def _drop_answer(whole: Document, status: str) -> None:
-    for operation in _operations(whole["paths"]):
-        operation["responses"].pop(status, None)
+def _drop_answer(whole: Document, status: str, methods: Sequence[str] = _METHODS) -> None:
+    for item in whole["paths"].values():
+        for method in methods:
+            item.get(method, {"responses": {}})["responses"].pop(status, None)
 
 
 def _scheme_name(header: str) -> str:

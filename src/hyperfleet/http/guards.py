@@ -1,13 +1,14 @@
 """What a caller may do with which kinds, decided from its rules before a body is read or anything is looked up."""
 
-from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+import time
+from collections.abc import Callable
+from typing import Final
 
 from hyperfleet.errors import Forbidden
+from hyperfleet.http.memory import Memory
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.permission import SYSTEM_VERBS, Grants, Permissions, Verb
+from hyperfleet.model.permission import SYSTEM_VERBS, Allowed, Permissions, Verb
 from hyperfleet.model.resource import ANY, Caller
 from hyperfleet.telemetry import logging
 
@@ -15,23 +16,18 @@ REMEMBERED: Final = 4096
 """Callers whose grants are kept."""
 
 _log = logging.get("authorization")
-_Key = tuple[int, str, tuple[tuple[str, str], ...], bool]
-
-
-class _Known(NamedTuple):
-    """What was worked out for a caller; its claims are held, so that their identity stays theirs."""
-
-    claims: Mapping[str, Any]
-    grants: Grants
+_Key = tuple[bytes, str, tuple[tuple[str, str], ...], bool]
 
 
 class Guard:
     """Holds callers to the rules; `permissions` is None where every caller may do everything."""
 
-    def __init__(self, catalog: Catalog, permissions: Permissions | None) -> None:
+    def __init__(
+        self, catalog: Catalog, permissions: Permissions | None, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._catalog = catalog
         self._permissions = permissions
-        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._known: Memory[_Key, Allowed] = Memory(REMEMBERED, clock)
 
     def allowed(self, caller: Caller, verb: Verb, kind: Kind) -> tuple[Kind, ...]:
         """The kinds that the caller may do this with: `kind`, or of ANY some. Raises Forbidden when there is none."""
@@ -40,7 +36,7 @@ class Guard:
         wanted = self._catalog.kinds if kind is ANY else (kind,)
         if self._permissions is None:
             return wanted
-        names = self._grants(caller, self._permissions).kinds[verb]
+        names = self._allowed(caller, self._permissions)[verb]
         found = tuple(each for each in wanted if each.name in names)
         if not found:
             raise Forbidden(f"No rule of this service lets you {verb} {kind.plural}.")
@@ -53,18 +49,14 @@ class Guard:
         except Forbidden:
             return False
 
-    def _grants(self, caller: Caller, permissions: Permissions) -> Grants:
-        # A token is remembered with its claims, so the same mapping comes back with each of its requests. Two tokens
-        # never share one, so what rules make of claims is never given to another.
-        key = (id(caller.claims), caller.identity, caller.tenancy, caller.is_system)
+    def _allowed(self, caller: Caller, permissions: Permissions) -> Allowed:
+        # A digest stands for all that the token says, so what rules make of it is never given to another's.
+        key = (caller.digest, caller.identity, caller.tenancy, caller.is_system)
         known = self._known.get(key)
-        if known is not None and known.claims is caller.claims:
-            self._known.move_to_end(key)
-            return known.grants
-        grants = permissions.grants(caller)
-        for failure in grants.failed:
-            _log.warning("a rule could not be evaluated", rule=failure.rule, reason=failure.reason)
-        self._known[key] = _Known(caller.claims, grants)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return grants
+        if known is None:
+            grants = permissions.grants(caller)
+            for failure in grants.failed:
+                _log.warning("a rule could not be evaluated", rule=failure.rule, reason=failure.reason)
+            known = grants.kinds
+            self._known.put(key, known, expires_at=caller.expires_at)
+        return known

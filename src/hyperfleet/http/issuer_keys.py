@@ -62,12 +62,25 @@ class IssuerKeys:
         while (key := self._keys.find(id, algorithm)) is None and self._answered_at < wanted_at:
             if id is None and self._keys.keys:
                 return None
-            if self._fetch is None and self._is_away and time.monotonic() < self._asked_at + self._cooldown:
+            if self._rests():
                 break
             await self._wait()
         if key is None and self._is_away:
             raise self._unavailable("The keys that tokens are checked by cannot be fetched from their issuer")
         return key
+
+    async def find_other(self, wrong: Key, id: str | None, algorithm: str) -> Key | None:
+        """The key that a token names, after `wrong` under the same name did not fit its signature.
+
+        An issuer may change a key without changing its id, so keys fetched after this call are looked at, at most one
+        fetch a cooldown for all callers. None when they have no other, or cannot be had.
+        """
+        wanted_at = time.monotonic()
+        while (key := self._keys.find(id, algorithm)) is wrong and self._answered_at < wanted_at:
+            if self._waiting >= MOST_WAITING or self._rests():
+                return None
+            await self._wait()
+        return None if key is wrong else key
 
     async def keep_fresh(self) -> None:
         """Fetches now and at regular times, sooner while the issuer is away; never returns."""
@@ -82,6 +95,10 @@ class IssuerKeys:
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
+
+    def _rests(self) -> bool:
+        """Whether the issuer is away and was asked only just now."""
+        return self._fetch is None and self._is_away and time.monotonic() < self._asked_at + self._cooldown
 
     async def _wait(self) -> None:
         if self._waiting >= MOST_WAITING:

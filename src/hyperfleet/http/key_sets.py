@@ -73,7 +73,8 @@ def key_set(published: bytes, before: KeySet) -> KeySet:
         raise BadKeySet(f"it has more than {MOST_KEYS} keys")
     known = {(key.id, key.algorithms, key.made_of): key for key in before.keys}
     found = {(key.id, key.algorithms, key.made_of): key for key in _usable(entries)}
-    if not found:
+    # A set without keys is an answer: its issuer has revoked them all.
+    if entries and not found:
         raise BadKeySet(f"none of its {len(entries)} keys can check a signature by {', '.join(ALGORITHMS)}")
     return KeySet(known.get(same, key) for same, key in found.items())
 

@@ -8,18 +8,20 @@ that tokens which are past anyway cost neither a fetch nor a signature.
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from hyperfleet.errors import Unauthenticated
+from hyperfleet.http.claims import claim, is_unverified_email, kept
 from hyperfleet.http.issuer_keys import IssuerKeys
 from hyperfleet.http.key_sets import ALGORITHMS, Key
-from hyperfleet.model.resource import Caller
+from hyperfleet.http.memory import Memory
+from hyperfleet.model.resource import Attributes, Caller
 
 LONGEST: Final = 16_384
 LEEWAY_SECONDS: Final = 30.0
@@ -46,29 +48,59 @@ class Issuer:
 
     def caller(self, claims: Mapping[str, Any]) -> Caller:
         """Who a token's bearer is, without an identity when no claim gives it; raises Unauthenticated for a bad one."""
-        texts = (value for name in self.identity_claims if isinstance(value := claim(claims, name), str))
-        identity = next(filter(None, map(self.identity, texts)), "")
+        attributes = self.attributes(claims)
+        return Caller(self._identity(claims), self.url, lambda: attributes)
+
+    def attributes(self, claims: Mapping[str, Any]) -> Attributes:
+        """What a token says beside who its bearer is."""
         groups = claim(claims, self.groups_claim)
         named = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
-        return Caller(identity, self.url, tuple(group for group in named if isinstance(group, str)), claims)
+        return Attributes(tuple(group for group in named if isinstance(group, str)), claims)
+
+    def _identity(self, claims: Mapping[str, Any]) -> str:
+        """The first claim that gives an identity; an e-mail address that its issuer has not verified is none."""
+        for name in self.identity_claims:
+            value = claim(claims, name)
+            if not isinstance(value, str) or not value.strip():
+                continue
+            if not is_unverified_email(claims, name):
+                return self.identity(value)
+            if name == self.identity_claims[-1]:
+                raise invalid("The e-mail address in the token is not verified (email_verified), so it is no identity.")
+        return ""
 
     def identity(self, text: str) -> str:
         """The identity that a claim or a header gives, empty when it says nothing; raises Unauthenticated."""
-        identity = text.strip()
-        if len(identity) > LONGEST_IDENTITY or not identity.isprintable():
-            raise invalid(f"The identity must be at most {LONGEST_IDENTITY} characters without control characters.")
+        identity = printable_identity(text)
         if identity and self.identity_pattern and not self.identity_pattern.fullmatch(identity):
             raise invalid("The identity is not one of those that are accepted here.")
         return identity
 
 
+def printable_identity(text: str) -> str:
+    """An identity without the blanks around it; raises Unauthenticated when it is none to be shown in a line."""
+    identity = text.strip()
+    if len(identity) > LONGEST_IDENTITY or not identity.isprintable():
+        raise invalid(f"The identity must be at most {LONGEST_IDENTITY} characters without control characters.")
+    return identity
+
+
+def header_identity(lines: Sequence[bytes]) -> str:
+    """The identity in a header of a gateway, empty when it says nothing; raises Unauthenticated."""
+    if len(lines) > 1:
+        raise invalid("The header that says who is calling appears twice.")
+    try:
+        return printable_identity(lines[0].decode()) if lines else ""
+    except UnicodeDecodeError:
+        raise invalid("The header that says who is calling must be UTF-8.") from None
+
+
 class Verified(NamedTuple):
-    """A token that was found right: whose it is, until when, and the key that proved it."""
+    """A token that was found right: whose it is, and the key that proved it."""
 
     caller: Caller
     issuer: Issuer
     key: Key
-    expires_at: float
 
 
 def invalid(detail: str) -> Unauthenticated:
@@ -76,27 +108,25 @@ def invalid(detail: str) -> Unauthenticated:
     return Unauthenticated(detail, code="AUT-002")
 
 
-def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim of this name; None without one. A name that no claim has leads into objects at its dots."""
-    if name in claims:
-        return claims[name]
-    found: Any = claims
-    for step in name.split("."):
-        found = found.get(step) if isinstance(found, dict) else None
-    return found
-
-
 class Verifier:
-    """Tells whose tokens are right; `clock` gives the seconds of the epoch, `remembers` how many tokens it keeps."""
+    """Tells whose tokens are right.
+
+    `clock` gives the seconds of the epoch, `remembers` how many tokens it keeps. Of each it keeps a digest, the
+    identity and the claims of these names, nothing that grows with the token.
+    """
 
     def __init__(
-        self, issuers: Iterable[Issuer], *, clock: Callable[[], float] = time.time, remembers: int = REMEMBERED
+        self,
+        issuers: Iterable[Issuer],
+        *,
+        claims: Iterable[str] = (),
+        clock: Callable[[], float] = time.time,
+        remembers: int = REMEMBERED,
     ) -> None:
         self._issuers = {issuer.url: issuer for issuer in issuers}
+        self._claims = tuple(claims)
         self._clock = clock
-        self._remembers = remembers
-        # By digest, so that no token stays in memory; the one used last stands last.
-        self._remembered: OrderedDict[bytes, Verified] = OrderedDict()
+        self._remembered: Memory[bytes, Verified] = Memory(remembers, clock)
 
     def remembered(self, token: bytes) -> Verified | None:
         """Whose a token is that was found right before and still is; None when that must be found out."""
@@ -104,18 +134,17 @@ class Verifier:
         known = self._remembered.get(digest)
         if known is None:
             return None
-        if known.issuer.keys.hold(known.key) and self._clock() < known.expires_at:
-            self._remembered.move_to_end(digest)
-            return known
-        del self._remembered[digest]
+        caller, issuer, key = known
+        if issuer.keys.hold(key):
+            return Verified(replace(caller, attributes=partial(_attributes, issuer, token)), issuer, key)
+        self._remembered.forget(digest)
         return None
 
     async def verified(self, token: bytes) -> Verified:
         """Whose the token is. Raises Unauthenticated, or Unavailable when its issuer's keys cannot be had."""
         found = await self._checked(token)
-        self._remembered[sha256(token).digest()] = found
-        if len(self._remembered) > self._remembers:
-            self._remembered.popitem(last=False)
+        small = found._replace(caller=replace(found.caller, attributes=Attributes))
+        self._remembered.put(found.caller.digest, small, expires_at=found.caller.expires_at)
         return found
 
     async def _checked(self, token: bytes) -> Verified:
@@ -142,9 +171,24 @@ class Verifier:
         key = await issuer.keys.find(key_id, algorithm)
         if key is None:
             raise invalid("The token is signed with a key that its issuer does not publish.")
-        if not key.verifies(algorithm, token[: parts.end(2)], signature):
-            raise invalid("The token's signature is wrong.")
-        return Verified(issuer.caller(claims), issuer, key, expires_at)
+        signed = token[: parts.end(2)]
+        if not key.verifies(algorithm, signed, signature):
+            # Its issuer may have put another key under the same id.
+            key = await issuer.keys.find_other(key, key_id, algorithm)
+            if key is None or not key.verifies(algorithm, signed, signature):
+                raise invalid("The token's signature is wrong.")
+        caller = replace(
+            issuer.caller(claims),
+            digest=sha256(token).digest(),
+            expires_at=expires_at,
+            tenant_claims={name: kept(claim(claims, name)) for name in self._claims},
+        )
+        return Verified(caller, issuer, key)
+
+
+def _attributes(issuer: Issuer, token: bytes) -> Attributes:
+    """What a token that was found right says, read from it again."""
+    return issuer.attributes(_object(token.split(b".")[1], "claims"))
 
 
 def _expiry(claims: Mapping[str, Any], now: float) -> float:

@@ -6,6 +6,7 @@ requests, whatever they are about. Something is allowed when any rule says so; a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from hyperfleet.model.expression import BadExpression, Environment, EvaluationFailed, plain
@@ -51,10 +52,14 @@ class Failure(NamedTuple):
     reason: str
 
 
+Allowed = Mapping[Verb, frozenset[str]]
+"""The names of the kinds that a caller may do something with, by verb."""
+
+
 class Grants(NamedTuple):
     """What a caller may do: the names of the kinds by verb, by which rules, and the rules that failed."""
 
-    kinds: Mapping[Verb, frozenset[str]]
+    kinds: Allowed
     applied: tuple[str, ...]
     failed: tuple[Failure, ...]
 
@@ -75,17 +80,18 @@ class Permissions:
         if mistakes:
             raise BadRules(mistakes)
         self._kinds = frozenset(kinds)
+        # Many callers meet the same rules: what these allow exists once.
+        self._allowed = lru_cache(maxsize=256)(self._allowed_by)
 
     def grants(self, caller: Caller) -> Grants:
         """What the rules let this caller do."""
-        allowed: dict[Verb, set[str]] = {verb: set() for verb in VERBS}
         applied: list[str] = []
         failed: list[Failure] = []
         try:
             facts = self._environment.facts({"caller": described(caller)})
         except EvaluationFailed as failure:
             failed = [Failure(rule.name, str(failure)) for rule, _ in self._rules]
-            return Grants({verb: frozenset() for verb in VERBS}, (), tuple(failed))
+            return Grants(self._allowed(()), (), tuple(failed))
         for rule, when in self._rules:
             try:
                 if not when.truth(facts):
@@ -94,19 +100,27 @@ class Permissions:
                 failed.append(Failure(rule.name, str(failure)))
                 continue
             applied.append(rule.name)
-            for verb in VERBS:
-                if _covers(rule.verbs, verb):
-                    allowed[verb] |= {kind for kind in self._kinds if _covers(rule.kinds, kind)}
-        return Grants({verb: frozenset(names) for verb, names in allowed.items()}, tuple(applied), tuple(failed))
+        return Grants(self._allowed(tuple(applied)), tuple(applied), tuple(failed))
+
+    def _allowed_by(self, applied: tuple[str, ...]) -> Allowed:
+        """The names of the kinds by verb that these rules allow together."""
+        rules = [rule for rule, _ in self._rules if rule.name in applied]
+        return {
+            verb: frozenset(
+                kind for rule in rules if _covers(rule.verbs, verb) for kind in self._kinds if _covers(rule.kinds, kind)
+            )
+            for verb in VERBS
+        }
 
 
 def described(caller: Caller) -> dict[str, Any]:
     """The caller as expressions see it."""
+    groups, claims = caller.attributes()
     return {
         "identity": caller.identity,
         "issuer": caller.issuer,
-        "groups": list(caller.groups),
-        "claims": plain(dict(caller.claims)),
+        "groups": list(groups),
+        "claims": plain(dict(claims)),
         "system": caller.is_system,
         "tenancy": dict(caller.tenancy),
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, get_type_hints
 
 from hyperfleet.model.secret import NAMES
+from hyperfleet.settings.access import NAME_OF_CLAIM, NAME_OF_HEADER, NETWORKS
 from hyperfleet.settings.access import Dimension as Dimension
 from hyperfleet.settings.access import Rule as Rule
 from hyperfleet.settings.entities import Entity as Entity
@@ -94,9 +95,43 @@ class Tenant:
     system_header: str = _setting(
         "",
         "A header that marks system callers by the value `true`: they see every tenant, and may only read and report.",
+        NAME_OF_HEADER,
+    )
+    system_claim: str = _setting(
+        "",
+        "A claim that does the same, by the value true; where a token has it, the header does not count.",
+        NAME_OF_CLAIM,
+    )
+    header: str = _setting(
+        "",
+        'A header that brings all dimensions as one JSON object, such as `{"org": "red"}`, for those that neither'
+        " their claim nor their own header brings.",
+        NAME_OF_HEADER,
     )
     dimensions: tuple[Dimension, ...] = _entries(
         Dimension, "What says whose tenant a caller is ([Callers](callers.md)); at least one is required."
+    )
+
+
+@dataclass(frozen=True)
+class TrustedGateway:
+    """A gateway in front of the service that has authenticated callers already."""
+
+    enabled: bool = _setting(
+        False,
+        "Whether a gateway says who is calling, without a token. Everybody who can send its header from its address"
+        " can be anybody.",
+    )
+    identity_header: str = _setting(
+        "",
+        "The header in which it says who is calling; it must remove this header from what callers send.",
+        NAME_OF_HEADER,
+    )
+    allow: tuple[str, ...] = _setting(
+        (),
+        "The networks that requests may come from; others get 401. Unset: this machine itself; a service that listens"
+        " on any other address than loopback must name them.",
+        NETWORKS,
     )
 
 
@@ -149,6 +184,7 @@ class Server:
     jwt: Jwt = Jwt()
     authorization: Authorization = Authorization()
     tenant: Tenant = Tenant()
+    trusted_gateway: TrustedGateway = TrustedGateway()
 
     def in_flight(self, connections: int) -> int:
         """Requests that a worker with so many database connections has under way at most."""

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from hyperfleet.settings.access import NAME_OF_HEADER
+from hyperfleet.settings.access import NAME_OF_CLAIM, NAME_OF_HEADER
 from hyperfleet.settings.forms import Form, member, required
 
 _ADDRESS: Final = re.compile(r"[!-~]{1,2000}")
@@ -68,13 +68,18 @@ class Issuer:
         "A PEM file of the authorities that `jwk_cert_url` is trusted by.", absent="the system's own"
     )
     header: str | None = member(
-        "The header that its tokens come in, as `Bearer` and the token; in another header than `Authorization` the"
-        " token may stand alone.",
+        "The header that its tokens come in, as `Bearer` or `ServiceAccount` and the token; in another header than"
+        " `Authorization` the token may come alone.",
         NAME_OF_HEADER,
         absent="`Authorization`",
     )
     audience: str | None = member("What a token's `aud` must name.", absent="any, or none")
-    identity_claim: str | None = member("The claim that says who is calling.", absent="`email`, else `sub`")
+    identity_claim: str | None = member(
+        "The claim that says who is calling: a name, a dotted path such as `user.name`, or a JSON Pointer such as"
+        " `/kubernetes.io/serviceaccount/name`. An `email` whose `email_verified` is false is refused.",
+        NAME_OF_CLAIM,
+        absent="`email` unless its `email_verified` is false, else `sub`",
+    )
     identity_claim_pattern: str | None = member("What an identity must match as a whole.", _PATTERN, absent="anything")
     identity_header: str | None = member(
         "A header in which a trusted gateway says who is calling; where it is there it counts instead of the claim."
@@ -82,7 +87,9 @@ class Issuer:
         NAME_OF_HEADER,
     )
     groups_claim: str | None = member(
-        "The claim that lists the caller's groups; a path such as `realm_access.roles` leads into objects.",
+        "The claim that lists the caller's groups: a name, a dotted path such as `realm_access.roles`, or a JSON"
+        " Pointer.",
+        NAME_OF_CLAIM,
         absent="`groups`",
     )
 
