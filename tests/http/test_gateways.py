@@ -9,13 +9,14 @@ from hyperfleet.http.app import application
 from hyperfleet.http.gateways import Gateway
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.http.tenants import Dimension, Tenants
+from hyperfleet.http.tokens import Issuer
 from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.model.permission import DEFAULT, Permissions, Rule
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
-from tests.http.issuing import EMAIL, Issuer, issuer, token
+from tests.http.issuing import EMAIL, issuer, token
 
 API: Final = "/api/hyperfleet/v1"
 CLUSTERS: Final = f"{API}/clusters"

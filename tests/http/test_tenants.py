@@ -12,7 +12,7 @@ from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
-from tests.http.issuing import issuer, token
+from tests.http.issuing import claims, issuer, token
 
 CLUSTERS: Final = "/api/hyperfleet/v1/clusters"
 DIMENSIONS: Final = [
@@ -187,7 +187,8 @@ async def test_a_claim_marks_system_callers_and_wins_over_the_header(
 ) -> None:
     app = app_of(db, system_header="x-system", system_claim="/fleet.example.com/system")
     await create(app, "secret", of("red"))
-    bearing = token("ES256-one", org={"id": "blue"}, **{"fleet.example.com": {"system": claimed}})
+    whole = claims(org={"id": "blue"}) | {"fleet.example.com": {"system": claimed}}
+    bearing = token("ES256-one", payload=json.dumps(whole).encode())
     headers: Headers = [("authorization", b"Bearer " + bearing)]
     headers += [("x-system", header)] if header is not None else []
     for _ in range(2):
