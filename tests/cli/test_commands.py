@@ -36,7 +36,7 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_the_help_of_serve_has_every_setting_with_its_variable_and_default() -> None:
     text = "".join(run("serve", "--help", variables={"COLUMNS": "400"}).stdout.split())
     for row in rows():
-        assert not row.is_scalar or (row.flag in text and row.variable in text), row.path
+        assert not row.is_flat or (row.flag in text and row.variable in text), row.path
     assert "[default:8000]" in text
 
 
@@ -116,6 +116,41 @@ def test_a_switch_needs_no_value_and_takes_one() -> None:
         assert "debug: true # flag --database-debug" in " ".join(run("config", *words).stdout.split())
     for words in (["--server-jwt-enabled=false"], ["--server-jwt-enabled", "false", "--database-debug"]):
         assert "enabled: false # flag" in " ".join(run("config", *words).stdout.split())
+
+
+def test_a_flag_given_twice_counts_as_it_is_given_last() -> None:
+    for words, port in (
+        (["--server-port", "1", "--server-port", "2"], "2"),
+        (["--server-port=2", "--server-port=1"], "1"),
+        (["--server-port", "x", "--server-port", "3"], "3"),
+    ):
+        assert f"port: {port} # flag --server-port" in " ".join(run("config", *words).stdout.split())
+    twice = run("config", "--database-debug", "--database-debug=false").stdout
+    assert "debug: false # flag --database-debug" in " ".join(twice.split())
+    assert run("config", "--server-port=1", "--server-port=x").returncode == 1
+
+
+def test_an_option_of_a_command_given_twice_counts_as_it_is_given_last(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"identity": "a"}')
+    done = run("rules", "test", "--caller=/nowhere", f"--caller={tmp_path / 'a.json'}", "--verb=x", "--verb", "read")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        run("migrate", "--check", "--check", "--config=/nowhere", "--config=/elsewhere").stderr.count("/elsewhere") == 1
+    )
+
+
+@pytest.mark.parametrize("words", [["-l", "debug"], ["-l=debug"], ["-ldebug"], ["--log-level", "debug"]])
+def test_an_alias_is_a_flag_and_config_names_it_as_the_source(words: list[str]) -> None:
+    done = run("config", *words)
+    assert done.returncode == 0, done.stderr
+    flag = "--log-level" if words[0].startswith("--") else "-l"
+    assert f"level: debug # flag {flag}" in " ".join(done.stdout.split())
+
+
+def test_help_shows_an_alias_beside_its_setting_only() -> None:
+    text = run("serve", "--help", variables={"COLUMNS": "400"}).stdout
+    assert "[also: --db-host]" in " ".join(text.split())
+    assert [line for line in text.splitlines() if line.lstrip("│ ").startswith("--db-host")] == []
 
 
 def test_a_flag_without_its_value_is_said_in_one_line() -> None:

@@ -6,7 +6,15 @@ from typing import Final
 
 from hyperfleet.cli.reference import settings_page
 from hyperfleet.telemetry.metrics import BACKLOG, INSTRUMENTS
-from tests.house import alerts_table, callers_tables, kinds_table, limits_table, search_tables, test_errors_docs
+from tests.house import (
+    alerts_table,
+    callers_tables,
+    kinds_table,
+    limits_table,
+    moving_tables,
+    search_tables,
+    test_errors_docs,
+)
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -39,6 +47,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "kinds.md": _written_anew("kinds.md", kinds_table.written),
     "limits.md": limits_table.page,
     "metrics.md": metrics_page,
+    "moving.md": _written_anew("moving.md", moving_tables.written),
     "monitoring.md": _written_anew("monitoring.md", alerts_table.written),
     "search.md": _written_anew("search.md", search_tables.written),
     "settings.md": settings_page,

@@ -11,4 +11,4 @@ def test_the_page_has_every_setting_with_its_flag_and_variable() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for row in rows():
         assert f"`{row.path}`" in page
-        assert not row.is_scalar or (f"`{row.flag}`" in page and f"`{row.variable}`" in page)
+        assert not row.is_flat or (f"`{row.flag}`" in page and f"`{row.variable}`" in page)

@@ -66,6 +66,7 @@ app: Final = App(
     version=lambda: f"{PROGRAM} {version(PROGRAM)}",
     print_error=False,
     exit_on_error=False,
+    default_parameter=Parameter(allow_repeating=True),
 )
 db: Final = App(name="db", help="The PostgreSQL that comes with the package, as a background server.")
 app.command(db)

@@ -6,48 +6,39 @@ known one. All values arrive as texts, also from YAML, so that `port: 8000`, `HY
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from hyperfleet.cli import certificates, entries
-from hyperfleet.cli.mistakes import Mistakes, nearest
-from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Row, Settings, built, rows, value
+from hyperfleet.cli import certificates, entries, names
+from hyperfleet.cli.mistakes import Mistakes
+from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
+from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Settings, built, value
+from hyperfleet.settings.aliases import WINNERS
 from hyperfleet.telemetry import tracing
 
-CONFIG_FLAG: Final = "--config"
-CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 DEFAULT_FILES: Final = (Path("/etc/hyperfleet/config.yaml"), Path("configs/config.yaml"))
 EVERYTHING: Final = ("",)
+LARGEST_VALUE: Final = 1 << 20
+"""Bytes that a file with the value of one setting may have."""
 
-_FILE: Final = "_FILE"
-_ROWS: Final = {row.path: row for row in rows()}
-_GROUPS: Final = {path[: dot.start()] for path in _ROWS for dot in re.finditer(r"\.", path)}
-_BY_FLAG: Final = {row.flag: row for row in _ROWS.values() if row.is_scalar}
-_BY_VARIABLE: Final = {
-    name: row for row in _ROWS.values() if row.is_scalar for name in (row.alias, row.variable) if name
-}
-_LIST_VARIABLES: Final = {row.variable for row in _ROWS.values() if row.form.is_list}
-_LIST_FLAGS: Final = {row.flag for row in _ROWS.values() if row.form.is_list}
-_PATHS: Final = {path: path for path in (*_ROWS, *sorted(_GROUPS))}
-_FLAGS: Final = {flag: row.path for flag, row in _BY_FLAG.items()} | {CONFIG_FLAG: "config"}
-_LIST: Final = ": it is a list, and lists stand in the configuration file only."
-_BY_FILE_VARIABLE: Final = {row.variable + _FILE: row for row in _ROWS.values() if row.is_secret}
 # Kubernetes puts these into every pod beside a Service whose name begins with `hyperfleet-`; nobody configured them.
 _SERVICE_LINK: Final = re.compile(
     r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
+# YAML's own sentences may quote what stands in the file: `*hunter2` is an alias that is not defined.
+_QUOTED: Final = re.compile(r" *(['\"]).{2,}\1")
 
 
 @dataclass(frozen=True)
 class _Found:
     """What one source says about one setting."""
 
-    row: Row
+    name: Name
     content: entries.Content | entries.Entries
     source: str
 
@@ -72,14 +63,13 @@ def load(
         _from_environment(environ, mistakes),
         _from_flags(flags, mistakes),
     ):
-        found |= {item.row.path: item for item in source}
+        found |= _settled(source, mistakes)
     values: dict[str, Any] = {}
     for path, item in found.items():
         try:
             values[path] = _value(item)
         except ValueError as wrong:
-            shown = "" if item.row.is_secret else f", not {item.content!r}"
-            mistakes.add(path, f"{path} ({item.source}): {wrong}{shown}.")
+            mistakes.add(path, f"{path} ({item.source}): {wrong}{_shown(item)}.")
     effective: Settings = built(values)
     _contradictions(effective, found, mistakes)
     if effective.logging.otel.enabled:
@@ -87,7 +77,7 @@ def load(
             mistakes.add(name, sentence)
     if mistakes.texts:
         raise BadSettings(mistakes.texts)
-    sources = {path: found[path].source if path in values else "default" for path in _ROWS}
+    sources = {path: found[path].source if path in values else "default" for path in names.ROWS}
     for item in found.values():
         if isinstance(item.content, entries.Entries):
             sources |= item.content.sources
@@ -97,7 +87,29 @@ def load(
 def _value(item: _Found) -> Any:
     if isinstance(item.content, entries.Entries):
         return item.content.values
-    return entries.read(item.row.form, item.content)
+    return entries.read(item.name.row.form, item.content)
+
+
+def _shown(item: _Found) -> str:
+    """The wrong value in words; nothing where that may be a secret: a file may have been named by mistake."""
+    if item.name.row.is_secret or item.name.is_file or isinstance(item.content, entries.Entries):
+        return ""
+    return entries.shown(item.content)
+
+
+def _settled(source: Iterator[_Found], mistakes: Mistakes) -> dict[str, _Found]:
+    """One value for each setting of a source, by path; two names that say different things are a mistake."""
+    settled: dict[str, _Found] = {}
+    for item in source:
+        path = item.name.row.path
+        other = settled.setdefault(path, item)
+        if other.content == item.content:
+            settled[path] = other if item.name.is_alias or item.name.is_file else item
+        elif item.name.text in WINNERS:
+            settled[path] = item
+        elif other.name.text not in WINNERS:
+            mistakes.add(path, f"{path}: {other.source} and {item.source} set different values; remove one of them.")
+    return settled
 
 
 def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
@@ -154,29 +166,41 @@ def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mis
             mistakes.add("entities", f"entities ({found['entities'].source}): {mistake}")
 
 
-def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> list[_Found]:
+def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterator[_Found]:
     path = Path(named) if named else next((file for file in files if file.exists()), None)
     if path is None:
-        return []
+        return
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as failure:
-        mistakes.texts.append(f"The configuration file {path} cannot be read: {failure}.")
-        return []
+        mistakes.texts.append(f"The configuration file {path} cannot be read: {_reason(failure)}.")
+        return
     except yaml.YAMLError as failure:
-        mistakes.texts.append(f"The configuration file {path} is not YAML: {' '.join(str(failure).split())}.")
-        return []
+        mistakes.texts.append(f"The configuration file {path} is not YAML: {_fault(failure)}.")
+        return
     if root is None or entries.is_unset(root):
-        return []
+        return
     if not isinstance(root, yaml.MappingNode):
         mistakes.texts.append(f"The configuration file {path} must hold a mapping of settings.")
-        return []
-    found: list[_Found] = []
-    _walk(root, "", str(path), found, mistakes)
-    return found
+        return
+    yield from _walk(root, "", str(path), mistakes)
 
 
-def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], mistakes: Mistakes) -> None:
+def _fault(failure: yaml.YAMLError) -> str:
+    """What is wrong with a file and where, without the text of the file."""
+    if not isinstance(failure, yaml.MarkedYAMLError):
+        return "it has characters that YAML does not allow"
+    mark = failure.problem_mark or failure.context_mark
+    return f"line {mark.line + 1 if mark else 1}: {_QUOTED.sub('', failure.problem or 'it is malformed')}"
+
+
+def _reason(failure: OSError | UnicodeDecodeError) -> str:
+    if isinstance(failure, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return failure.strerror or "the system says no more"
+
+
+def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) -> Iterator[_Found]:
     seen: set[str] = set()
     for key, node in tree.value:
         source = entries.source(key, file)
@@ -184,85 +208,88 @@ def _walk(tree: yaml.MappingNode, prefix: str, file: str, found: list[_Found], m
         if path in seen:
             mistakes.add(path, f"{path} ({source}): stands twice in the same mapping.")
         seen.add(path)
-        if path in _GROUPS:
+        if path in names.GROUPS:
             if isinstance(node, yaml.MappingNode):
-                _walk(node, path + ".", file, found, mistakes)
+                yield from _walk(node, path + ".", file, mistakes)
             elif not entries.is_unset(node):
                 mistakes.add(path, f"{path} ({source}): must be a mapping of settings.")
-        elif path not in _ROWS:
-            _add_unknown(
-                path,
-                f"{source}: setting {path}",
-                nearest(path, _PATHS),
-                mistakes,
-            )
+        elif path not in names.PATHS:
+            _add_unknown(path, f"{source}: setting {path}{names.unknown_path(path)}", mistakes)
         elif not entries.is_unset(node):
-            row = _ROWS[path]
-            if row.entry is not None:
-                found.append(_Found(row, entries.entries(node, row.entry, path, file, mistakes), source))
-            else:
-                found.append(_Found(row, entries.content(node), source))
+            yield from _from_node(names.PATHS[path], node, file, source, mistakes)
 
 
-def _add_unknown(path: str, what: str, end: str, mistakes: Mistakes) -> None:
+def _from_node(name: Name, node: yaml.Node, file: str, source: str, mistakes: Mistakes) -> Iterator[_Found]:
+    row = name.row
+    if row.entry is not None:
+        yield _Found(name, entries.entries(node, row.entry, row.path, file, mistakes), source)
+    elif name.is_file:
+        content = entries.content(node)
+        if isinstance(content, str):
+            yield from _from_value_file(name, content, source, mistakes)
+        else:
+            mistakes.add(row.path, f"{name.text} ({source}): must be the path of a file.")
+    else:
+        yield _Found(name, entries.content(node), source)
+
+
+def _add_unknown(path: str, sentence: str, mistakes: Mistakes) -> None:
     """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
     group = path.split(".", 1)[0]
-    if group not in _GROUPS | _ROWS.keys() or mistakes.needs_group(group):
-        mistakes.texts.append(f"{what} is unknown{end}")
+    if group not in names.GROUPS | names.ROWS.keys() or mistakes.needs_group(group):
+        mistakes.texts.append(sentence)
 
 
-def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> list[_Found]:
-    found: dict[str, _Found] = {}
+def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Found]:
     # In the order of the names, so that what is said does not depend on the order of the environment.
-    for name, text in sorted(environ.items()):
-        if name in _BY_VARIABLE or (name.startswith(PREFIX) and name != CONFIG_VARIABLE):
-            if _is_service_link(name, text):
-                continue
-        else:
-            continue
-        row = _BY_VARIABLE.get(name) or _BY_FILE_VARIABLE.get(name)
-        if row is None:
-            path = name.removeprefix(PREFIX).lower().replace("_", ".", 1)
-            variables = _BY_VARIABLE | _BY_FILE_VARIABLE
-            known = {each: row.path for each, row in variables.items()} | {CONFIG_VARIABLE: "config"}
-            end = _LIST if name in _LIST_VARIABLES else nearest(name, known)
-            _add_unknown(path, f"Variable {name}", end, mistakes)
-        elif text:
-            content = _secret_from(Path(text), name, row, mistakes) if name in _BY_FILE_VARIABLE else text
-            if row.path in found and row.alias_wins:
-                if name != row.alias:
-                    continue
-            elif row.path in found and found[row.path].content != content:
-                other = found[row.path].source.removeprefix("variable ")
-                mistakes.add(row.path, f"Variables {other} and {name} set {row.path} to different values; unset one.")
-            if content:
-                found[row.path] = _Found(row, content, f"variable {name}")
-    return list(found.values())
+    for text, content in sorted(environ.items()):
+        name = names.VARIABLES.get(text)
+        if name is None:
+            if text.startswith(PREFIX) and text != CONFIG_VARIABLE and not _is_service_link(text, content):
+                path = text.removeprefix(PREFIX).lower().replace("_", ".", 1)
+                _add_unknown(path, f"Variable {text}{names.unknown_variable(text)}", mistakes)
+        elif content and not _is_service_link(text, content):
+            if name.is_file:
+                yield from _from_value_file(name, content, f"variable {text}", mistakes)
+            else:
+                yield _Found(name, _content(name, content), f"variable {text}")
 
 
 def _is_service_link(name: str, text: str) -> bool:
     return bool(_SERVICE_LINK.search(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
 
 
-def _secret_from(path: Path, name: str, row: Row, mistakes: Mistakes) -> str:
+def _from_value_file(name: Name, path: str, source: str, mistakes: Mistakes) -> Iterator[_Found]:
+    """The value in a file, without its last line break; an empty file leaves the setting unset."""
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as failure:
-        mistakes.add(row.path, f"{name}: the file {path} cannot be read: {failure}.")
-        return ""
+        with Path(path).open("rb") as file:
+            raw = file.read(LARGEST_VALUE + 1)
+        if len(raw) > LARGEST_VALUE:
+            mistakes.add(name.row.path, f"{name.text}: the file {path} is larger than {LARGEST_VALUE >> 20} MiB.")
+            return
+        content = re.sub(r"\r?\n\Z", "", raw.decode())
+    except (OSError, ValueError) as failure:
+        reason = _reason(failure) if isinstance(failure, OSError | UnicodeDecodeError) else "the path holds a NUL"
+        mistakes.add(name.row.path, f"{name.text}: the file {path} cannot be read: {reason}.")
+        return
+    if content:
+        yield _Found(name, _content(name, content), f"{source}, file {path}")
 
 
-def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> list[_Found]:
-    found: list[_Found] = []
+def _content(name: Name, text: str) -> entries.Content:
+    """What a text says: of a list its items, with commas between."""
+    if not name.row.form.is_list:
+        return text
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Found]:
     for flag, text in flags.items():
-        if flag in _BY_FLAG:
+        if flag in names.FLAGS:
             if text:
-                found.append(_Found(_BY_FLAG[flag], text, f"flag {flag}"))
-        elif flag != CONFIG_FLAG:
+                yield _Found(names.FLAGS[flag], _content(names.FLAGS[flag], text), f"flag {flag}")
+        elif flag.startswith("-") and flag != CONFIG_FLAG:
             # Somebody typed it for this very command, so it is never unrelated.
-            if flag in _LIST_FLAGS:
-                end = _LIST
-            else:
-                end = nearest(flag, _FLAGS) if flag.startswith("-") else "."
-            mistakes.texts.append(f"{'Flag' if flag.startswith('-') else 'Argument'} {flag} is unknown{end}")
-    return found
+            mistakes.texts.append(f"Flag {flag}{names.unknown_flag(flag)}")
+        elif flag != CONFIG_FLAG:
+            mistakes.texts.append(f"Argument {flag} is unknown.")

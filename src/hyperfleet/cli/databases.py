@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
@@ -35,7 +36,8 @@ def data_dir(configured: settings.Database) -> Path:
 def described(configured: settings.Database) -> str:
     """The database in words, without secrets."""
     if configured.url:
-        return "the database at " + configured.url.rpartition("@")[2].removeprefix("postgresql://").split("?", 1)[0]
+        url = urlsplit(str(configured.url))
+        return f"the database at {url.netloc.rpartition('@')[2]}{url.path}"
     return f"the database {configured.name} at {configured.host}, port {configured.port}"
 
 

@@ -3,6 +3,7 @@
 Nodes and not values are read, because a node knows its line, and YAML's own ideas of values never apply to its text.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final, get_type_hints
@@ -13,6 +14,7 @@ from hyperfleet.cli.mistakes import Mistakes
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.settings import Form
 
+_WITH_USER: Final = re.compile(r"://[^@]*@")
 _NULLS: Final = {"", "~", "null", "Null", "NULL"}
 
 Content = str | tuple[str, ...]
@@ -44,6 +46,11 @@ def content(node: yaml.Node) -> Content:
     if isinstance(node, yaml.SequenceNode):
         return tuple(item.value if isinstance(item, yaml.ScalarNode) else "\0" for item in node.value)
     return ("\0",)
+
+
+def shown(given: Content) -> str:
+    """A wrong value, to end a sentence with; nothing of a URL that names a user, because a password may be in it."""
+    return "" if _WITH_USER.search(given if isinstance(given, str) else "\n".join(given)) else f", not {given!r}"
 
 
 def read(form: Form, given: Content) -> Any:
@@ -126,7 +133,7 @@ class _Reading:
         try:
             return read(said["form"], text)
         except ValueError as wrong:
-            self._wrong(node, path, f"{wrong}, not {text!r}")
+            self._wrong(node, path, f"{wrong}{shown(text)}")
             return None
 
     def _wrong(self, node: yaml.Node, path: str, sentence: str) -> None:

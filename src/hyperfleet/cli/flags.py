@@ -10,8 +10,10 @@ from typing import Annotated, Final
 
 from cyclopts import Group, Parameter
 
-from hyperfleet.cli.configuration import CONFIG_FLAG, CONFIG_VARIABLE, DEFAULT_FILES
-from hyperfleet.settings import BOOLEAN, BOOLEANS, Row, rows
+from hyperfleet.cli import names
+from hyperfleet.cli.configuration import DEFAULT_FILES
+from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE
+from hyperfleet.settings import BOOLEAN, BOOLEANS, Row
 
 _TITLES: Final = {
     "server": "The API",
@@ -21,7 +23,8 @@ _TITLES: Final = {
     "health": "Health",
 }
 _GROUPS: Final = {name: Group(title, sort_key=index) for index, (name, title) in enumerate(_TITLES.items())}
-_BARE: Final = {row.flag for row in rows() if row.form is BOOLEAN}
+_BARE: Final = {flag for flag, name in names.FLAGS.items() if name.row.form is BOOLEAN}
+_BY_ARGUMENT: Final = {flag.lstrip("-").replace("-", "_"): flag for flag in (CONFIG_FLAG, *names.FLAGS)}
 
 
 def arguments(needed: tuple[str, ...]) -> Iterator[Argument]:
@@ -29,32 +32,33 @@ def arguments(needed: tuple[str, ...]) -> Iterator[Argument]:
     files = ", then ".join(str(file) for file in DEFAULT_FILES)
     config = f"A file of settings. Unset: {files}, where it exists. [variable: {CONFIG_VARIABLE}]"
     yield _argument(CONFIG_FLAG, config, Group("Settings", sort_key=-1))
-    for row in rows():
-        if row.is_scalar and any(not path or row.path == path or row.path.startswith(path + ".") for path in needed):
-            yield _argument(row.flag, _help(row), _GROUPS[row.path.split(".", 1)[0]])
+    for flag, name in names.FLAGS.items():
+        path = name.row.path
+        if any(not group or path == group or path.startswith(group + ".") for group in needed):
+            yield _argument(flag, _help(name.row), _GROUPS[path.split(".", 1)[0]], show=not name.is_alias)
 
 
-def _argument(flag: str, help: str, group: Group) -> Argument:
-    parameter = Parameter(name=flag, help=help, group=group, show_default=False)
-    return Argument(name_of(flag), Argument.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, parameter])
-
-
-def _help(row: Row) -> str:
-    variables = ", ".join(name for name in (row.variable, row.alias) if name)
-    default = row.form.write(row.default)
-    return f"{row.help} [{row.form.description}] [variable: {variables}]" + (
-        f" [default: {default}]" if default else ""
+def _argument(flag: str, help: str, group: Group, *, show: bool = True) -> Argument:
+    parameter = Parameter(name=flag, help=help, group=group, show=show, show_default=False)
+    return Argument(
+        flag.lstrip("-").replace("-", "_"),
+        Argument.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[str | None, parameter],
     )
 
 
-def name_of(flag: str) -> str:
-    """The Python name of a flag's argument."""
-    return flag.removeprefix("--").replace("-", "_")
+def _help(row: Row) -> str:
+    default = row.form.write(row.default)
+    parts = [row.form.description, f"variable: {row.variable}"]
+    parts += [f"also: {', '.join(row.aliases)}"] if row.aliases else []
+    parts += [f"default: {default}"] if default else []
+    return " ".join([row.help, *(f"[{part}]" for part in parts)])
 
 
 def flag_of(name: str) -> str:
     """The flag of an argument's Python name."""
-    return "--" + name.replace("_", "-")
+    return _BY_ARGUMENT[name]
 
 
 def spelled_out(tokens: Sequence[str]) -> list[str]:

@@ -33,7 +33,16 @@ reported at once. (The variables that Kubernetes sets for a Service named `hyper
 `hyperfleet-api config` prints the effective value of each setting and where it comes from.
 
 Durations are written `500ms`, `30s`, `5m`, `1h` or joined, `1m30s`; sizes `65536`, `512KiB`, `1MiB`.
-A secret can come from a file: put `_FILE` behind its variable and give the path. Lists stand in the file only.
+Lists of texts are written with commas between in variables and flags; lists of entries are set in the file only.
+A flag that is given twice counts as it is given last.
+
+Every value can come from a file of its own: put `_FILE` behind the variable, or `_file` behind the path, and give the
+path of that file, such as `HYPERFLEET_DATABASE_PASSWORD_FILE=/run/secrets/password`, or `password_file:` below
+`database:`. The last line break of the file is left out, and an empty file leaves the setting unset.
+
+The names behind "also" are [those of the original HyperFleet API](moving.md). Two names of one setting in the same
+place, such as two variables, must not give different values: that stops the start.
+
 The members of a list's entries are written `entities[].kind`; `none` means that nothing holds without one.
 """
 
@@ -63,12 +72,10 @@ def members(entry: type, prefix: str = "") -> Iterator[str]:
 def _line(row: Row) -> str:
     default = row.form.write(row.default)
     names = f"`{row.path}`"
-    if row.is_scalar:
+    if row.is_flat:
         names += f"<br>`{row.variable}`<br>`{row.flag}`"
-    if row.alias:
-        names += f"<br>also `{row.alias}`"
-    if row.is_secret:
-        names += f"<br>also `{row.variable}_FILE`"
+    if row.aliases:
+        names += f"<br>also {', '.join(f'`{alias}`' for alias in row.aliases)}"
     return f"| {names} | {f'`{default}`' if default else 'unset'} | {row.form.description} | {row.help} |"
 
 

@@ -2,15 +2,16 @@
 
 Nothing acts here: `load` turns texts into a `Settings` or lists every mistake at once. A scalar setting at
 `server.port` is `server: {port: …}` in a file, `HYPERFLEET_SERVER_PORT` in the environment and `--server-port` as a
-flag; a flag beats the environment, which beats the file, which beats the default. An empty value is as unset. A list
-stands in a file only; one of entries with members of their own is a tuple of such a class (`settings/entities.py`).
+flag; a flag beats the environment, which beats the file, which beats the default. An empty value is as unset. A list of
+entries is set in a file only, and is a tuple of the class of its entries (`settings/entities.py`).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Final, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Final
 
 from hyperfleet.model.secret import NAMES
+from hyperfleet.settings import table
 from hyperfleet.settings.access import NAME_OF_CLAIM, NAME_OF_HEADER, NETWORKS
 from hyperfleet.settings.access import Dimension as Dimension
 from hyperfleet.settings.access import Rule as Rule
@@ -34,8 +35,9 @@ from hyperfleet.settings.forms import setting as _setting
 from hyperfleet.settings.forms import whole as _whole
 from hyperfleet.settings.issuers import RED_HAT_SSO
 from hyperfleet.settings.issuers import Issuer as Issuer
-
-PREFIX: Final = "HYPERFLEET_"
+from hyperfleet.settings.table import PREFIX as PREFIX
+from hyperfleet.settings.table import Row as Row
+from hyperfleet.settings.table import value as value
 
 IN_FLIGHT_PER_CONNECTION: Final = 20
 
@@ -65,7 +67,6 @@ class Jwt:
     enabled: bool = _setting(
         True,
         "Whether callers need a token; without it every caller may do everything.",
-        alias="HYPERFLEET_AUTH_ENABLE_JWT",
     )
     configs: tuple[Issuer, ...] = _entries(
         Issuer,
@@ -178,7 +179,6 @@ class Server:
         "",
         "An OpenAPI 3.0 document, in YAML or JSON, whose component `ClusterSpec` says what a cluster's `spec` must be, "
         "`NodePoolSpec` a node pool's, and so on. Unset: the project's own, which takes any object.",
-        alias="OPENAPI_SCHEMA_PATH",
     )
     tls: Tls = Tls()
     jwt: Jwt = Jwt()
@@ -285,8 +285,6 @@ class Otel:
     enabled: bool = _setting(
         False,
         "Whether requests and statements are traced; where to, the standard variables `OTEL_*` say.",
-        alias="HYPERFLEET_TRACING_ENABLED",
-        alias_wins=True,
     )
 
 
@@ -294,7 +292,11 @@ class Otel:
 class Logging:
     """Logs."""
 
-    level: str = _setting("info", "The lowest level that is written.", _choice("debug", "info", "warning", "error"))
+    level: str = _setting(
+        "info",
+        "The lowest level that is written; `warn` is `warning`.",
+        _choice("debug", "info", "warning", "error", also={"warn": "warning"}),
+    )
     format: str = _setting(
         "auto",
         "One JSON object a line, or text for people; `auto` is text on a terminal, JSON elsewhere.",
@@ -343,45 +345,6 @@ class Settings:
     )
 
 
-@dataclass(frozen=True)
-class Row:
-    """A leaf of the tree: its path and the names that follow from it.
-
-    `entry` is the class of what a list of entries holds. Of a member of such an entry, `is_required` tells whether it
-    must be given, and `absent` says what holds without it.
-    """
-
-    path: str
-    default: Any
-    help: str
-    form: Form
-    alias: str = ""
-    alias_wins: bool = False
-    entry: type | None = None
-    is_required: bool = False
-    absent: str = ""
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return PREFIX + self.path.upper().replace(".", "_")
-
-    @property
-    def flag(self) -> str:
-        """Its flag."""
-        return "--" + self.path.replace(".", "-").replace("_", "-")
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether its value is masked, and may come from a file."""
-        return isinstance(self.default, Secret)
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it can be a variable and a flag; lists stand in files only."""
-        return not self.form.is_list
-
-
 class BadSettings(ValueError):
     """The configuration is wrong; `mistakes` lists everything that is, one sentence each."""
 
@@ -400,30 +363,10 @@ class Loaded:
 
 def rows(of: type = Settings, prefix: str = "") -> Iterator[Row]:
     """Every setting, in the order of the tree; or every member of such a class of entries."""
-    types = get_type_hints(of)
-    for item in fields(of):
-        path = prefix + item.name
-        if is_dataclass(types[item.name]):
-            yield from rows(types[item.name], path + ".")
-        else:
-            yield Row(path, item.default, **item.metadata)
+    return table.rows(of, prefix)
 
 
-def value(of: Any, path: str) -> Any:
-    """The value at a path of a tree."""
-    for name in path.split("."):
-        of = getattr(of, name)
-    return of
-
-
-def built(values: Mapping[str, Any], of: type = Settings, prefix: str = "") -> Any:
+def built(values: Mapping[str, Any]) -> Settings:
     """The tree with these values by path, and the defaults elsewhere."""
-    types = get_type_hints(of)
-    members: dict[str, Any] = {}
-    for item in fields(of):
-        path = prefix + item.name
-        if is_dataclass(types[item.name]):
-            members[item.name] = built(values, types[item.name], path + ".")
-        elif path in values:
-            members[item.name] = values[path]
-    return of(**members)
+    made: Settings = table.built(values, Settings)
+    return made

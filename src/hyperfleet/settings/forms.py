@@ -4,9 +4,11 @@ Every value arrives as a text, also from YAML, so a form is the only place that 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import unquote
 
 MASK: Final = "********"
 
@@ -96,19 +98,55 @@ def _lines(text: str) -> str:
     return text
 
 
+_URL: Final = re.compile(
+    r"postgres(?:ql)?://(?:(?P<caller>[^@/?#\[\]]*)@)?(?P<hosts>[^@/?#]*)(?:/[^@/?#]*)?(?:\?(?P<query>[^#]*))?"
+)
+_HOST: Final = re.compile(r"(?:[^:\[\]]*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
 def _database_url(text: str) -> Secret:
-    if not re.match(r"postgres(ql)?://", text):
-        raise ValueError("must begin with postgresql://")
+    """As strict as the driver, which would find a fault later and repeat the text."""
+    url = _URL.fullmatch(text)
+    if not url or not re.fullmatch("[!-~]*", text) or _BAD_ESCAPE.search(text):
+        raise ValueError(
+            "must be postgresql://user:password@host:port/name, with / ? # @ [ ] % and what is not ASCII"
+            " percent-encoded in user and password, such as %2F for /"
+        )
+    if url["hosts"] and not all(map(_is_host, url["hosts"].split(","))):
+        raise ValueError("must have host or host:port behind the @, with a port from 1 to 65535, and commas between")
+    if url["query"] and not all(map(_is_parameter, url["query"].split("&"))):
+        raise ValueError("must have parameters such as ?sslmode=require&connect_timeout=10 behind the name")
     return Secret(text)
 
 
-def choice(*names: str) -> Form:
-    """One of these words."""
+def _is_host(text: str) -> bool:
+    host = _HOST.fullmatch(text)
+    return bool(text and host and (host["port"] is None or _is_port(host["port"])))
+
+
+def _is_parameter(text: str) -> bool:
+    name, _, value = text.partition("=")
+    several = unquote(value).split(",")
+    if name == "port":
+        return all(map(_is_port, several))
+    if name == "host":
+        return all(each.startswith("/") or _is_host(each) for each in several)
+    return bool(name and value)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 1 <= int(text) <= 65535
+
+
+def choice(*names: str, also: Mapping[str, str] = MappingProxyType({})) -> Form:
+    """One of these words; `also` has other words for some of them."""
 
     def read(text: str) -> str:
-        if text not in names:
+        word = also.get(text, text)
+        if word not in names:
             raise ValueError(f"must be one of {', '.join(names)}")
-        return text
+        return word
 
     return Form(" or ".join(names), read)
 
@@ -145,15 +183,9 @@ ENTRIES: Final = Form("list of entries", _no_text, lambda _: "", is_list=True)
 _FORMS: Final = {str: TEXT, bool: BOOLEAN, Secret: SECRET, tuple: TEXTS}
 
 
-def setting(default: Any, help: str, form: Form | None = None, *, alias: str = "", alias_wins: bool = False) -> Any:
-    """A leaf: its default, what it is for, how it is written when its type does not say, another variable for it.
-
-    With `alias_wins` that variable is taken where the leaf's own says otherwise; else that is a mistake.
-    """
-    return field(
-        default=default,
-        metadata={"help": help, "form": form or _FORMS[type(default)], "alias": alias, "alias_wins": alias_wins},
-    )
+def setting(default: Any, help: str, form: Form | None = None) -> Any:
+    """A leaf: its default, what it is for, how it is written when its type does not say."""
+    return field(default=default, metadata={"help": help, "form": form or _FORMS[type(default)]})
 
 
 def entries(of: type, help: str, default: tuple[Any, ...] = ()) -> Any:
