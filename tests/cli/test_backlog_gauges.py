@@ -1,6 +1,7 @@
 """The gauges over the fleet: what waits, since when, read seldom; a scrape goes on when the database is away."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from hyperfleet import settings
 from hyperfleet.cli import backlog_gauges
 from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.resource import Scope
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.resource import PHASES, Scope
 from hyperfleet.store import backlog
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics
@@ -28,7 +30,7 @@ def told(gauges: BacklogGauges) -> dict[tuple[str, ...], float]:
     for family in text_string_to_metric_families(gauges.exposition().decode()):
         for sample in family.samples:
             assert (sample.labels["component"], sample.labels["version"]) == metrics.COMMON_VALUES
-            labels = [sample.labels[name] for name in ("resource_type", "is_delete") if name in sample.labels]
+            labels = [sample.labels[name] for name in ("resource_type", "is_delete", "phase") if name in sample.labels]
             found[(sample.name, *labels)] = sample.value
     return found
 
@@ -38,8 +40,10 @@ async def scraped(gauges: BacklogGauges) -> dict[tuple[str, ...], float]:
     return await asyncio.to_thread(told, gauges)
 
 
-def gauges_of(database: settings.Database | None, *, threshold: float = 600) -> BacklogGauges:
-    made = BacklogGauges(["Cluster", "NodePool"], threshold=threshold)
+def gauges_of(
+    database: settings.Database | None, *, kinds: Sequence[Kind] = WORLD.kinds, threshold: float = 600
+) -> BacklogGauges:
+    made = BacklogGauges(kinds, threshold=threshold)
     made.database = database
     return made
 
@@ -73,23 +77,66 @@ async def test_what_waits_is_counted_by_kind_and_what_waits_too_long_with_its_ag
     assert found[(metrics.COLLECTOR_ERRORS,)] == 0
 
 
-async def test_where_nothing_waits_the_gauges_are_absent(db: Database, database_settings: settings.Database) -> None:
-    await create(db, "without-adapters")
-    assert await scraped(gauges_of(database_settings)) == {(metrics.COLLECTOR_ERRORS,): 0}
+async def test_where_nothing_waits_the_gauges_of_that_are_absent(
+    db: Database, database_settings: settings.Database
+) -> None:
+    found = await scraped(gauges_of(database_settings))
+    assert {name for name, *_ in found} == {metrics.COLLECTOR_ERRORS, metrics.RESOURCES}
+    assert set(found.values()) == {0}
+
+
+def phases(found: dict[tuple[str, ...], float], kind: str) -> tuple[float, ...]:
+    return tuple(found[metrics.RESOURCES, kind, phase] for phase in PHASES)
+
+
+async def test_resources_are_counted_by_kind_and_phase(db: Database, database_settings: settings.Database) -> None:
+    ids = [(await create(db, f"c-{n}", SCOPE))["id"] for n in range(7)]
+    for each in ids[:4]:
+        await send(db, each, report("dns"), SCOPE, catalog=WORLD)
+    await send(db, ids[4], report("dns", Failed="True"), SCOPE, catalog=WORLD)
+    await delete(db, ids[0], SCOPE, catalog=WORLD)
+    found = await scraped(gauges_of(database_settings))
+    assert phases(found, "Cluster") == (3, 3, 1)
+    assert phases(found, "NodePool") == (0, 0, 0)
+    assert found[metrics.PENDING, "Cluster", "false"] == 3
+    assert found[metrics.PENDING, "Cluster", "true"] == 1
+
+
+async def test_of_a_kind_that_requires_nobody_what_nobody_reported_on_is_not_ready(
+    db: Database, database_settings: settings.Database
+) -> None:
+    passive = replace(CLUSTER, required_adapters=())
+    world, scope = Catalog([passive, NODE_POOL]), Scope(passive)
+    ids = [(await create(db, f"c-{n}", scope))["id"] for n in range(6)]
+    for each in ids[:2]:
+        await send(db, each, report("dns"), scope, catalog=world)
+    await send(db, ids[2], report("dns", Failed="True"), scope, catalog=world)
+    await send(db, ids[3], report("dns", Available="False"), scope, catalog=world)
+    found = await scraped(gauges_of(database_settings, kinds=world.kinds))
+    assert phases(found, "Cluster") == (3, 2, 1)
+    assert found[metrics.PENDING, "Cluster", "false"] == 2
+
+
+async def test_resources_of_a_kind_that_is_not_configured_are_not_counted(
+    db: Database, database_settings: settings.Database
+) -> None:
+    await create(db, "alpha", SCOPE)
+    found = await scraped(gauges_of(database_settings, kinds=[NODE_POOL]))
+    assert {kind for name, *labels in found if name == metrics.RESOURCES for kind in labels[:1]} == {"NodePool"}
 
 
 async def test_many_scrapes_read_once_in_half_a_minute(
     db: Database, database_settings: settings.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = 0
-    real = backlog.waiting
+    real = backlog.read
 
     async def counting(*arguments: Any, **named: Any) -> Any:
         nonlocal readings
         readings += 1
         return await real(*arguments, **named)
 
-    monkeypatch.setattr(backlog, "waiting", counting)
+    monkeypatch.setattr(backlog, "read", counting)
     gauges = gauges_of(database_settings)
     await asyncio.gather(*(scraped(gauges) for _ in range(8)))
     assert readings == 1
@@ -117,7 +164,7 @@ async def test_the_backlog_is_found_by_its_indexes(db: Database) -> None:
     )
     await db.fetch(Statement("FILL", fill))
     await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
-    explained = Statement("EXPLAIN", f"EXPLAIN {backlog.WAITING}")
-    plan = "\n".join(row[0] for row in await db.fetch(explained, ["Cluster"], 600.0))
+    explained = Statement("EXPLAIN", f"EXPLAIN {backlog.GROUPS}")
+    plan = "\n".join(row[0] for row in await db.fetch(explained, ["Cluster"], ["NodePool"], 600.0))
     assert "Seq Scan" not in plan
     assert "resources_being_deleted" in plan

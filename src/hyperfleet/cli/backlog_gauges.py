@@ -5,7 +5,7 @@ A reading that fails is counted and leaves its gauges out; the rest of the scrap
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 from typing import Any, Final
 
@@ -14,55 +14,57 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from hyperfleet import settings
+from hyperfleet.model.kind import Kind
 from hyperfleet.store import backlog
-from hyperfleet.store.backlog import Waiting
+from hyperfleet.store.backlog import Backlog
 from hyperfleet.telemetry import logging, metrics
 
 SECONDS: Final = 30.0
 TIMEOUT: Final = 5.0
 
+_NOTHING: Final = Backlog([], {})
+
 _log = logging.get("metrics")
 
 
 class BacklogGauges(Collector):
-    """Pending and stuck resources of `kinds`; a resource is stuck after `threshold` seconds.
+    """Resources of `kinds` by phase, pending and stuck ones; a resource is stuck after `threshold` seconds.
 
     Nothing is read before `database` is set, which the start does once it has one.
     """
 
-    def __init__(self, kinds: list[str], *, threshold: float) -> None:
+    def __init__(self, kinds: Sequence[Kind], *, threshold: float) -> None:
         self.database: settings.Database | None = None
         self._kinds = kinds
         self._threshold = threshold
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._rows: list[Waiting] = []
+        self._backlog = _NOTHING
         self._errors = 0
 
     def collect(self) -> Iterator[Metric]:
         """The gauges of the last reading, or of a new one when that is too old, and how many readings failed."""
         with self._lock:
             if self.database is not None and monotonic() - self._read_at > SECONDS:
-                self._rows = self._read(self.database)
+                self._backlog = self._read(self.database)
                 self._read_at = monotonic()
-            rows, errors = self._rows, self._errors
+            seen, errors = self._backlog, self._errors
         for row in metrics.BACKLOG:
             labels = [*metrics.COMMON_LABELS, *row.labels]
             if row.name == metrics.COLLECTOR_ERRORS:
                 yield _with(CounterMetricFamily(row.name, row.help, labels=labels), [((), errors)])
                 continue
-            values = [((each.kind, str(each.is_delete).lower()), _value(row.name, each)) for each in rows]
-            family = _with(GaugeMetricFamily(row.name, row.help, labels=labels), [v for v in values if v[1]])
+            family = _with(GaugeMetricFamily(row.name, row.help, labels=labels), _values(row.name, seen))
             if family.samples:
                 yield family
 
-    def _read(self, database: settings.Database) -> list[Waiting]:
+    def _read(self, database: settings.Database) -> Backlog:
         try:
-            return asyncio.run(backlog.waiting(database, self._kinds, threshold=self._threshold, timeout=TIMEOUT))
+            return asyncio.run(backlog.read(database, self._kinds, threshold=self._threshold, timeout=TIMEOUT))
         except Exception as failure:  # noqa: BLE001 - whatever it is, the scrape goes on
             self._errors += 1
             _log.warning("the fleet's backlog cannot be read", driver=type(failure).__name__, text=str(failure))
-            return []
+            return _NOTHING
 
     def exposition(self) -> bytes:
         """The gauges as Prometheus reads them."""
@@ -78,5 +80,12 @@ def _with(family: Any, values: Iterable[tuple[tuple[str, ...], float]]) -> Any:
     return family
 
 
-def _value(name: str, row: Waiting) -> float:
-    return {metrics.PENDING: row.pending, metrics.STUCK: row.stuck, metrics.STUCK_SECONDS: row.longest}[name]
+def _values(name: str, read: Backlog) -> Iterator[tuple[tuple[str, ...], float]]:
+    """The samples of a gauge by their own labels; what waits is absent at zero."""
+    if name == metrics.RESOURCES:
+        yield from read.phases.items()
+        return
+    for row in read.waiting:
+        value = {metrics.PENDING: row.pending, metrics.STUCK: row.stuck, metrics.STUCK_SECONDS: row.longest}[name]
+        if value:
+            yield (row.kind, str(row.is_delete).lower()), value

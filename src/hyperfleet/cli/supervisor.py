@@ -141,7 +141,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     health_at = addresses.resolved(health, "health")
     metrics_at = addresses.resolved(metrics, "metrics")
     stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness), health.tls))
-    gauges = BacklogGauges([kind.name for kind in catalog.kinds], threshold=metrics.reconciliation_stuck_threshold)
+    gauges = BacklogGauges(catalog.kinds, threshold=metrics.reconciliation_stuck_threshold)
     pages = probes.metrics_pages(directory, gauges.exposition)
     stack.enter_context(probes.listening(metrics_at, "metrics", pages, metrics.tls))
     count = sizing.workers(server.workers)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -142,8 +142,11 @@ Precondition = Callable[[int, int], bool]
 """Whether a resource is what the caller takes it for, by its `resource_version` and its `generation`."""
 
 
+PHASES: Final = ("NotReady", "Ready", "Failed")
+
+
 class Status(msgspec.Struct, frozen=True):
-    """What aggregation computes of a resource: phase, times and conditions; `phase` is NotReady, Ready or Failed."""
+    """What aggregation computes of a resource: phase (one of PHASES), times and conditions."""
 
     phase: str
     observed_generation: int

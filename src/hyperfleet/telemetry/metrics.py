@@ -97,6 +97,7 @@ INSTRUMENTS: Final = (
 PENDING: Final = "hyperfleet_api_resource_pending_reconciliation"
 STUCK: Final = f"{PENDING}_stuck"
 STUCK_SECONDS: Final = f"{PENDING}_stuck_duration_seconds"
+RESOURCES: Final = "hyperfleet_api_resources"
 COLLECTOR_ERRORS: Final = "hyperfleet_api_collector_errors_total"
 _WAITING_LABELS: Final = ("resource_type", "is_delete")
 
@@ -111,6 +112,9 @@ BACKLOG: Final = (
         _WAITING_LABELS,
     ),
     Instrument(STUCK_SECONDS, "gauge", "How long the oldest of these has been so.", _WAITING_LABELS),
+    Instrument(
+        RESOURCES, "gauge", "Resources in each phase; those being deleted included.", ("resource_type", "phase")
+    ),
     Instrument(COLLECTOR_ERRORS, "counter", "Readings of these gauges from the database that failed."),
 )
 """What the parent process reads from the database, for the whole fleet (cli/backlog_gauges.py)."""
