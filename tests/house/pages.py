@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from dev import dashboard
 from hyperfleet.cli.reference import settings_page
 from hyperfleet.telemetry.metrics import BACKLOG, INSTRUMENTS
 from tests.house import (
@@ -42,6 +43,7 @@ def _written_anew(name: str, written: Callable[[str], str]) -> Callable[[], str]
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "../charts/files/dashboard.json": dashboard.page,
     "callers.md": _written_anew("callers.md", callers_tables.written),
     "errors.md": _written_anew("errors.md", test_errors_docs.written),
     "kinds.md": _written_anew("kinds.md", kinds_table.written),

@@ -145,9 +145,10 @@ SearchRefusal = Literal["deadline", "crowd"]
 
 
 def start_at_zero() -> None:
-    """Shows the counters that alerts watch; one that came with its first event would not be seen to increase by it."""
+    """Shows what alerts and dashboard watch; a counter that came with its first event would not be seen to increase."""
     _child("hyperfleet_api_workers_replaced_total")
     _child("hyperfleet_api_answers_abandoned_total")
+    _child("hyperfleet_api_unsent_bytes")
     for error_type in get_args(DatabaseError):
         _child("hyperfleet_db_errors_total", error_type)
     for reason in get_args(SearchRefusal):
