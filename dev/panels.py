@@ -250,18 +250,37 @@ DATABASE: Final = (
             "open": "sum(hyperfleet_db_connections_open{@})",
             "in use": "sum(hyperfleet_db_connections_in_use{@})",
         },
-        width=12,
+        width=6,
     ),
     Panel(
         "Waits for a connection",
         "How long requests waited for a free connection, where they had to. The line is the alert's threshold.",
         "s",
         {name: f"histogram_quantile({q}, sum by (le) ({_POOL_WAIT}))" for name, q in (("p50", 0.5), ("p95", 0.95))},
-        width=12,
+        width=6,
         thresholds={_GREEN: 0, _RED: 0.1},
         alerts=("HyperFleetPoolWait",),
     ),
+    Panel(
+        "Searches, waiting writes",
+        "Searches under way and waiting for their turn; writes that wait for another write of the same resource.",
+        "short",
+        {
+            "searches {{state}}": "sum by (state) (hyperfleet_db_searches{@})",
+            "writes waiting": "sum(hyperfleet_db_writes_waiting{@})",
+        },
+        width=6,
+    ),
+    Panel(
+        "Searches refused",
+        "Searches given up at their deadline, or refused because too many wait.",
+        "ops",
+        {"{{reason}}": "sum by (reason) (rate(hyperfleet_db_searches_refused_total{@}[$__rate_interval]))"},
+        width=6,
+    ),
 )
+
+
 INSTANCES: Final = (
     Panel(
         "Instances",

@@ -149,6 +149,8 @@ def start_at_zero() -> None:
     _child("hyperfleet_api_workers_replaced_total")
     _child("hyperfleet_api_answers_abandoned_total")
     _child("hyperfleet_api_unsent_bytes")
+    _child("hyperfleet_db_writes_waiting")
+    set_searches(running=0, waiting=0)
     for error_type in get_args(DatabaseError):
         _child("hyperfleet_db_errors_total", error_type)
     for reason in get_args(SearchRefusal):
