@@ -332,12 +332,13 @@ def rules(kind: Kind) -> str:
 
 def same(one: bytes, other: bytes) -> bool:
     """Whether two JSON texts have the same value, key order aside: `true` is not `1`, but `1` is `1.0`."""
-    return one == other or _same_value(msgspec.json.decode(one), msgspec.json.decode(other))
+    return one == other or same_value(msgspec.json.decode(one), msgspec.json.decode(other))
 
 
-def _same_value(one: object, other: object) -> bool:
+def same_value(one: object, other: object) -> bool:
+    """The same of two decoded JSON values."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same_value(value, other[name]) for name, value in one.items())
+        return one.keys() == other.keys() and all(same_value(value, other[name]) for name, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same_value, one, other))
+        return len(one) == len(other) and all(map(same_value, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and one == other

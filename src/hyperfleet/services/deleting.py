@@ -336,4 +336,5 @@ def _counted(nodes: Iterable[Node]) -> dict[str, int]:
 
 
 def _tell(event: str, verb: str, root: Node, caller: Caller, **more: object) -> None:
-    _log.info(event, audit=True, verb=verb, **audit.who(caller), kind=root.kind, id=str(root.id), **more)
+    which = audit.which(root.kind, root.id, root.name, root.owner_kind, root.owner_id)
+    _log.info(event, audit=True, verb=verb, **audit.who(caller), **which, **more)

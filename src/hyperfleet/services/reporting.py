@@ -98,8 +98,7 @@ async def report(
             audit=True,
             verb="report",
             **audit.who(caller),
-            kind=kind.name,
-            id=str(id),
+            **audit.which(kind.name, id, found.name, found.owner_kind, found.owner_id),
             adapter=received.adapter,
             **({} if is_removed else {"resource_version": str(version)}),
         )

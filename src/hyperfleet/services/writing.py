@@ -11,6 +11,7 @@ import msgspec
 from hyperfleet.errors import AlreadyExists, StaleVersion, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Evidence, evidence
+from hyperfleet.model.difference import difference
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Caller, Desired, Draft, Patch, Precondition, Scope, Status
@@ -78,7 +79,9 @@ async def create(
             conflict=await resources.find_named(db, scope, draft.name) if may_read else None,
         )
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
-    _tell("resource created", "create", scope.kind, id, made.resource_version, caller, name=draft.name)
+    owner = (None, None) if scope.owner is None else (scope.owner.kind.name, scope.owner.id)
+    which = audit.which(scope.kind.name, id, draft.name, *owner)
+    _tell("resource created", "create", which, made.resource_version, caller)
     return Created(made.body, made.resource_version, href)
 
 
@@ -130,7 +133,17 @@ async def change(
             assert written is not None
     envelope, resource_version = written
     metrics.count_reconciliation_started(kind.name, is_delete=False)
-    _tell("resource changed", "update", kind, id, resource_version, caller, generation=wanted.generation)
+    changed = difference(rendering.desired(found.envelope), wanted.desired)
+    _tell(
+        "resource changed",
+        "update",
+        audit.which(kind.name, id, found.name, found.owner_kind, found.owner_id),
+        resource_version,
+        caller,
+        generation=wanted.generation,
+        changed=changed.paths,
+        changes=changed.count,
+    )
     status = rendering.status(wanted.status)
     return Rendered(
         rendering.resource(envelope, resource_version, status, found.summaries or b""),
@@ -212,16 +225,11 @@ def _rendered(found: Changeable) -> Rendered:
     return Rendered(body, found.resource_version)
 
 
-def _tell(event: str, verb: str, kind: Kind, id: UUID, resource_version: int, caller: Caller, **more: object) -> None:
+def _tell(
+    event: str, verb: str, which: dict[str, object], resource_version: int, caller: Caller, **more: object
+) -> None:
     _log.info(
-        event,
-        audit=True,
-        verb=verb,
-        **audit.who(caller),
-        kind=kind.name,
-        id=str(id),
-        resource_version=str(resource_version),
-        **more,
+        event, audit=True, verb=verb, **audit.who(caller), **which, resource_version=str(resource_version), **more
     )
 
 

@@ -15,7 +15,8 @@ from hyperfleet.store.resources import ONE, not_found, one, status_values
 RESOURCE_WITH_REPORTS: Final = Statement(
     "RESOURCE_WITH_REPORTS",
     f"""
-    SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status,
+    SELECT kind, name, owner_kind, owner_id, resource_version, generation, updated_time,
+           deleted_time IS NOT NULL AS is_deleting, status,
            {SUMMARY_LIST} AS summaries,
            (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $5) AS rendered,
            deleted_time IS NOT NULL AND {HAS_CHILDREN} AS has_children,
@@ -76,6 +77,9 @@ class Reported:
     """
 
     kind: str
+    name: str
+    owner_kind: str | None
+    owner_id: UUID | None
     resource_version: int
     generation: int
     updated_time: datetime

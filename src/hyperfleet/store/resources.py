@@ -34,7 +34,8 @@ RESOURCE_KIND: Final = Statement("RESOURCE_KIND", f"SELECT kind FROM resources W
 RESOURCE_TO_CHANGE: Final = Statement(
     "RESOURCE_TO_CHANGE",
     f"""
-    SELECT kind, resource_version, generation, updated_time, deleted_time IS NOT NULL AS is_deleting, status, envelope,
+    SELECT kind, name, owner_kind, owner_id, resource_version, generation, updated_time,
+           deleted_time IS NOT NULL AS is_deleting, status, envelope,
            {SUMMARIES} AS summaries, CASE WHEN kind = ANY ($5::text[]) THEN {REPORTS} END AS reports
     FROM resources WHERE {ONE}
     """,
@@ -327,6 +328,9 @@ class Changeable:
     """
 
     kind: str
+    name: str
+    owner_kind: str | None
+    owner_id: UUID | None
     resource_version: int
     generation: int
     updated_time: datetime

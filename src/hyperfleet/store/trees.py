@@ -21,7 +21,9 @@ from hyperfleet.store.resources import ONE, not_found, one, status_values
 NAMED_SOURCES: Final = 10
 """How many of the resources that keep another from going an error names."""
 
-_NODE: Final = "resources.id, kind, name, owner_id, resource_version, generation, updated_time, deleted_time"
+_NODE: Final = (
+    "resources.id, kind, name, owner_kind, owner_id, resource_version, generation, updated_time, deleted_time"
+)
 
 # The chain is read without locks: who owns what never changes.
 LOCKED_CHAIN: Final = Statement(
@@ -172,6 +174,7 @@ class Node(NamedTuple):
     id: UUID
     kind: str
     name: str
+    owner_kind: str | None
     owner_id: UUID | None
     resource_version: int
     generation: int
