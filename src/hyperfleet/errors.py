@@ -20,6 +20,7 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import ClassVar, Final
 
 
@@ -79,18 +80,28 @@ MOST_FIELDS: Final = 100
 """Field errors that an answer lists at most."""
 
 
+class Absent(Enum):
+    """Stands for no value, since null is one."""
+
+    ABSENT = "absent"
+
+
+Given = str | int | float | bool | Absent | None
+"""A scalar as a caller sent it, in its JSON type, where it is repeated to the caller."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One thing wrong with one field: `field` is a path such as `spec.nodes`.
 
-    `code` is VAL-001 … VAL-004, or VAL-000 for a fault in a `spec` against its schema.
+    `code` is VAL-001 … VAL-004, or VAL-000 for a fault in a `spec` against its schema. `value` is what was sent.
     """
 
     code: str
     field: str
     message: str
     constraint: str | None = None
-    value: str | None = None
+    value: Given = Absent.ABSENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
+from uuid import uuid4
 
+import httpx2
 import msgspec
 import pytest
 import yaml
@@ -22,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperfleet import settings
-from hyperfleet.errors import CODES, Extension, FieldError, HyperFleetError, InvalidInput
+from hyperfleet.errors import CODES, Extension, FieldError, Given, HyperFleetError, InvalidInput
 from hyperfleet.http import problems
 from hyperfleet.http.app import application
 from hyperfleet.model.catalog import Catalog
@@ -148,6 +150,27 @@ def test_long_texts_are_cut() -> None:
     problem = rendered(InvalidInput(FieldError("VAL-003", "x" * 9000, "y" * 9000, "z" * 9000, "v" * 9000)))
     assert len(json.dumps(problem)) < 6000
     assert problem["errors"][0]["value"] == "v" * 200 + "…"
+
+
+@pytest.mark.parametrize("value", [3, "3", 1.5, True, None, 0, "", -(10**199), 10**199])
+def test_a_value_keeps_its_json_type(value: Given) -> None:
+    (wrong,) = rendered(InvalidInput(FieldError("VAL-003", "x", "y", value=value)))["errors"]
+    assert (wrong["value"], type(wrong["value"])) == (value, type(value))
+
+
+def test_a_value_that_is_absent_is_left_out_and_a_number_of_many_digits_is_cut() -> None:
+    assert "value" not in rendered(InvalidInput(FieldError("VAL-003", "x", "y")))["errors"][0]
+    (wrong,) = rendered(InvalidInput(FieldError("VAL-003", "x", "y", value=10**200)))["errors"]
+    assert wrong["value"] == "1" + "0" * 199 + "…"
+
+
+async def test_a_wrong_value_comes_back_as_it_was_sent(client: httpx2.AsyncClient) -> None:
+    for value in (3, "3", True, None):
+        report = {"adapter": "dns", "observed_generation": value, "conditions": [{"type": "A", "status": "True"}]}
+        answer = await client.post(f"/clusters/{uuid4()}/statuses", json=report)
+        if value != 3:
+            (wrong,) = answer.json()["errors"]
+            assert (wrong["value"], type(wrong["value"])) == (value, type(value))
 
 
 def test_of_very_many_mistakes_the_first_hundred_are_told() -> None:

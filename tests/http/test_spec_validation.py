@@ -95,7 +95,7 @@ async def test_a_single_fault_is_told_in_the_detail_as_well(client: httpx2.Async
             "field": "spec.dns.baseDomain",
             "message": "`spec.dns.baseDomain` must be a string",
             "constraint": "a string",
-            "value": "5",
+            "value": 5,
         }
     ]
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from hyperfleet.cli import yaml_documents
+from hyperfleet.errors import Absent
+from hyperfleet.model import wording
 from hyperfleet.model.spec_schema import SpecSchema
 from tests.schemas import PROVIDERS, Case, cases, faults, path_of
 
@@ -202,4 +204,13 @@ def test_no_sentence_uses_a_word_of_the_schema_language() -> None:
 def test_what_is_wrong_with_a_value_repeats_scalars_and_nothing_large() -> None:
     schema = SCHEMAS["gcp", "Cluster"]
     spec = next(case.spec for case in CASES if case.provider == "gcp") | {"labels": [1], "dns": {"baseDomain": 5.50}}
-    assert [fault.value for fault in schema.faults(spec)] == [None, "5.5"]
+    assert [fault.value for fault in schema.faults(spec)] == [Absent.ABSENT, 5.5]
+
+
+@pytest.mark.parametrize(("length", "stands_in_the_message"), [(100, True), (101, False), (2000, False)])
+def test_a_long_pattern_stands_once(length: int, stands_in_the_message: bool) -> None:
+    pattern = "^" + "a" * (length - 1)
+    fault = wording.leaf("spec.a", "pattern", {"pattern": pattern}, "x")
+    assert fault.constraint == pattern
+    assert (pattern in fault.message) is stands_in_the_message
+    assert stands_in_the_message or fault.message == "`spec.a` must match the pattern in `constraint`"

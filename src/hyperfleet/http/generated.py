@@ -53,7 +53,7 @@ class FieldError(Struct, kw_only=True):
     )
     message: Annotated[str, Meta(description="What is wrong, for people.")]
     constraint: Annotated[str, Meta(description="What is allowed.")] | UnsetType = UNSET
-    value: Annotated[str, Meta(description="What was sent, when it is short enough to repeat.")] | UnsetType = UNSET
+    value: Annotated[Any, Meta(description="What was sent, when it is short enough to repeat.")] | UnsetType = UNSET
 
 
 class ForcedDeletion(Struct, kw_only=True):

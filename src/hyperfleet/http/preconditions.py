@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from hyperfleet.errors import BadRequest
+from hyperfleet.errors import BadRequest, StaleVersion
 from hyperfleet.model.resource import Precondition
 
 LONGEST: Final = 4096
@@ -22,7 +22,8 @@ _LIST: Final = re.compile(rb"[ \t]*,[ \t,]*")
 def if_match(header: bytes | None) -> Precondition | None:
     """What `If-Match` demands, None without it; raises BadRequest for a value that is malformed.
 
-    `*` demands nothing but the resource itself. Weak tags never match: the comparison is the strong one.
+    `*` demands nothing but the resource itself. Weak tags never match: the comparison is the strong one, and
+    StaleVersion says so to a caller that has no other tag, or has the present one.
     """
     if header is None:
         return None
@@ -31,7 +32,12 @@ def if_match(header: bytes | None) -> Precondition | None:
         return _anything
 
     def holds(resource_version: int, generation: int) -> bool:
-        return b'"%d"' % resource_version in tags or b'"g%d"' % generation in tags
+        present = (b'"%d"' % resource_version, b'"g%d"' % generation)
+        if not tags.isdisjoint(present):
+            return True
+        if any(b"W/" + tag in tags for tag in present) or all(tag.startswith(b"W/") for tag in tags):
+            raise StaleVersion("A weak tag never matches in If-Match; send the tag of a read without W/.")
+        return False
 
     return holds
 

@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from hyperfleet.errors import MOST_FIELDS, FieldError, HyperFleetError
+from hyperfleet.errors import MOST_FIELDS, Absent, FieldError, Given, HyperFleetError
 from hyperfleet.http.exchange import JSON, Answer
 from hyperfleet.http.media_types import takes_plain_json_only
 from hyperfleet.model import rendering
@@ -54,16 +54,25 @@ def answer(
     return Answer(error.status, _encode(document), media_type, headers)
 
 
-def _field_error(wrong: FieldError) -> dict[str, str]:
-    entry = {
+def _field_error(wrong: FieldError) -> dict[str, Any]:
+    entry: dict[str, Any] = {
         "field": printable(wrong.field, LONGEST_VALUE),
         "message": printable(wrong.message, LONGEST_DETAIL),
     }
     if wrong.constraint is not None:
         entry["constraint"] = printable(wrong.constraint, LONGEST_VALUE)
-    if wrong.value is not None:
-        entry["value"] = printable(wrong.value, LONGEST_VALUE)
+    if wrong.value is not Absent.ABSENT:
+        entry["value"] = _shown(wrong.value)
     return entry
+
+
+def _shown(value: Given) -> Given:
+    """The value in its own type; only a text, or a number of many digits, is cut, and then it is a text."""
+    if isinstance(value, str):
+        return printable(value, LONGEST_VALUE)
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:
+        return printable(_encode(value).decode(), LONGEST_VALUE)
+    return value
 
 
 def printable(text: str, longest: int) -> str:

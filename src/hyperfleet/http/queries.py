@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from hyperfleet.errors import BadSearch, FieldError, HyperFleetError, InvalidInput
+from hyperfleet.errors import Absent, BadSearch, FieldError, Given, HyperFleetError, InvalidInput
 from hyperfleet.model import fields, search
 from hyperfleet.model.fields import Selection
 from hyperfleet.model.spelling import nearest_name
@@ -94,7 +94,7 @@ class _Mistakes:
     def __init__(self) -> None:
         self.found: list[HyperFleetError] = []
 
-    def add(self, code: str, field: str, message: str, value: str | None = None) -> None:
+    def add(self, code: str, field: str, message: str, value: Given = Absent.ABSENT) -> None:
         self.found.append(InvalidInput(FieldError(code, field, message, value=value)))
 
     def collect(self, parse: Callable[[dict[str, list[str]]], _T], given: dict[str, list[str]], *, otherwise: _T) -> _T:
@@ -206,7 +206,7 @@ def _ids(given: dict[str, list[str]]) -> tuple[UUID, ...] | None:
         return None
     if len(texts) > MOST_IDS:
         message = f"`id` may be given {MOST_IDS} times at most"
-        raise InvalidInput(FieldError("VAL-004", "id", message, f"at most {MOST_IDS}", str(len(texts))))
+        raise InvalidInput(FieldError("VAL-004", "id", message, f"at most {MOST_IDS}", len(texts)))
     ids = {text: uuid(text) for text in texts}
     wrong = [text for text, id in ids.items() if id is None]
     if wrong:

@@ -44,7 +44,7 @@ def check_numbers(found: Mapping[str, tuple[UUID, ...]], kind: Kind, wrong: list
         if rule.least == rule.most:
             limit = f"exactly {rule.least}"
         message = f"`{field}` of {kind.one} must name {limit} of kind {rule.target}"
-        wrong.append(FieldError("VAL-004", field, message, limit, str(number)))
+        wrong.append(FieldError("VAL-004", field, message, limit, number))
 
 
 def _field(type: str) -> str:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from hyperfleet.errors import MOST_FIELDS, FieldError
+from hyperfleet.errors import MOST_FIELDS, Absent, FieldError, Given
 from hyperfleet.model import wording
 from hyperfleet.model.json_schema import PASSED_OVER, Component, Schema, Validator, compiled
 
@@ -47,14 +47,13 @@ class Place(NamedTuple):
         """The place of an item of the value."""
         return Place(wording.item(self.path, position), self.depth + 1, self.is_secret)
 
-    def shown(self, value: object) -> str | None:
+    def shown(self, value: object) -> Given:
         """The value as an error repeats it."""
-        return None if self.is_secret else wording.shown(value)
+        return Absent.ABSENT if self.is_secret else wording.shown(value)
 
-    def counted(self, value: object) -> str | None:
+    def counted(self, value: object) -> Given:
         """The value as an error repeats it that is about how much there is of it."""
-        is_many = isinstance(value, dict | list) and not self.is_secret
-        return str(len(value)) if is_many else self.shown(value)  # type: ignore[arg-type]
+        return len(value) if isinstance(value, dict | list) and not self.is_secret else self.shown(value)
 
 
 class Explanation:

@@ -11,13 +11,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hyperfleet.errors import FieldError
+from hyperfleet.errors import Absent, FieldError, Given
 from hyperfleet.model.json_schema import MUST
 from hyperfleet.model.spelling import nearest_name
 
 MOST_NAMES: Final = 20
 LONGEST_PATH: Final = 200
 LONGEST_NAME: Final = 80
+LONGEST_PATTERN: Final = 100
 
 _FEW: Final = 3
 """Names among which a caller finds the one that was meant at a glance."""
@@ -95,8 +96,10 @@ def _limits(least: str, most: str, verb: str, what: tuple[str, str]) -> dict[str
 
 
 def _pattern(schema: _Schema, _keyword: str) -> Words:
+    """A long pattern stands once, in the constraint."""
     wanted = schema["pattern"]
-    return Words(schema.get(MUST, f"match the pattern {wanted}"), wanted)
+    named = wanted if len(wanted) <= LONGEST_PATTERN else "in `constraint`"
+    return Words(schema.get(MUST, f"match the pattern {named}"), wanted)
 
 
 def _bound(keyword: str, phrase: str) -> dict[str, _Row]:
@@ -125,7 +128,7 @@ Each with the code of what it finds, and its words, which also depend on what st
 """
 
 
-def leaf(path: str, keyword: str, schema: _Schema, value: str | None) -> FieldError:
+def leaf(path: str, keyword: str, schema: _Schema, value: Given) -> FieldError:
     """A value is not as one of those keywords wants it."""
     code, words = LEAVES[keyword]
     return must(code, path, words(schema, keyword), value)
@@ -144,18 +147,18 @@ def one_of(words: Iterable[str]) -> str:
     return shown if len(each) <= MOST_NAMES else f"{shown} and {len(each) - MOST_NAMES} more"
 
 
-def must(code: str, path: str, words: Words, value: str | None) -> FieldError:
+def must(code: str, path: str, words: Words, value: Given) -> FieldError:
     """A value is not what it must be."""
     return FieldError(code, path, f"`{path}` must {words.must}", words.constraint, value)
 
 
-def mistyped(path: str, names: list[str], value: str | None) -> FieldError:
+def mistyped(path: str, names: list[str], value: Given) -> FieldError:
     """A value has another type than those, in words."""
     listed = " or ".join(names)
     return must(_MISTYPED, path, Words(f"be {listed}", listed), value)
 
 
-def chosen(path: str, choices: list[Any], value: object, shown: str | None) -> FieldError:
+def chosen(path: str, choices: list[Any], value: object, shown: Given) -> FieldError:
     """A value is none of the choices; null is not offered among them either."""
     offered = [choice for choice in choices if choice is not None] or choices
     listed = one_of(map(text, offered))
@@ -186,7 +189,7 @@ def repeated(path: str, value: str) -> FieldError:
     return must(_NOT_ALLOWED, path, Words("be given once only", "once"), value)
 
 
-def other(path: str, sentence: str, constraint: str | None = None, value: str | None = None) -> FieldError:
+def other(path: str, sentence: str, constraint: str | None = None, value: Given = Absent.ABSENT) -> FieldError:
     """Anything else that is wrong; the sentence goes on after the path."""
     return FieldError(_NOT_ALLOWED, path, f"`{path}` {sentence}", constraint, value)
 
@@ -216,6 +219,6 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def shown(value: object) -> str | None:
-    """A scalar as the caller wrote it; None for what is too large to repeat."""
-    return None if isinstance(value, dict | list) else text(value)
+def shown(value: object) -> Given:
+    """A scalar as the caller sent it; what is too large to repeat is absent."""
+    return value if value is None or isinstance(value, str | int | float | bool) else Absent.ABSENT
