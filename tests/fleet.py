@@ -92,7 +92,7 @@ async def change(
 ) -> dict[str, Any]:
     """A resource with other desired state, as served; what is not given stays."""
 
-    def patch(old: Desired) -> Desired:
+    async def patch(old: Desired) -> Desired:
         return Desired(
             old.spec if spec is None else json.dumps(spec, separators=(",", ":")).encode(),
             old.labels if labels is None else labels,

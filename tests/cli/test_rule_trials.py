@@ -56,6 +56,18 @@ def test_a_rule_that_cannot_be_evaluated_is_a_failure(tmp_path: Path) -> None:
     assert '  ZoneReady: cannot be evaluated: Key not found in map : "nodes"' in said
 
 
+def test_a_rule_that_takes_too_much_is_stopped_and_named(tmp_path: Path) -> None:
+    rule = "resource.spec.zones.all(z, statuses.exists(s, !toJson(s.data).contains(z)))"
+    outputs = "status: {expression: 'true'}, reason: {expression: \"'a'\"}, message: {expression: \"''\"}"
+    condition = f'{{type: ZonesKnown, when: {{expression: "{rule}"}}, output: {{{outputs}}}}}'
+    config = tmp_path / "costly.yaml"
+    config.write_text(f"entities: [{{kind: Cluster, required_adapters: [dns-adapter], conditions: [{condition}]}}]")
+    large = {"kind": "Cluster", "spec": {"zones": [f"zone-{number}" for number in range(1000)]}}
+    status, said, _ = tried(tmp_path, str(config), resource=large, reports=report(data={"rows": ["v" * 40] * 5000}))
+    assert status == 1
+    assert "  ZonesKnown: cannot be evaluated: evaluating it takes more than" in said
+
+
 def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
     listed = {
         "kind": "AdapterStatusList",

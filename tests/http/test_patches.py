@@ -1,6 +1,8 @@
 """Changes as callers want them: replaced whole, or merged; what is told from the body and what only by the result."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -12,6 +14,7 @@ from hyperfleet.http import documents, patches
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Desired, Patch
 from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.services import checking
 from tests.fleet import CLUSTER
 from tests.schemas import document
 
@@ -38,10 +41,22 @@ STRICT: Final = replace(
 )
 
 
-def patch(body: dict[str, Any], kind: Kind = CLUSTER, *, merge: bool = False) -> Patch:
+def patch(body: dict[str, Any], kind: Kind = CLUSTER, *, merge: bool = False) -> Callable[[Desired], Desired]:
     """The change that a body asks for, as it comes from its bytes."""
-    members = documents.decoded(json.dumps(body).encode())
-    return patches.change(members, kind, MERGE if merge else b"application/json", largest=LARGEST)
+    text = json.dumps(body).encode()
+    members = documents.decoded(text)
+    faults = [] if merge else asyncio.run(checking.faults(kind, members.get("spec"), size=len(text)))
+    content_type = MERGE if merge else b"application/json"
+    return applied(patches.change(members, kind, content_type, largest=LARGEST, spec_faults=faults))
+
+
+def applied(change: Patch) -> Callable[[Desired], Desired]:
+    """The change as a function that one can call outside an event loop."""
+
+    async def changed(old: Desired) -> Desired:
+        return await change(old)
+
+    return lambda old: asyncio.run(changed(old))
 
 
 def named(*ids: UUID) -> list[dict[str, str]]:
@@ -220,7 +235,7 @@ def test_many_merges_make_a_spec_no_larger_than_a_body_may_be() -> None:
 
 def test_whole_numbers_come_through_a_merge_exact() -> None:
     old = replace(OLD, spec=b'{"big":%d,"small":9007199254740993}' % (10**999 + 1))
-    merged = patches.change({"spec": {"more": -(10**999)}}, CLUSTER, MERGE, largest=LARGEST)(old)
+    merged = applied(patches.change({"spec": {"more": -(10**999)}}, CLUSTER, MERGE, largest=LARGEST))(old)
     assert merged.spec == b'{"big":%d,"small":9007199254740993,"more":%d}' % (10**999 + 1, -(10**999))
 
 

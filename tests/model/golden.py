@@ -25,10 +25,10 @@ import yaml
 from msgspec import structs
 
 from hyperfleet.model import rendering
-from hyperfleet.model.assessment import Assessment, Evidence, assess
+from hyperfleet.model.assessment import Assessment, Evidence, begun, finished
 from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition, TimedCondition
 from hyperfleet.model.kind import AnyAdapter, Kind, RequiredAdapters
-from hyperfleet.model.mapping import ConditionRule
+from hyperfleet.model.mapping import ConditionRule, compiled
 from hyperfleet.model.report import Admission, Report, Summary, admit, summarize
 from hyperfleet.model.resource import Desired, Draft, Status
 
@@ -134,7 +134,7 @@ class Life:
         envelope = rendering.envelope(
             draft, kind=kind, id=UUID(int=1), href="/one", owner=None, created_time=NOON, created_by="mary"
         )
-        return assess(
+        aggregated = begun(
             kind,
             generation=self.generation,
             reference_time=self.reference_time,
@@ -144,6 +144,10 @@ class Life:
             has_children=self.has_children,
             evidence=Evidence(envelope.whole, list(self.served.values())),
         )
+        if aggregated.question is None:
+            return finished(aggregated, ())
+        mapper = compiled(self.mapped)
+        return finished(aggregated, mapper.answers(mapper.facts(aggregated.question)))
 
     def settle(self) -> Status:
         """Aggregates anew."""

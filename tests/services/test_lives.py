@@ -372,7 +372,7 @@ class Lives(RuleBasedStateMachine):
         for id, row in rows.items():
             kind = WORLD.by_name[row["kind"]]
             status = _status.decode(row["status"])
-            computed = assessment.assess(
+            computed = assessment.begun(
                 kind,
                 generation=row["generation"],
                 reference_time=row["updated_time"],

@@ -1,6 +1,7 @@
 """Conditions from a kind's own rules, on real rows: in every write of a status, all or nothing, in two statements."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from hyperfleet.errors import WrongState
 from hyperfleet.model.catalog import BadCatalog, Catalog
 from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
-from hyperfleet.services import recomputing
+from hyperfleet.services import confining, recomputing
 from hyperfleet.store.database import Database
 from tests import fleet
 from tests.fleet import CLUSTER, NODE_POOL, below, change, create, delete, names, read, report, send
@@ -155,3 +156,35 @@ def test_rules_that_do_not_compile_are_told_with_all_other_mistakes() -> None:
         "Reconciled is one",
     ):
         assert words in told
+
+
+COSTLY = ConditionRule(
+    "ZonesKnown",
+    when="resource.spec.zones.all(z, statuses.exists(s, !toJson(s.data).contains(z)))",
+    status="true",
+    reason="'Known'",
+    message="''",
+)
+
+
+async def test_a_rule_that_takes_too_much_refuses_the_report_and_names_itself(db: Database) -> None:
+    kind = replace(RULED, conditions=(ZONE, COSTLY))
+    catalog, scope = Catalog([kind, NODE_POOL]), Scope(kind)
+    data = json.dumps({"zone": "a", "ready": True, "rows": ["v" * 40] * 5000}).encode()
+    id = (await create(db, "alpha", scope, spec={"zones": ["one"]}))["id"]
+    await send(db, id, report("dns", at=1, data=data), scope, now=1, catalog=catalog)
+    before = await read(db, id, scope)
+    assert [each["type"] for each in before["status"]["conditions"]][-2:] == ["ZoneReady", "ZonesKnown"]
+    # Whoever changes is not refused: the rule's condition stays as it was.
+    with capture_logs() as lines:
+        changed = await change(db, id, scope, spec={"zones": [f"zone-{number}" for number in range(1000)]}, at=2)
+    old, new = ({each["type"]: each for each in one["status"]["conditions"]} for one in (before, changed))
+    assert new["ZonesKnown"] == old["ZonesKnown"]
+    assert new["ZoneReady"]["observed_generation"] == 2
+    told = [line for line in lines if line["event"].startswith("a rule could not be evaluated")]
+    assert [(line["condition"], line["id"]) for line in told] == [("ZonesKnown", id)]
+    with pytest.raises(WrongState, match=r"condition ZonesKnown of clusters .* takes more than") as refused:
+        await send(db, id, report("dns", at=3, data=data), scope, now=3, catalog=catalog)
+    assert refused.value.row.name == "CNF-003"
+    assert await read(db, id, scope) == changed
+    confining.stop()

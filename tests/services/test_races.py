@@ -123,7 +123,7 @@ async def two_merges(db: Database) -> dict[str, Any]:
         from hyperfleet.model.resource import SYSTEM, Desired
         from hyperfleet.services import writing
 
-        def patch(old: Desired) -> Desired:
+        async def patch(old: Desired) -> Desired:
             return Desired(old.spec, {**old.labels, name: "1"}, old.references)
 
         return writing.change(db, CLUSTERS, UUID(id), patch, precondition=None, caller=SYSTEM, now=fleet.after(1))

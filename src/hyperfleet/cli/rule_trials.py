@@ -4,6 +4,7 @@ The files hold what the API gives and takes: a resource as a read gives it, repo
 `/statuses` lists them, a caller as rules see it. What a file leaves out is filled in.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,12 +18,13 @@ from hyperfleet.cli import yaml_documents
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.http import bodies
 from hyperfleet.model import rendering
-from hyperfleet.model.assessment import Assessment, Evidence, assess
+from hyperfleet.model.assessment import Assessment, Evidence
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.permission import VERBS, Permissions
 from hyperfleet.model.report import Summary, summarize
 from hyperfleet.model.resource import Attributes, Caller, Desired, Draft
+from hyperfleet.services import assessing, confining
 from hyperfleet.settings import BadSettings
 
 NOBODY: Final = UUID(int=0)
@@ -41,7 +43,7 @@ def conditions(catalog: Catalog, resource: Path, reports: Path | None) -> Trial:
     given = _object(resource)
     kind = _kind(given, catalog, resource)
     now = datetime.now(UTC)
-    found = _assessed(kind, given, _reports(kind, reports, now), now)
+    found = asyncio.run(_assessed(kind, given, _reports(kind, reports, now), now))
     return Trial(tuple(_told(kind, found)), not found.failures)
 
 
@@ -75,7 +77,9 @@ def _told(kind: Kind, found: Assessment) -> Iterator[str]:
         yield f"  {failure.type}: cannot be evaluated: {failure.reason}"
 
 
-def _assessed(kind: Kind, given: Mapping[str, Any], reports: list[tuple[Summary, bytes]], now: datetime) -> Assessment:
+async def _assessed(
+    kind: Kind, given: Mapping[str, Any], reports: list[tuple[Summary, bytes]], now: datetime
+) -> Assessment:
     created = _time(given.get("created_time"), now)
     spec = msgspec.json.encode(given.get("spec") or {})
     draft = Draft(str(given.get("name") or "example"), Desired(spec, dict(given.get("labels") or {}), {}))
@@ -90,7 +94,7 @@ def _assessed(kind: Kind, given: Mapping[str, Any], reports: list[tuple[Summary,
     ).whole
     # What the file says of the resource counts, members that are not the rules' own invention included.
     whole = msgspec.json.decode(envelope) | {name: value for name, value in given.items() if name != "status"}
-    return assess(
+    found = await assessing.assess(
         kind,
         generation=int(whole["generation"]),
         reference_time=_time(whole.get("updated_time"), now),
@@ -100,6 +104,8 @@ def _assessed(kind: Kind, given: Mapping[str, Any], reports: list[tuple[Summary,
         has_children=False,
         evidence=Evidence(msgspec.json.encode(whole), [served for _, served in reports]),
     )
+    confining.stop()
+    return found
 
 
 def _reports(kind: Kind, file: Path | None, now: datetime) -> list[tuple[Summary, bytes]]:

@@ -31,7 +31,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.permission import Permissions, Verb
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
-from hyperfleet.services import lingering, recomputing
+from hyperfleet.services import confining, lingering, recomputing
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -124,6 +124,7 @@ def application(
         finally:
             for task in background:
                 task.cancel()
+            confining.stop()
             await db.close()
             logging.drain()
 

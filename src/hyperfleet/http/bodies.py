@@ -6,6 +6,7 @@ encoded once here and travel as these bytes.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -38,13 +39,14 @@ Members = dict[str, Any]
 Wrong = list[FieldError]
 
 
-def draft(members: Members, kind: Kind) -> Draft:
-    """What a caller wants created (contract: Create); raises InvalidInput with every mistake."""
+def draft(members: Members, kind: Kind, spec_faults: Iterable[FieldError] = ()) -> Draft:
+    """What a caller wants created (contract: Create); raises InvalidInput with every mistake.
+
+    `spec_faults` are those of the `spec` against its own schema (services/checking.py).
+    """
     schema = request_schemas.creation(kind)
     wrong = schema.faults(members)
-    spec = members.get("spec")
-    if isinstance(spec, dict) and kind.spec_schema is not None:
-        wrong += kind.spec_schema.faults(spec)
+    wrong += spec_faults
     named = members.get("labels") or {}
     if isinstance(named, dict) and len(named) <= labels.MOST:
         labels.check_keys(named, wrong)
@@ -52,7 +54,7 @@ def draft(members: Members, kind: Kind) -> Draft:
     references.check_numbers(referenced, kind, wrong)
     if wrong:
         raise InvalidInput(*schema.in_order(wrong))
-    return Draft(members["name"], Desired(_encode(spec), named, referenced))
+    return Draft(members["name"], Desired(_encode(members["spec"]), named, referenced))
 
 
 def report(members: Members, kind: Kind, *, now: datetime) -> Report:

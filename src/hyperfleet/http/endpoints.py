@@ -16,12 +16,13 @@ import msgspec
 from hyperfleet.errors import BadRequest, Forbidden, HyperFleetError, NotFound
 from hyperfleet.http import bodies, documents, limits, patches, preconditions, publications, queries
 from hyperfleet.http.exchange import Answer, Exchange, Header
+from hyperfleet.http.media_types import is_merge_patch
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.model.vocabulary import Vocabulary, vocabulary
-from hyperfleet.services import deleting, reading, reporting, writing
+from hyperfleet.services import checking, deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
 _NAME: Final = re.compile("[a-z0-9][-a-z0-9]{0,99}")
@@ -81,7 +82,8 @@ async def create(exchange: Exchange) -> Answer:
     if scope.kind is ANY:
         scope = _narrowed(scope, bodies.kind_named(members, exchange.catalog), exchange)
         _require_top(scope.kind, exchange.catalog)
-    draft = bodies.draft(members, scope.kind)
+    faults = await checking.faults(scope.kind, members.get("spec"), size=len(body))
+    draft = bodies.draft(members, scope.kind, faults)
     may_read = exchange.may(exchange.caller, "read", scope.kind)
     created = await writing.create(exchange.db, scope, draft, caller=exchange.caller, now=now, may_read=may_read)
     headers = ((b"location", created.href.encode()), _etag(created.resource_version))
@@ -109,7 +111,11 @@ async def change(exchange: Exchange) -> Answer:
     precondition = preconditions.if_match(exchange.header(b"if-match"))
     scope, id = await _of_one_kind(exchange)
     content_type = exchange.header(b"content-type")
-    patch = patches.change(members, scope.kind, content_type, largest=exchange.limits.max_body_size)
+    # What a merge makes of the spec is checked where it is applied.
+    replaced = None if content_type is not None and is_merge_patch(content_type) else members.get("spec")
+    faults = await checking.faults(scope.kind, replaced, size=len(body))
+    largest = exchange.limits.max_body_size
+    patch = patches.change(members, scope.kind, content_type, largest=largest, spec_faults=faults)
     changed = await writing.change(
         exchange.db, scope, id, patch, precondition=precondition, caller=exchange.caller, now=now
     )

@@ -3,6 +3,7 @@
 What the body alone tells is told at once; a merge is checked once more where it is applied, on what comes of it.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from hyperfleet.http.limits import too_large
 from hyperfleet.http.media_types import is_merge_patch
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Desired, Patch
+from hyperfleet.services import checking
 
 CHANGEABLE: Final = ("spec", "labels", "references")
 
@@ -22,18 +24,27 @@ Members = dict[str, Any]
 Wrong = list[FieldError]
 
 
-def change(members: Members, kind: Kind, content_type: bytes | None, *, largest: int) -> Patch:
+def change(
+    members: Members,
+    kind: Kind,
+    content_type: bytes | None,
+    *,
+    largest: int,
+    spec_faults: Iterable[FieldError] = (),
+) -> Patch:
     """What a body changes; raises InvalidInput, and so does the Patch where its result is wrong.
+
+    `spec_faults` are those of a `spec` that replaces another against its own schema (services/checking.py).
 
     A merge makes a spec of `largest` bytes at most, for else many small ones would make it larger than a body may be;
     the Patch raises BadRequest (413).
     """
     if content_type is not None and is_merge_patch(content_type):
         return _merge(members, kind, largest)
-    return _replacement(members, kind)
+    return _replacement(members, kind, spec_faults)
 
 
-def _replacement(members: Members, kind: Kind) -> Patch:
+def _replacement(members: Members, kind: Kind, spec_faults: Iterable[FieldError]) -> Patch:
     schema = request_schemas.replacement(kind)
     wrong = schema.faults(members)
     given = {name: members[name] for name in CHANGEABLE if members.get(name) is not None}
@@ -41,8 +52,7 @@ def _replacement(members: Members, kind: Kind) -> Patch:
         message = f"`body` must have at least one of {', '.join(CHANGEABLE)}"
         raise InvalidInput(FieldError("VAL-001", "body", message, ", ".join(CHANGEABLE)))
     spec = given.get("spec")
-    if isinstance(spec, dict) and kind.spec_schema is not None:
-        wrong += kind.spec_schema.faults(spec)
+    wrong += spec_faults
     named = given.get("labels")
     if isinstance(named, dict) and len(named) <= labels.MOST:
         labels.check_keys(named, wrong)
@@ -53,7 +63,7 @@ def _replacement(members: Members, kind: Kind) -> Patch:
         raise InvalidInput(*schema.in_order(wrong))
     encoded = None if spec is None else _encode(spec)
 
-    def replaced(old: Desired) -> Desired:
+    async def replaced(old: Desired) -> Desired:
         return Desired(
             old.spec if encoded is None else encoded,
             old.labels if named is None else named,
@@ -78,10 +88,10 @@ def _merge(members: Members, kind: Kind, largest: int) -> Patch:
     if wrong:
         raise InvalidInput(*schema.in_order(wrong))
 
-    def merged(old: Desired) -> Desired:
+    async def merged(old: Desired) -> Desired:
         wrong: Wrong = []
         # An empty merge changes nothing, so what was stored under another schema is not held against this one.
-        spec = _merged_spec(old, members["spec"], kind, largest, wrong) if members.get("spec") else old.spec
+        spec = await _merged_spec(old, members["spec"], kind, largest, wrong) if members.get("spec") else old.spec
         after = old.labels
         if "labels" in members:
             after = {} if named is None else merge(old.labels, named)
@@ -98,14 +108,13 @@ def _merge(members: Members, kind: Kind, largest: int) -> Patch:
     return merged
 
 
-def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, wrong: Wrong) -> bytes:
+async def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, wrong: Wrong) -> bytes:
     value = merge(_decode(old.spec), given)
     spec = _encode(value)
     # It is nested no deeper than the deeper of the two, so that needs no look.
     if len(spec) > max(largest, len(old.spec)):
         raise too_large(largest, "`spec`, with what the body merges into it,")
-    if kind.spec_schema is not None:
-        wrong += kind.spec_schema.faults(value)
+    wrong += await checking.faults(kind, value, size=len(spec))
     return spec
 
 

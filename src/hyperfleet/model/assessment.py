@@ -1,22 +1,22 @@
 """The whole status of a resource: what aggregation makes of its reports, then what its kind's own rules add.
 
-Every write of a status comes from here. Kinds without rules pay nothing for those of others.
+Every write of a status comes from here: `begun` aggregates, the kind's rules answer (services/assessing.py), and
+`finished` puts both together. Kinds without rules have no question, and pay nothing for those of others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from hyperfleet.model import aggregation, rendering
 from hyperfleet.model.condition import Condition, transition_time
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.mapping import Failure, Mapped, compiled
+from hyperfleet.model.mapping import Answer, Failure, Mapped, Question
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Status
 
-_decode: Final = msgspec.json.Decoder().decode
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -56,7 +56,16 @@ class Assessment(NamedTuple):
     failures: tuple[Failure, ...] = ()
 
 
-def assess(
+class Begun(NamedTuple):
+    """A status as far as aggregation goes, and what the kind's own rules are asked, None where they are not."""
+
+    status: Status
+    question: Question | None
+    previous: Status | None
+    reference_time: datetime
+
+
+def begun(
     kind: Kind,
     *,
     generation: int,
@@ -66,7 +75,7 @@ def assess(
     reports: Sequence[Summary],
     has_children: bool,
     evidence: Evidence | None,
-) -> Assessment:
+) -> Begun:
     """The status of a resource, see `aggregate`; `evidence` may be None for a kind without rules only."""
     status = aggregation.aggregate(
         generation=generation,
@@ -78,24 +87,31 @@ def assess(
         has_children=has_children,
     )
     # Without a counted adapter there are no conditions at all (C3).
-    if not kind.conditions or not status.conditions:
-        return Assessment(status)
-    assert evidence is not None
-    mapper = compiled(kind.conditions)
-    said, failed = mapper.conditions(_resource(evidence.envelope, status, reports), [*map(_decode, evidence.reports)])
+    question = None
+    if kind.conditions and status.conditions:
+        assert evidence is not None
+        summaries = b",".join(rendering.summary(kept) for kept in sorted(reports, key=lambda kept: kept.adapter))
+        resource = rendering.resource(evidence.envelope, 0, rendering.status(status), summaries)
+        question = Question(kind.conditions, resource, tuple(evidence.reports))
+    return Begun(status, question, previous, reference_time)
+
+
+def finished(begun: Begun, answers: Iterable[Answer]) -> Assessment:
+    """The status with what the rules say; `answers` are in their order. A rule that failed leaves its condition."""
+    if begun.question is None:
+        return Assessment(begun.status)
+    status, previous = begun.status, begun.previous
     before = {condition.type: condition for condition in previous.conditions} if previous is not None else {}
-    made = {one.type: _condition(one, status.conditions[0], before.get(one.type), reference_time) for one in said}
-    made |= {failure.type: before[failure.type] for failure in failed if failure.type in before}
-    ordered = [made[rule.type] for rule in kind.conditions if rule.type in made]
+    ordered: list[Condition] = []
+    failed: list[Failure] = []
+    for answer in answers:
+        if isinstance(answer, Mapped):
+            old = before.get(answer.type)
+            ordered.append(_condition(answer, status.conditions[0], old, begun.reference_time))
+        elif isinstance(answer, Failure):
+            failed.append(answer)
+            ordered += [before[answer.type]] if answer.type in before else []
     return Assessment(msgspec.structs.replace(status, conditions=(*status.conditions, *ordered)), tuple(failed))
-
-
-def _resource(envelope: bytes, status: Status, reports: Sequence[Summary]) -> dict[str, Any]:
-    """The resource as a read gives it, but for its version, which the write that this is for gives."""
-    summaries = b",".join(rendering.summary(kept) for kept in sorted(reports, key=lambda kept: kept.adapter))
-    whole: dict[str, Any] = _decode(rendering.resource(envelope, 0, rendering.status(status), summaries))
-    del whole["resource_version"]
-    return whole
 
 
 def _condition(said: Mapped, reconciled: Condition, old: Condition | None, reference_time: datetime) -> Condition:

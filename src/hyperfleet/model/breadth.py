@@ -5,8 +5,10 @@ number is bounded from above by the schema alone, level by level; values that ar
 it gets too large are refused, unless that level is so low that the schema is.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from hyperfleet.model import pattern
 from hyperfleet.model.json_schema import DEEPEST, BadSchema, Component, Schema
 
 BROADEST: Final = 2000
@@ -16,6 +18,8 @@ SHALLOWEST: Final = 6
 """The level that every schema must let values reach."""
 
 _MOST_ONCE: Final = 100
+_ROUNDS: Final = 8
+_DIVISION_STEPS: Final = 200
 
 
 class _Count(NamedTuple):
@@ -77,10 +81,45 @@ def deepest(component: Component) -> int:
     return DEEPEST
 
 
-class _Rounds:
-    """One level after the other: what applies that deep follows from what applies one level less deep."""
+def steps_per_byte(component: Component, most: int) -> int:
+    """Steps that checking takes at most for each byte of a value: schemas that apply, and what each looks at.
 
-    def __init__(self, component: Component) -> None:
+    Counted up to `most` only, and for values that are no deeper than `deepest` allows.
+    """
+    rounds = _Rounds(component, _steps)
+    found = 0
+    for _ in range(_ROUNDS):
+        before = rounds.before
+        found = max(found, rounds.next())
+        if found >= most or rounds.before == before:
+            return min(found, most)
+    # Further down as many as ever apply, and each may be the heaviest.
+    return min(max(found, BROADEST * rounds.heaviest()), most)
+
+
+def _steps(schema: Schema) -> int:
+    """What one schema looks at: states of its pattern, values of its choices."""
+    states = pattern.states(schema["pattern"]) if "pattern" in schema else 0
+    choices = sum(map(_parts, schema.get("enum", ()))) if "enum" in schema else 0
+    return 1 + states + choices + (_DIVISION_STEPS if "multipleOf" in schema else 0)
+
+
+def _parts(value: object) -> int:
+    """Values of a choice that is compared part by part; texts and numbers are looked up at once."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_parts, value.values()))
+    return 1 + sum(map(_parts, value)) if isinstance(value, list) else 0
+
+
+class _Rounds:
+    """One level after the other: what applies that deep follows from what applies one level less deep.
+
+    `weigh` says how much a schema counts.
+    """
+
+    def __init__(self, component: Component, weigh: Callable[[Schema], int] = lambda _: 1) -> None:
+        self._weigh = weigh
+        self._weights: dict[int, int] = {}
         self.before: dict[int, _Count] = {}
         self._component = component
         self._definitions: dict[str, Schema] = component.schema["definitions"]
@@ -147,11 +186,21 @@ class _Rounds:
             return _Reach(_Count(0, frozenset((self._once[id(schema)],))), {})
         others = schema.get("additionalProperties")
         return _Reach(
-            here=_Count(1),
+            here=_Count(self._weight(schema)),
             members={name: self._count(each) for name, each in schema.get("properties", {}).items()},
             others=self._count(others) if isinstance(others, dict) else _NONE,
             items=self._count(schema["items"]) if "items" in schema else _NONE,
         )
+
+    def heaviest(self) -> int:
+        """What the heaviest schema counts."""
+        return max(self._weights.values())
+
+    def _weight(self, schema: Schema) -> int:
+        known = self._weights.get(id(schema))
+        if known is None:
+            known = self._weights[id(schema)] = self._weigh(schema)
+        return known
 
     def _count(self, schema: Schema) -> _Count:
         return self.before.get(id(schema), _Count(1))

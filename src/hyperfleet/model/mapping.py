@@ -9,16 +9,24 @@
 4.6  A rule that cannot be evaluated gives no result; whoever asked decides what that means.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from hyperfleet.model.expression import BadExpression, Environment, EvaluationFailed, Expression, plain
+import msgspec
+
+from hyperfleet.model.expression import BadExpression, Environment, EvaluationFailed, Expression, largest, plain
 from hyperfleet.model.secret import masked
 
 LONGEST_REASON: Final = 256
 LONGEST_MESSAGE: Final = 2048
+
+LIGHT_BYTES: Final = 64 << 10
+"""Bytes of a resource and its reports up to which it is worth a look whether the rules are surely done at once."""
+
+LIGHT_STEPS: Final = 4_000_000
+"""Steps (workload.py) of all rules of a kind that are surely done at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,25 @@ class Failure(NamedTuple):
 
     type: str
     reason: str
+
+
+Answer = Mapped | Failure | None
+"""What one rule gives: None where its `when` is false."""
+
+
+class Question(NamedTuple):
+    """What the rules of a kind are asked: the resource as it is served, and its reports; JSON each."""
+
+    rules: tuple[ConditionRule, ...]
+    resource: bytes
+    reports: tuple[bytes, ...]
+
+
+class Facts(NamedTuple):
+    """A question as expressions see it, and the steps that its rules take at most."""
+
+    activation: Any
+    steps: int
 
 
 class BadConditions(Exception):
@@ -92,34 +119,41 @@ class Mapper:
         if mistakes:
             raise BadConditions(mistakes)
 
-    def conditions(
-        self, resource: Mapping[str, Any], statuses: Sequence[Mapping[str, Any]]
-    ) -> tuple[list[Mapped], list[Failure]]:
-        """What the rules say, in their order, and those that could not be evaluated."""
-        try:
-            facts = self._environment.facts(
-                {
-                    "resource": plain(masked(resource)),
-                    "statuses": [_seen(report) for report in statuses if _is_known(report)],
-                }
-            )
-        except EvaluationFailed as failure:
-            return [], [Failure(rule.type, str(failure)) for rule in self._rules]
-        found: list[Mapped] = []
-        failed: list[Failure] = []
+    def facts(self, question: Question) -> Facts:
+        """What the rules look at. Raises EvaluationFailed."""
+        resource: dict[str, Any] = _decode(question.resource)
+        # The write that this is for gives the version.
+        resource.pop("resource_version", None)
+        reports = [*map(_decode, question.reports)]
+        values = {
+            "resource": plain(masked(resource)),
+            "statuses": [_seen(report) for report in reports if _is_known(report)],
+        }
+        size, widest = size_of(question), max(largest(values["resource"]), largest(values["statuses"]))
+        steps = sum(part.workload.steps(size, widest) for rule in self._rules for part in rule[1:])
+        return Facts(self._environment.facts(values), steps)
+
+    def answers(self, facts: Facts) -> Iterator[Answer]:
+        """What the rules say, one after the other, in their order."""
         for rule in self._rules:
             try:
-                if rule.when.truth(facts):
-                    found.append(_said(rule, facts))
+                yield _said(rule, facts.activation) if rule.when.truth(facts.activation) else None
             except EvaluationFailed as failure:
-                failed.append(Failure(rule.type, str(failure)))
-        return found, failed
+                yield Failure(rule.type, str(failure))
+
+
+def size_of(question: Question) -> int:
+    """Bytes of the resource and the reports."""
+    return len(question.resource) + sum(map(len, question.reports))
 
 
 @lru_cache(maxsize=256)
 def compiled(rules: tuple[ConditionRule, ...]) -> Mapper:
     """The compiled rules of a kind; raises BadConditions."""
     return Mapper(rules)
+
+
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def _said(rule: _Compiled, facts: Any) -> Mapped:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
-from hyperfleet.model import literal
+from hyperfleet.model import literal, pattern
 from hyperfleet.model.json_schema import (
     DEEPEST,
     FORMATS,
@@ -163,6 +163,7 @@ class _Conversion:
             else:
                 self._wrong(at, f"`{_shown(keyword)}` is no keyword of OpenAPI 3.0{_hint(keyword)}")
         self._flags(given, at)
+        self._costs(out, at)
         for path, sentence in literal.misfits(given):
             self._wrong(f"{at}/{path}", sentence)
         self._exclusive(out, given)
@@ -265,6 +266,12 @@ class _Conversion:
                 self._wrong(at, f"the pattern {_shown(value)} {reason}.")
                 return
         out[keyword] = value
+
+    def _costs(self, out: Schema, at: str) -> None:
+        """Refuses a pattern that could take minutes; `maxLength` beside it is looked at before the text is matched."""
+        too_much = pattern.refusal(out["pattern"], out.get("maxLength")) if "pattern" in out else None
+        if too_much is not None:
+            self._wrong(f"{at}/pattern", f"the pattern {_shown(out['pattern'])} {too_much}.")
 
     def _read_names(self, out: Schema, keyword: str, value: object, at: str, _depth: int) -> None:
         if isinstance(value, list) and all(isinstance(name, str) for name in value):

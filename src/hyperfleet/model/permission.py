@@ -1,7 +1,8 @@
 """Who may do what: rules over the caller, in CEL (operations: Callers, Authorization).
 
 A rule's expression knows the caller and nothing else, so what a caller may do is worked out once and holds for all its
-requests, whatever they are about. Something is allowed when any rule says so; a rule that fails allows nothing.
+requests, whatever they are about. Something is allowed when any rule says so; a rule that fails allows nothing. A rule
+that could take too long on a caller's claims is not evaluated, and so fails.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from hyperfleet.model.expression import BadExpression, Environment, EvaluationFailed, plain
+import msgspec
+
+from hyperfleet.model.expression import BadExpression, Environment, EvaluationFailed, Expression, largest, plain
 from hyperfleet.model.resource import Caller
 
 Verb = Literal["read", "create", "update", "delete", "force-delete", "report"]
@@ -19,6 +22,10 @@ SYSTEM_VERBS: Final = frozenset[Verb](("read", "report"))
 """What system callers may do at most, whatever rules say."""
 
 ADMINISTRATORS: Final = "hyperfleet-admin"
+
+
+MOST_STEPS: Final = 200_000_000
+"""Steps (workload.py) that a rule may take on a caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +94,16 @@ class Permissions:
         """What the rules let this caller do."""
         applied: list[str] = []
         failed: list[Failure] = []
+        seen = described(caller)
+        size, widest = len(msgspec.json.encode(seen)), largest(seen)
         try:
-            facts = self._environment.facts({"caller": described(caller)})
+            facts = self._environment.facts({"caller": seen})
         except EvaluationFailed as failure:
             failed = [Failure(rule.name, str(failure)) for rule, _ in self._rules]
             return Grants(self._allowed(()), (), tuple(failed))
         for rule, when in self._rules:
             try:
+                _require_light(when, size, widest)
                 if not when.truth(facts):
                     continue
             except EvaluationFailed as failure:
@@ -124,6 +134,14 @@ def described(caller: Caller) -> dict[str, Any]:
         "system": caller.is_system,
         "tenancy": dict(caller.tenancy),
     }
+
+
+def _require_light(when: Expression, size: int, widest: int) -> None:
+    if when.workload.steps(size, widest) > MOST_STEPS:
+        raise EvaluationFailed(
+            f"it could take too long on claims of {size} bytes, with lists of up to {widest}; nest fewer loops, or"
+            " match a pattern that is written in the rule"
+        )
 
 
 def _covers(names: Sequence[str], name: str) -> bool:

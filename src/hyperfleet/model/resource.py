@@ -1,6 +1,6 @@
 """Resources as the service handles them: who owns what, what a statement may see, what a caller wants created."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
@@ -123,7 +123,7 @@ class Desired:
     references: dict[str, tuple[UUID, ...]]
 
 
-Patch = Callable[[Desired], Desired]
+Patch = Callable[[Desired], Awaitable[Desired]]
 """A change as a caller wants it: what it makes of the desired state as it is; raises InvalidInput where that is wrong.
 
 Checked at the edge as far as the body alone tells; a merge shows only then what it leads to.

@@ -1,7 +1,8 @@
 """The schema of a kind's `spec`, from a component of an OpenAPI 3.0 document (contract: Kinds).
 
-Checking a good spec is one call into compiled code; a bad one is explained at leisure. Whatever document and spec hold,
-both end soon: the document is bounded while it is converted (openapi.py, breadth.py), the spec when it is decoded.
+Checking a good spec is one call into compiled code; a bad one is explained at leisure. The document is bounded while it
+is converted (openapi.py, breadth.py, pattern.py), the spec when it is decoded. `is_light` says whether both together
+surely end at once; what may not is checked where it can be stopped (services/checking.py).
 """
 
 from dataclasses import replace
@@ -10,13 +11,16 @@ from typing import Any, Final
 from hyperfleet.errors import FieldError
 from hyperfleet.model import breadth, openapi, wording
 from hyperfleet.model.explanation import MOST_FAULTS, Explanation
-from hyperfleet.model.json_schema import DEEPEST, BadSchema, Uncompilable, compiled
+from hyperfleet.model.json_schema import DEEPEST, BadSchema, Component, Uncompilable, compiled
 
 __all__ = ["BadSchema", "SpecSchema"]
 
 FIELD: Final = "spec"
 CODE: Final = "VAL-000"
 """Every fault in a spec against its schema, also a single one (contract: Errors)."""
+
+LIGHT_STEPS: Final = 1_000_000
+"""Steps, of a state of a pattern or of a schema each, up to which a check holds nobody up."""
 
 
 class SpecSchema:
@@ -27,13 +31,28 @@ class SpecSchema:
 
     def __init__(self, document: dict[str, Any], name: str) -> None:
         """Reads the component `name`; raises BadSchema with every mistake, each with its place."""
-        component = openapi.converted(document, name)
-        self.deepest = breadth.deepest(component)
         try:
-            self._validator = compiled(component.schema)
-            self._explanation = Explanation(component)
+            self._use(openapi.converted(document, name))
         except Uncompilable:
             raise BadSchema([f"{openapi.COMPONENTS}{name} cannot be compiled."]) from None
+
+    @classmethod
+    def of(cls, component: Component) -> "SpecSchema":
+        """The same from a component that was read before."""
+        schema = cls.__new__(cls)
+        schema._use(component)
+        return schema
+
+    def _use(self, component: Component) -> None:
+        self.component = component
+        self.deepest = breadth.deepest(component)
+        self._lightest = LIGHT_STEPS // breadth.steps_per_byte(component, LIGHT_STEPS)
+        self._validator = compiled(component.schema)
+        self._explanation = Explanation(component)
+
+    def is_light(self, size: int) -> bool:
+        """Whether a spec of so many bytes is surely checked, and explained, at once."""
+        return size <= self._lightest
 
     def faults(self, spec: dict[str, Any]) -> list[FieldError]:
         """What is wrong with a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""

@@ -1,24 +1,52 @@
-"""A status for whoever writes a resource for another reason than a report.
+"""The status of a resource, with what its kind's own rules say: for every writer (model/assessment.py).
 
-A rule that cannot be evaluated must not keep anybody from changing or deleting: its condition stays as it was, and the
-log says why. Only a report is refused for it (services/reporting.py).
+Rules are evaluated here where that is surely quick, else where it can be stopped. One that cannot be evaluated must not
+keep anybody from changing or deleting: its condition stays as it was, and the log says why (`status`). Only a report is
+refused for it (services/reporting.py).
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 from uuid import UUID
 
-from hyperfleet.model.assessment import assess
+import msgspec
+
+from hyperfleet.model import assessment, mapping
+from hyperfleet.model.assessment import Assessment
+from hyperfleet.model.expression import EvaluationFailed
 from hyperfleet.model.kind import Kind
+from hyperfleet.model.mapping import Answer, Failure, Mapped, Question
 from hyperfleet.model.resource import Status
+from hyperfleet.services import confining
+from hyperfleet.services.confining import Overrun, Program
 from hyperfleet.telemetry import logging
 
+SECONDS: Final = 0.5
+"""Processor time that all rules of a kind may take together on one resource."""
+
 _log = logging.get("rules")
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(list[str | None]).decode
 
 
-def status(kind: Kind, id: UUID, **facts: Any) -> Status:
-    """The status that `assess` makes of these facts."""
-    found = assess(kind, **facts)
-    for failure in found.failures:
+async def assess(kind: Kind, **facts: Any) -> Assessment:
+    """What `model/assessment.py` makes of these facts. Raises DeadlineExceeded."""
+    begun = assessment.begun(kind, **facts)
+    if begun.question is None:
+        return Assessment(begun.status)
+    return assessment.finished(begun, await _answers(begun.question))
+
+
+async def status(kind: Kind, id: UUID, **facts: Any) -> Status:
+    """The same for who must not be refused; what failed is logged."""
+    found = await assess(kind, **facts)
+    tell(kind, id, found.failures)
+    return found.status
+
+
+def tell(kind: Kind, id: UUID, failures: Sequence[Failure]) -> None:
+    """Logs the rules that could not be evaluated."""
+    for failure in failures:
         _log.warning(
             "a rule could not be evaluated, its condition stays as it was",
             kind=kind.name,
@@ -26,4 +54,39 @@ def status(kind: Kind, id: UUID, **facts: Any) -> Status:
             condition=failure.type,
             reason=failure.reason,
         )
-    return found.status
+
+
+async def _answers(question: Question) -> list[Answer]:
+    if mapping.size_of(question) <= mapping.LIGHT_BYTES:
+        mapper = mapping.compiled(question.rules)
+        try:
+            facts = mapper.facts(question)
+        except EvaluationFailed as failure:
+            return [Failure(rule.type, str(failure)) for rule in question.rules]
+        if facts.steps <= mapping.LIGHT_STEPS:
+            return list(mapper.answers(facts))
+    return await _confined(question)
+
+
+async def _confined(question: Question) -> list[Answer]:
+    program = Program("conditions", question.rules, question.rules)
+    value = _encode((msgspec.Raw(question.resource), tuple(map(msgspec.Raw, question.reports))))
+    try:
+        parts, limit = await confining.run(program, value, seconds=SECONDS), None
+    except Overrun as overrun:
+        parts, limit = overrun.parts, overrun.limit
+    answers = [_answer(part) for part in parts]
+    if limit is None:
+        return answers
+    taken = f"{SECONDS:g} s of processor time" if limit == "time" else f"{confining.MEMORY >> 20} MiB of memory"
+    first, *others = question.rules[len(parts) :]
+    answers.append(Failure(first.type, f"evaluating it takes more than {taken} on this resource and its reports"))
+    # What comes after it was not tried: each might take as long.
+    return [*answers, *(Failure(rule.type, f"the rule {first.type} before it took too much") for rule in others)]
+
+
+def _answer(part: bytes) -> Answer:
+    values = _decode(part)
+    if len(values) == len(Failure._fields):
+        return Failure(*map(str, values))
+    return Mapped(*values) if values else None  # type: ignore[arg-type]

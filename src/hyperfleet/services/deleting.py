@@ -177,7 +177,7 @@ async def _examine(tx: Transaction, catalog: Catalog, ids: Iterable[UUID]) -> li
         ):
             gone.append(locked[found.id])
             continue
-        status = assessing.status(
+        status = await assessing.status(
             kind,
             found.id,
             generation=found.generation,
@@ -204,15 +204,15 @@ async def _mark(
     """Marks resources; those in `left_owners` still have children when the transaction ends."""
     for start in range(0, len(nodes), MARKED_AT_ONCE):
         found = await trees.standing(tx, catalog, [node.id for node in nodes[start : start + MARKED_AT_ONCE]])
-        marks = [_marked(catalog.by_name[one.kind], one, one.id in left_owners, by, now) for one in found]
+        marks = [await _marked(catalog.by_name[one.kind], one, one.id in left_owners, by, now) for one in found]
         await trees.mark(tx, marks, by=by)
 
 
-def _marked(kind: Kind, found: Standing, has_children: bool, by: str, now: datetime) -> Mark:
+async def _marked(kind: Kind, found: Standing, has_children: bool, by: str, now: datetime) -> Mark:
     time = max(now, found.updated_time)
     generation = found.generation + 1
     envelope = rendering.marked_deleted(found.envelope, generation=generation, time=time, by=by)
-    status = assessing.status(
+    status = await assessing.status(
         kind,
         found.id,
         generation=generation,

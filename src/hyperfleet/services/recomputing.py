@@ -77,7 +77,7 @@ async def keep_trying(db: Database, catalog: Catalog) -> None:
 
 async def _recompute(tx: Transaction, kind: Kind, row: Outdated) -> None:
     envelope = rendering.declared(row.envelope, kind)
-    status = assessing.status(
+    status = await assessing.status(
         kind,
         row.id,
         generation=row.generation,

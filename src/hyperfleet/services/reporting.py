@@ -16,14 +16,14 @@ import msgspec
 from hyperfleet.errors import WrongState
 from hyperfleet.model import deletion, rendering
 from hyperfleet.model import report as reports_rules
-from hyperfleet.model.assessment import assess, evidence, replaced
+from hyperfleet.model.assessment import evidence, replaced
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
 from hyperfleet.model.mapping import Failure
 from hyperfleet.model.report import Report, Summary
 from hyperfleet.model.resource import Caller, Scope, Status
 from hyperfleet.model.spelling import nearest_name
-from hyperfleet.services import deleting
+from hyperfleet.services import assessing, deleting
 from hyperfleet.store import reports, resources, trees
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.reports import Change, Reported
@@ -72,13 +72,13 @@ async def report(
     """
     found = await reports.get_resource(db, scope, id, adapter=received.adapter)
     kind = scope.kind_named(found.kind)
-    decided = _decided(kind, found, received, now)
+    decided = await _decided(kind, found, received, now)
     version: int | None = None
     if not isinstance(decided, Outcome):
         async with db.lanes.turn(id) as waited:
             if waited:
                 found = await reports.get_resource(db, scope, id, adapter=received.adapter)
-                decided = _decided(kind, found, received, now)
+                decided = await _decided(kind, found, received, now)
             if isinstance(decided, Change):
                 version = await reports.write(db, id, decided, resource_version=found.resource_version)
                 if version is None:
@@ -146,7 +146,7 @@ async def _behind_a_lock(
         else:
             await resources.lock(tx, scope, id)
         found = await reports.get_resource(tx, scope, id, adapter=received.adapter)
-        decided = _decided(scope.kind_named(found.kind), found, received, now)
+        decided = await _decided(scope.kind_named(found.kind), found, received, now)
         if isinstance(decided, Change):
             return decided, await reports.write(tx, id, decided, resource_version=found.resource_version)
         if isinstance(decided, _Completion) and node is not None:
@@ -156,7 +156,7 @@ async def _behind_a_lock(
     return await db.in_transaction(locked, deletes=tree)
 
 
-def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _Decided:
+async def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _Decided:
     """What the report changes, given the resource as it is; or why it changes nothing."""
     summaries = _summaries.decode(found.summaries)
     previous = next((kept for kept in summaries if kept.adapter == received.adapter), None)
@@ -177,7 +177,7 @@ def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _D
     standing = [*(summary for summary in summaries if summary.adapter != received.adapter), kept]
     if _completes(kind, found, standing):
         return _Completion(Outcome("stored", rendered))
-    found_out = assess(
+    found_out = await assessing.assess(
         kind,
         generation=found.generation,
         reference_time=found.updated_time,

@@ -48,7 +48,7 @@ async def create(
     envelope = rendering.envelope(
         draft, kind=scope.kind, id=id, href=href, owner=scope.owner, created_time=now, created_by=caller.identity
     )
-    status = assessing.status(
+    status = await assessing.status(
         scope.kind,
         id,
         generation=1,
@@ -104,16 +104,16 @@ async def change(
     found = await resources.get_changeable(db, scope, id)
     kind = scope.kind_named(found.kind)
 
-    def decided(found: Changeable) -> Change | None:
-        return _decided(kind, id, found, patch, precondition, caller, now)
+    async def decided(found: Changeable) -> Change | None:
+        return await _decided(kind, id, found, patch, precondition, caller, now)
 
-    wanted = decided(found)
+    wanted = await decided(found)
     if wanted is None:
         return _rendered(found)
     async with db.lanes.turn(id, _targets(wanted.desired) if wanted.references_change else ()) as waited:
         if waited:
             found = await resources.get_changeable(db, scope, id)
-            wanted = decided(found)
+            wanted = await decided(found)
             if wanted is None:
                 return _rendered(found)
         written = await resources.update(db, id, wanted, resource_version=found.resource_version)
@@ -122,7 +122,7 @@ async def change(
             async def locked(tx: Transaction) -> tuple[Changeable, Change | None, tuple[bytes, int] | None]:
                 await resources.lock(tx, scope, id)
                 found = await resources.get_changeable(tx, scope, id)
-                wanted = decided(found)
+                wanted = await decided(found)
                 if wanted is None:
                     return found, None, None
                 return found, wanted, await resources.update(tx, id, wanted, resource_version=found.resource_version)
@@ -161,7 +161,7 @@ def _targets(desired: Desired) -> tuple[UUID, ...]:
     return tuple(id for ids in desired.references.values() for id in ids)
 
 
-def _decided(
+async def _decided(
     kind: Kind,
     id: UUID,
     found: Changeable,
@@ -176,7 +176,7 @@ def _decided(
     if found.is_deleting:
         raise WrongState(f"The {kind.title} {id} is being deleted; it cannot be changed any more.")
     old = rendering.desired(found.envelope)
-    new = _kept_where_equal(old, patch(old))
+    new = _kept_where_equal(old, await patch(old))
     if new == old:
         return None
     # A clock that was put back must not make the time go back, nor may two hosts' clocks that differ.
@@ -193,7 +193,7 @@ def _decided(
         desired=new,
         references_change=new.references is not old.references,
         envelope=envelope,
-        status=assessing.status(
+        status=await assessing.status(
             kind,
             id,
             generation=generation,

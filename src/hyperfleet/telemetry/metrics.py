@@ -91,6 +91,13 @@ INSTRUMENTS: Final = (
         ("reason",),
     ),
     Instrument("hyperfleet_db_writes_waiting", "gauge", "Writes that wait for another write of the same resource."),
+    Instrument(
+        "hyperfleet_api_confined_total",
+        "counter",
+        "Evaluations of rules (`conditions`) and checks of specs (`spec`) in a process that can be stopped: `done`,"
+        " ended by a limit (`time`, `memory`), `stopped` with their request, or `waited` in vain for their turn.",
+        ("task", "result"),
+    ),
     Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
 )
 
@@ -254,6 +261,11 @@ def observe_clock_skew(adapter: str, seconds: float) -> None:
 def count_reconciliation_started(resource_type: str, *, is_delete: bool) -> None:
     """Desired state was stored; call it after the commit."""
     _child("hyperfleet_api_reconciliation_started_total", resource_type, str(is_delete).lower()).inc()
+
+
+def count_confined(task: str, result: str) -> None:
+    """Counts an evaluation or a check that was not done within the process that answers callers."""
+    _child("hyperfleet_api_confined_total", task, result).inc()
 
 
 def count_worker_replaced() -> None:

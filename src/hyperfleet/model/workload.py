@@ -1,0 +1,111 @@
+"""What an expression can cost: an upper bound in steps from its text and from the size of what it is evaluated on.
+
+One step is about a nanosecond, and at most a byte of memory. The bound says whether an evaluation surely ends at once;
+what may take more is evaluated where it can be stopped (services/confining.py).
+"""
+
+import re
+from typing import Final, NamedTuple
+
+MOST_ITERATIONS: Final = 10_000
+"""Iterations of all macros of one evaluation together; the library ends it there."""
+
+_TOKEN: Final = re.compile(
+    r"//[^\n]*|[rRbB]{0,2}(?:'''|\"\"\"|'|\")|[A-Za-z_][A-Za-z0-9_]*|[0-9][0-9A-Za-z.]*|==|!=|<=|>=|&&|\|\||\S"
+)
+_LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
+_COLLECTING: Final = frozenset({"map", "filter"})
+_COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_CHEAP_CALLS: Final = frozenset({"has", "optMap", "optFlatMap", "or", "orValue", "hasValue", "value"})
+_LITERAL: Final = "'"
+_CONSTANTS: Final = frozenset({_LITERAL, "true", "false", "null"})
+_TOKEN_STEPS: Final = 15
+_ELEMENT_STEPS: Final = 16
+_CALLBACK_STEPS: Final = 8
+_PATTERN_STEPS: Final = 20_000
+_COUNTED_PATTERN_STEPS: Final = 1_000_000
+_UNKNOWN_PATTERN: Final = 1_000_000
+_MOST_DOUBLINGS: Final = 40
+
+
+class Workload(NamedTuple):
+    """What counts of an expression: its size, its loops, and what looks at, or copies, whole values."""
+
+    tokens: int
+    loops: int
+    collecting: int
+    looking: int
+    callbacks: int
+    copying: int
+    patterns: int
+
+    def steps(self, size: int, largest: int) -> int:
+        """Steps on values of so many bytes, whose largest list or map has so many members, at most."""
+        doublings = min(self.copying, _MOST_DOUBLINGS)
+        growth = 1 if not doublings else 1 << doublings if self.loops else doublings + 1
+        members = max(largest, self.tokens) * growth
+        iterations = min(MOST_ITERATIONS, members**self.loops) if self.loops else 1
+        touched = size * growth
+        each = (
+            self.tokens * _TOKEN_STEPS
+            + (self.looking + _CALLBACK_STEPS * self.callbacks) * touched
+            + self.collecting * _ELEMENT_STEPS * min(members, MOST_ITERATIONS)
+            + self.patterns
+        )
+        return iterations * each
+
+
+def workload(text: str) -> Workload:
+    """What counts of this expression, which must compile."""
+    tokens, literals = _tokens(text)
+    calls = [
+        token for token, after in zip(tokens, [*tokens[1:], ""], strict=True) if after == "(" and token.isidentifier()
+    ]
+    callbacks = sum(call in ("dig", "toJson") for call in calls)
+    known = _LOOPS | _CHEAP_CALLS | {"dig", "toJson", "matches"}
+    comparisons = sum(
+        token in _COMPARISONS and not _CONSTANTS & {before, after} and not (before[:1].isdigit() or after[:1].isdigit())
+        for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False)
+    )
+    return Workload(
+        tokens=len(tokens),
+        loops=sum(call in _LOOPS for call in calls),
+        collecting=sum(call in _COLLECTING for call in calls),
+        looking=comparisons + tokens.count("in") + tokens.count("+") + sum(call not in known for call in calls),
+        callbacks=callbacks,
+        # Every second text in JSON may be twice as long: what was escaped is escaped again.
+        copying=tokens.count("+") + max(0, calls.count("toJson") - 1),
+        patterns=sum(_pattern(tokens, literals, at) for at, token in enumerate(tokens) if token == "matches"),
+    )
+
+
+def _pattern(tokens: list[str], literals: dict[int, str], at: int) -> int:
+    """Steps of a match, whose pattern is compiled each time; what is no literal may be any pattern."""
+    if tokens[at + 1 : at + 4] != ["(", _LITERAL, ")"]:
+        return _UNKNOWN_PATTERN * MOST_ITERATIONS
+    text = literals[at + 2]
+    return len(text) * (_COUNTED_PATTERN_STEPS if "{" in text else _PATTERN_STEPS)
+
+
+def _tokens(text: str) -> tuple[list[str], dict[int, str]]:
+    """The tokens, each literal text as one quote, and the literals by their positions."""
+    tokens: list[str] = []
+    literals: dict[int, str] = {}
+    at = 0
+    while (found := _TOKEN.search(text, at)) is not None:
+        token, at = found[0], found.end()
+        if token.startswith("//"):
+            continue
+        if token[-1] in "'\"":
+            quote = token.lstrip("rRbB")
+            end = _end(text, at, quote, is_raw="r" in token.lower())
+            literals[len(tokens)] = text[at:end]
+            token, at = _LITERAL, end + len(quote)
+        tokens.append(token)
+    return tokens, literals
+
+
+def _end(text: str, at: int, quote: str, *, is_raw: bool) -> int:
+    while at < len(text) and not text.startswith(quote, at):
+        at += 2 if text[at] == "\\" and not is_raw else 1
+    return min(at, len(text))

@@ -1,0 +1,41 @@
+"""A spec against its kind's schema: at once where that is surely quick, else where it can be stopped."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from hyperfleet.errors import FieldError
+from hyperfleet.model import wording
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.spec_schema import CODE, FIELD
+from hyperfleet.services import confining
+from hyperfleet.services.confining import Overrun, Program
+from hyperfleet.telemetry import logging
+
+SECONDS: Final = 1.0
+"""Processor time that the check of a spec may take, with the explanation of what is wrong with it."""
+
+_log = logging.get("specs")
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(list[FieldError]).decode
+
+
+async def faults(kind: Kind, spec: Any, *, size: int) -> list[FieldError]:
+    """What is wrong with a decoded spec; `size` are its bytes, or more.
+
+    One that is no object is the request schema's business. Raises DeadlineExceeded.
+    """
+    schema = kind.spec_schema
+    if schema is None or not isinstance(spec, dict):
+        return []
+    if schema.is_light(size):
+        return schema.faults(spec)
+    try:
+        [found] = await confining.run(Program("spec", schema, schema.component), _encode(spec), seconds=SECONDS)
+    except Overrun as overrun:
+        taken = f"{SECONDS:g} s of processor time" if overrun.limit == "time" else f"{confining.MEMORY >> 20} MiB"
+        _log.warning("a spec could not be checked within the limit", kind=kind.name, bytes=size, limit=taken)
+        sentence = f"takes more than {taken} to check against the schema of {kind.plural}; shorten its texts and lists"
+        return [replace(wording.other(FIELD, sentence, f"at most {taken}"), code=CODE)]
+    return _decode(found)
