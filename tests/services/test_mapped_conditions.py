@@ -171,7 +171,7 @@ async def test_a_rule_that_takes_too_much_refuses_the_report_and_names_itself(db
     kind = replace(RULED, conditions=(ZONE, COSTLY))
     catalog, scope = Catalog([kind, NODE_POOL]), Scope(kind)
     data = json.dumps({"zone": "a", "ready": True, "rows": ["v" * 40] * 5000}).encode()
-    id = (await create(db, "alpha", scope, spec={"zones": ["one"]}))["id"]
+    id = (await create(db, "alpha", scope, spec={"zones": ["first"]}))["id"]
     await send(db, id, report("dns", at=1, data=data), scope, now=1, catalog=catalog)
     before = await read(db, id, scope)
     assert [each["type"] for each in before["status"]["conditions"]][-2:] == ["ZoneReady", "ZonesKnown"]
