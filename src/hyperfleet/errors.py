@@ -20,8 +20,9 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import ClassVar, Final
+
+from msgspec import UNSET, UnsetType
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,8 @@ MOST_FIELDS: Final = 100
 """Field errors that an answer lists at most."""
 
 
-class Absent(Enum):
-    """Stands for no value, since null is one."""
-
-    ABSENT = "absent"
-
-
-Given = str | int | float | bool | Absent | None
-"""A scalar as a caller sent it, in its JSON type, where it is repeated to the caller."""
+Given = str | int | float | bool | UnsetType | None
+"""A scalar as a caller sent it, in its JSON type, where it is repeated to them. UNSET is none, since null is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,7 @@ class FieldError:
     field: str
     message: str
     constraint: str | None = None
-    value: Given = Absent.ABSENT
+    value: Given = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
 import msgspec
+from msgspec import UNSET
 
-from hyperfleet.errors import MOST_FIELDS, Absent, FieldError, Given, HyperFleetError
+from hyperfleet.errors import MOST_FIELDS, FieldError, Given, HyperFleetError
 from hyperfleet.http.exchange import JSON, Answer
 from hyperfleet.http.media_types import takes_plain_json_only
 from hyperfleet.model import rendering
@@ -61,7 +62,7 @@ def _field_error(wrong: FieldError) -> dict[str, Any]:
     }
     if wrong.constraint is not None:
         entry["constraint"] = printable(wrong.constraint, LONGEST_VALUE)
-    if wrong.value is not Absent.ABSENT:
+    if wrong.value is not UNSET:
         entry["value"] = _shown(wrong.value)
     return entry
 

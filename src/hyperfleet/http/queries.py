@@ -10,7 +10,9 @@ from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from hyperfleet.errors import Absent, BadSearch, FieldError, Given, HyperFleetError, InvalidInput
+from msgspec import UNSET
+
+from hyperfleet.errors import BadSearch, FieldError, Given, HyperFleetError, InvalidInput
 from hyperfleet.model import fields, search
 from hyperfleet.model.fields import Selection
 from hyperfleet.model.spelling import nearest_name
@@ -94,7 +96,7 @@ class _Mistakes:
     def __init__(self) -> None:
         self.found: list[HyperFleetError] = []
 
-    def add(self, code: str, field: str, message: str, value: Given = Absent.ABSENT) -> None:
+    def add(self, code: str, field: str, message: str, value: Given = UNSET) -> None:
         self.found.append(InvalidInput(FieldError(code, field, message, value=value)))
 
     def collect(self, parse: Callable[[dict[str, list[str]]], _T], given: dict[str, list[str]], *, otherwise: _T) -> _T:

@@ -11,7 +11,9 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from hyperfleet.errors import MOST_FIELDS, Absent, FieldError, Given
+from msgspec import UNSET
+
+from hyperfleet.errors import MOST_FIELDS, FieldError, Given
 from hyperfleet.model import wording
 from hyperfleet.model.json_schema import PASSED_OVER, Component, Schema, Validator, compiled
 
@@ -49,7 +51,7 @@ class Place(NamedTuple):
 
     def shown(self, value: object) -> Given:
         """The value as an error repeats it."""
-        return Absent.ABSENT if self.is_secret else wording.shown(value)
+        return UNSET if self.is_secret else wording.shown(value)
 
     def counted(self, value: object) -> Given:
         """The value as an error repeats it that is about how much there is of it."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, cast
 
-from hyperfleet.errors import Absent, FieldError, InvalidInput
+from msgspec import UNSET
+
+from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.model import lexer
 from hyperfleet.model.spelling import nearest_name
 
@@ -282,7 +284,7 @@ def _not_sortable(name: str) -> str:
 
 
 def _bad_order(parameter: str, code: str, message: str, value: str | None) -> InvalidInput:
-    return InvalidInput(FieldError(code, parameter, message, value=value[:_REPEATED] if value else Absent.ABSENT))
+    return InvalidInput(FieldError(code, parameter, message, value=value[:_REPEATED] if value else UNSET))
 
 
 def parse_selection(text: str) -> Selection | None:
@@ -349,4 +351,4 @@ def _selected_path(pieces: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _bad_selection(code: str, message: str, value: str | None) -> InvalidInput:
-    return InvalidInput(FieldError(code, "fields", message, value=value[:_REPEATED] if value else Absent.ABSENT))
+    return InvalidInput(FieldError(code, "fields", message, value=value[:_REPEATED] if value else UNSET))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
-from hyperfleet.errors import Absent, FieldError, Given
+from hyperfleet.errors import FieldError, Given
 from hyperfleet.model.json_schema import MUST
 from hyperfleet.model.spelling import nearest_name
 
@@ -189,7 +190,7 @@ def repeated(path: str, value: str) -> FieldError:
     return must(_NOT_ALLOWED, path, Words("be given once only", "once"), value)
 
 
-def other(path: str, sentence: str, constraint: str | None = None, value: Given = Absent.ABSENT) -> FieldError:
+def other(path: str, sentence: str, constraint: str | None = None, value: Given = UNSET) -> FieldError:
     """Anything else that is wrong; the sentence goes on after the path."""
     return FieldError(_NOT_ALLOWED, path, f"`{path}` {sentence}", constraint, value)
 
@@ -221,4 +222,4 @@ def text(value: object) -> str:
 
 def shown(value: object) -> Given:
     """A scalar as the caller sent it; what is too large to repeat is absent."""
-    return value if value is None or isinstance(value, str | int | float | bool) else Absent.ABSENT
+    return value if value is None or isinstance(value, str | int | float | bool) else UNSET
