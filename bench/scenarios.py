@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.search import parse
-from hyperfleet.store import pages
+from hyperfleet.store import orders, pages
 from hyperfleet.store.filters import Parameters
 from hyperfleet.store.pages import Listing
 from hyperfleet.store.projections import WHOLE
@@ -99,9 +99,8 @@ SCENARIOS: Final = (
 def list_statement(listing: Listing) -> str:
     """The statement of a list with its values written into it, for pgbench."""
     parameters = Parameters()
-    order = pages.completed(pages.NEWEST_FIRST)
-    columns = WHOLE.columns
-    text = pages.statement(Scope(CLUSTER), listing, order, parameters, columns=columns, bound="").text
+    order = orders.completed(orders.NEWEST_FIRST)
+    text = pages.statement(Scope(CLUSTER), listing, order, parameters, projected=WHOLE, bound="").text
     for position in range(len(parameters.values), 0, -1):
         value = parameters.values[position - 1]
         if isinstance(value, bytes):

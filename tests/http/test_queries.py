@@ -31,6 +31,7 @@ def test_every_parameter_of_a_list_arrives() -> None:
     assert queries.listing(query.encode()) == Listing(
         size=7,
         page=3,
+        ends_early=False,
         search=parse("name = 'a'"),
         search_text="name = 'a'",
         order=parse_order("name desc", None),
@@ -48,6 +49,13 @@ def test_an_empty_text_is_as_absent(query: str) -> None:
 @pytest.mark.parametrize("query", ["page_token=", "page_token=&page=1"])
 def test_an_empty_token_leaves_the_page_a_number(query: str) -> None:
     assert queries.listing(query.encode()).page == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "ends_early"), [("", True), ("pageSize=7", True), ("page=1", False), ("page=2", False)]
+)
+def test_only_a_page_that_is_asked_for_by_its_number_may_not_end_early(query: str, ends_early: bool) -> None:
+    assert queries.listing(query.encode()).ends_early is ends_early
 
 
 def test_a_token_has_no_page_number() -> None:

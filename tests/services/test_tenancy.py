@@ -15,7 +15,7 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import ANY, Scope, Tenancy
 from hyperfleet.model.search import parse
 from hyperfleet.services import reading
-from hyperfleet.store import pages
+from hyperfleet.store import orders, pages
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.filters import Parameters
 from hyperfleet.store.pages import Listing
@@ -270,10 +270,9 @@ async def test_the_pages_of_a_tenant_are_found_by_their_index(db: Database, exac
     )
     await db.fetch(Statement("FILL", fill))
     await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
-    order, given = pages.completed(pages.NEWEST_FIRST), Parameters()
+    order, given = orders.completed(orders.NEWEST_FIRST), Parameters()
     listing = Listing(size=20)
-    columns = WHOLE.columns
-    asked = pages.statement(clusters(RED), listing, order, given, columns=columns, bound="", exactly=exactly).text
+    asked = pages.statement(clusters(RED), listing, order, given, projected=WHOLE, bound="", exactly=exactly).text
     plan = "\n".join(row[0] for row in await db.fetch(Statement("EXPLAIN", f"EXPLAIN {asked}"), *given.values))
     assert "resources_newest_of_tenancy" in plan
     assert (await listed(db, clusters(RED)))["total"] == 3

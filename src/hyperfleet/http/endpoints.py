@@ -66,7 +66,8 @@ async def list_resources(exchange: Exchange) -> Answer:
         references, words = _listable((kind,), exchange.catalog)
         wanted = queries.listing(exchange.query, references=references, vocabulary=words)
     exchange.unsent.require_room()
-    return Answer(200, await reading.resources(exchange.db, _scope(exchange), wanted))
+    listed = await reading.resources(exchange.db, _scope(exchange), wanted, most=exchange.limits.max_page_bytes)
+    return Answer(200, listed)
 
 
 async def create(exchange: Exchange) -> Answer:

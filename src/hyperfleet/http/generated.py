@@ -514,7 +514,13 @@ class AdapterStatusList(Struct, kw_only=True):
         Annotated[int, Meta(description="How many there are in all; not there unless counted.", ge=0)] | UnsetType
     ) = UNSET
     next_page_token: (
-        Annotated[str, Meta(description="Where the next page begins; not there on the last one.")] | UnsetType
+        Annotated[
+            str,
+            Meta(
+                description="Continues the list after this page; only the last page has none, however few items a page has."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
 
 
@@ -722,7 +728,13 @@ class ClusterList(Struct, kw_only=True):
         Annotated[int, Meta(description="How many there are in all; not there unless counted.", ge=0)] | UnsetType
     ) = UNSET
     next_page_token: (
-        Annotated[str, Meta(description="Where the next page begins; not there on the last one.")] | UnsetType
+        Annotated[
+            str,
+            Meta(
+                description="Continues the list after this page; only the last page has none, however few items a page has."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
 
 
@@ -741,7 +753,13 @@ class NodePoolList(Struct, kw_only=True):
         Annotated[int, Meta(description="How many there are in all; not there unless counted.", ge=0)] | UnsetType
     ) = UNSET
     next_page_token: (
-        Annotated[str, Meta(description="Where the next page begins; not there on the last one.")] | UnsetType
+        Annotated[
+            str,
+            Meta(
+                description="Continues the list after this page; only the last page has none, however few items a page has."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
 
 
@@ -760,5 +778,11 @@ class ResourceList(Struct, kw_only=True):
         Annotated[int, Meta(description="How many there are in all; not there unless counted.", ge=0)] | UnsetType
     ) = UNSET
     next_page_token: (
-        Annotated[str, Meta(description="Where the next page begins; not there on the last one.")] | UnsetType
+        Annotated[
+            str,
+            Meta(
+                description="Continues the list after this page; only the last page has none, however few items a page has."
+            ),
+        ]
+        | UnsetType
     ) = UNSET

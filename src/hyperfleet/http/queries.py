@@ -284,6 +284,7 @@ def _listing(query: bytes, references: tuple[str, ...], kinds: tuple[str, ...], 
     parsed = Listing(
         size=mistakes.collect(_size, given, otherwise=DEFAULT_SIZE),
         page=page if token is None else None,
+        ends_early="page" not in given,
         page_token=token,
         search=mistakes.collect(partial(_search, vocabulary=vocabulary), given, otherwise=None),
         search_text=_filled(given, "search") or "",

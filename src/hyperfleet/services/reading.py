@@ -23,15 +23,17 @@ async def kind(db: Database, scope: Scope, id: UUID) -> Kind:
     return await rows.get_kind(db, scope, id)
 
 
-async def resources(db: Database, scope: Scope, listing: Listing) -> bytes:
-    """A list as served; raises NotFound for a missing owner, InvalidInput for a page token of another list.
+async def resources(db: Database, scope: Scope, listing: Listing, *, most: int = pages.MOST_BYTES) -> bytes:
+    """A list as served, with at most `most` bytes of resources.
+
+    Raises NotFound for a missing owner, InvalidInput for a page token of another list or a page that is too large.
 
     One that may read every row is a search: it has its share of the connections, and a deadline of its own.
     """
     if not listing.is_search:
-        return await pages.page(db, scope, listing)
+        return await pages.page(db, scope, listing, most=most)
     async with db.lanes.searching():
-        return await pages.page(db, scope, listing)
+        return await pages.page(db, scope, listing, most=most)
 
 
 async def reports_on(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:

@@ -164,6 +164,11 @@ class Server:
     )
     timeouts: Timeouts = Timeouts()
     max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", SIZE)
+    max_page_bytes: int = _setting(
+        16 << 20,
+        "The most bytes of resources in one page of a list, before compression; a larger resource is a page by itself.",
+        SIZE,
+    )
     max_unsent_bytes: int = _setting(
         256 << 20,
         "The most bytes of large answers that a worker keeps for callers who have not read them yet;"

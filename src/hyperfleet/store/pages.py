@@ -2,9 +2,10 @@
 
 The total of an unfiltered list is read from counters that triggers keep, because counting costs 250 times the page.
 A page by number costs its offset, so ids are chosen first, on the index alone; a page by token costs the same anywhere.
+What is large of a row is read last, of the rows of the page alone and within the page's bytes (store/sizes.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -14,38 +15,35 @@ from hyperfleet.model import rendering
 from hyperfleet.model.fields import FIELDS, OrderKey, Selection
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.search import And, Comparison, Expression, FieldRef, Membership
-from hyperfleet.store import tokens
-from hyperfleet.store.database import Database, Row, Statement
+from hyperfleet.store import sizes, tokens
+from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.filters import Parameters, Word, condition
-from hyperfleet.store.projections import projection
+from hyperfleet.store.orders import NEWEST_FIRST, after, completed, direction, is_nullable, order_by, sql_type
+from hyperfleet.store.projections import Projection, projection
 from hyperfleet.store.resources import not_found
+from hyperfleet.store.sizes import Limit
 
-NEWEST_FIRST: Final = (OrderKey(FIELDS["created_time"], descending=True),)
+MOST_BYTES: Final = 16 << 20
+"""What a page has at most where nothing else is set."""
 
 _LONGEST_KEPT: Final = 512
 _MOST_REMEMBERED: Final = 10_000
-_NULLABLE: Final = frozenset({"deleted_time"})
-_SQL_TYPES: Final = {
-    "id": "uuid",
-    "generation": "integer",
-    "created_time": "timestamptz",
-    "updated_time": "timestamptz",
-    "deleted_time": "timestamptz",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a caller wants listed, checked at the edge (contract: List).
 
-    `page` is None with a page token. An empty `order` is newest first. `count` None is the default: an exact total for
-    numbered pages, none for pages by token. `search_text` is the search as the caller wrote it, to which page tokens
-    are bound. `reference` is a type of reference and the target that it must name. `kind` is one of the scope's kinds,
-    None for all of them.
+    `page` is None with a page token. `ends_early`: a page that would be too large ends before its size; else it is
+    refused, unless few resources are asked for. An empty `order` is newest first. `count` None is the default: an exact
+    total for numbered pages, none for pages by token. `search_text` is the search as the caller wrote it, to which page
+    tokens are bound. `reference` is a type of reference and the target that it must name. `kind` is one of the scope's
+    kinds, None for all of them.
     """
 
     size: int = 100
     page: int | None = 1
+    ends_early: bool = True
     page_token: str | None = None
     search: Expression | None = None
     search_text: str = ""
@@ -67,41 +65,60 @@ class Listing:
         return self.search is not None or bool(self.order and self.order[0].field.name != "created_time")
 
 
-async def page(db: Database, scope: Scope, listing: Listing) -> bytes:
-    """The list as served; raises NotFound for a missing owner, InvalidInput for a token of another list."""
+async def page(db: Database, scope: Scope, listing: Listing, *, most: int = MOST_BYTES) -> bytes:
+    """The list as served, with at most `most` bytes of resources, or one resource that is larger.
+
+    Raises NotFound for a missing owner, InvalidInput for a token of another list or a page that may not end early.
+    """
     # Pollers ask the same again and again; a token or a choice of ids is asked for once, and what is long takes room.
     is_kept = listing.page_token is None and listing.ids is None and len(listing.search_text) <= _LONGEST_KEPT
     query_for = _kept_query if is_kept else _query
     sees = (scope.tenancy, *_kinds(scope, listing))
-    exactly = _is_by_tenancy(scope, listing) and sees not in _see_more
-    query = query_for(scope, listing, exactly=exactly)
-    rows = await db.fetch(query.statement, *query.values)
-    if exactly and rows[0]["sees_more"]:
-        if len(_see_more) >= _MOST_REMEMBERED:
-            _see_more.clear()
-        _see_more.add(sees)
-        query = query_for(scope, listing, exactly=False)
+    uneven = hash((sees, scope.owner, listing.size, listing.selection))
+    while True:
+        exactly = _is_by_tenancy(scope, listing) and sees not in _see_more
+        query = query_for(scope, listing, exactly=exactly, most=most, is_summed=uneven in _uneven)
         rows = await db.fetch(query.statement, *query.values)
+        if exactly and rows[0]["sees_more"]:
+            _remember(_see_more, sees)
+            continue
+        found = [] if rows[-1][f"k{query.keys - 1}"] is None else rows
+        if not sizes.exceed(query.projected, query.limit, found):
+            break
+        _remember(_uneven, uneven)
     if not rows[0]["has_owner"]:
         assert scope.owner is not None
         raise not_found(scope.owner.kind, scope.owner.id)
-    total = rows[0]["total"]
-    if rows[-1][f"k{query.keys - 1}"] is None:
-        rows = []
-    items = [query.render(row) for row in rows[: listing.size]]
+    shown = found[: listing.size]
+    items = sizes.served(query.projected, query.limit, shown)
+    if len(items) < len(shown):
+        _remember(_uneven, uneven)
+        if not listing.ends_early:
+            raise sizes.too_large(listing.size, len(items), most)
+    elif query.limit is not None and query.limit.is_summed and sizes.are_even(query.limit, found):
+        _uneven.discard(uneven)
     token = None
-    if len(rows) > listing.size:
-        last = rows[listing.size - 1]
+    if len(found) > len(items):
+        last = found[len(items) - 1]
         token = tokens.token(query.bound, [last[f"k{position}"] for position in range(query.keys)])
-    return rendering.page(scope.kind.name, items, page=listing.page, total=total, token=token)
+    return rendering.page(scope.kind.name, items, page=listing.page, total=rows[0]["total"], token=token)
 
 
-_see_more: set[tuple[object, ...]] = set()
+_see_more: set[object] = set()
 """Tenancies, with kinds, that contain others: whoever gives fewer dimensions than were stamped sees all of these.
 
 Nearly every caller sees one tenancy, its own, and a list of that costs no more than one without tenants. Its statement
 tells when there are others, and then the one for several is sent, from then on at once.
 """
+
+_uneven: set[object] = set()
+"""Lists in which a resource had more than its share of a page, as hashes of what they show: these add up sizes."""
+
+
+def _remember(known: set[object], key: object) -> None:
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known.add(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +127,27 @@ class _Query:
 
     statement: Statement
     values: tuple[object, ...]
-    render: Callable[[Row], bytes]
+    projected: Projection
+    limit: Limit | None
     keys: int
     bound: str
 
 
-def _query(scope: Scope, listing: Listing, *, exactly: bool = False) -> _Query:
+def _query(scope: Scope, listing: Listing, *, exactly: bool, most: int, is_summed: bool) -> _Query:
     order = completed(listing.order or NEWEST_FIRST)
     bound = _binding(scope, listing, order)
     parameters = Parameters()
     projected = projection(listing.selection, parameters)
-    text = statement(scope, listing, order, parameters, columns=projected.columns, bound=bound, exactly=exactly)
-    return _Query(text, tuple(parameters.values), projected.render, len(order), bound)
+    limit = None
+    if listing.ends_early or listing.size > sizes.ALWAYS_SERVED:
+        limit = Limit(most, listing.size, is_summed)
+        if sizes.share_of(projected, limit) <= 0:
+            limit = limit._replace(is_summed=True)
+    text = statement(scope, listing, order, parameters, projected=projected, limit=limit, bound=bound, exactly=exactly)
+    return _Query(text, tuple(parameters.values), projected, limit, len(order), bound)
 
 
 _kept_query = lru_cache(maxsize=1024)(_query)
-
-
-def completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
-    """The order with `id` at its end, so that no two rows are equal in it; keys after an `id` say nothing."""
-    for position, key in enumerate(order):
-        if key.field.name == "id":
-            return order[: position + 1]
-    return (*order, OrderKey(FIELDS["id"], descending=order[0].descending))
 
 
 def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str:
@@ -154,13 +169,15 @@ def statement(
     order: tuple[OrderKey, ...],
     parameters: Parameters,
     *,
-    columns: str,
+    projected: Projection,
     bound: str,
+    limit: Limit | None = None,
     exactly: bool = False,
 ) -> Statement:
-    """The statement of a list. Its first columns are `columns`, then the sort keys k0, k1 …, then `total`, `has_owner`.
+    """The statement of a list. Its first columns are `projected`, then the sort keys k0, k1 …, `total`, `has_owner`.
 
-    `exactly`: it lists the scope's very tenancy, and its last column `sees_more` tells whether the caller sees others.
+    `limit` is that of the page's bytes; None: there is none. `exactly`: it lists the scope's very tenancy, and has a
+    column `sees_more` that tells whether the caller sees others.
 
     The list has one row and the page hangs on it, so that an empty page still tells the total and the owner; with a
     single row outside, the join keeps the page's order.
@@ -180,30 +197,31 @@ def statement(
         )
     has_owner = _has_owner(scope, parameters)
     if listing.page_token is not None:
-        after = tokens.keys(listing.page_token, bound, [(_sql_type(key), key.field.name in _NULLABLE) for key in order])
-        wanted = f"{wanted} AND {_after(order, after, parameters)}"
+        last = tokens.keys(listing.page_token, bound, [(sql_type(key), is_nullable(key)) for key in order])
+        wanted = f"{wanted} AND {after(order, last, parameters)}"
     sees_more = f", {_sees_more(scope, listing, parameters)} AS sees_more" if exactly else ""
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
-    limit = _limit(listing.size + 1, skipped, parameters)
+    paged = _limit(listing.size + 1, skipped, parameters)
     names = ", ".join(f"k{position}" for position in range(len(order)))
-    by_names = ", ".join(_direction(f"k{position}", key) for position, key in enumerate(order))
+    by_names = ", ".join(direction(f"k{position}", key) for position, key in enumerate(order))
     if matches:
-        source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {limit}"
+        source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {paged}"
     else:
         most = skipped + listing.size + 1
         source = _source(scope, listing, wanted, order, parameters, most=most, exactly=exactly)
-        chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {limit}"
+        chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {paged}"
     if matches or skipped:
         body = (
-            f"SELECT {columns}, {names} FROM ({chosen}) AS chosen"
+            f"SELECT {projected.reads}, {names} FROM ({chosen}) AS chosen"
             f" JOIN resources ON resources.id = chosen.chosen_id ORDER BY {by_names}"
         )
     else:
-        body = f"SELECT {columns}, {keys} FROM {source} {limit}"
+        body = f"SELECT {projected.reads}, {keys} FROM {source} {paged}"
+    read = sizes.measured(projected, limit, body, by_names)
     return Statement(
         "RESOURCE_PAGE" if listing.search is None else "RESOURCE_SEARCH",
-        f"{matches}SELECT page.*, list.* FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list"
-        f" LEFT JOIN LATERAL ({body}) AS page ON true",
+        f"{matches}SELECT {read.columns}, {names}, list.*{read.flags}"
+        f" FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list LEFT JOIN {read.source}",
         is_read=True,
     )
 
@@ -252,11 +270,11 @@ def _source(
     else:
         where += _within(scope, listing, parameters, exactly=exactly)
         if len(kinds) == 1:
-            return f"resources WHERE {where} ORDER BY {_order_by(order)}"
+            return f"resources WHERE {where} ORDER BY {order_by(order)}"
         of, own = f"unnest({parameters.add(kinds, 'text[]')}) AS each (of_kind)", "kind = of_kind"
     return (
-        f"{of} CROSS JOIN LATERAL (SELECT * FROM resources WHERE {own} AND {where} ORDER BY {_order_by(order)}"
-        f" LIMIT {most}) AS resources ORDER BY {_order_by(order)}"
+        f"{of} CROSS JOIN LATERAL (SELECT * FROM resources WHERE {own} AND {where} ORDER BY {order_by(order)}"
+        f" LIMIT {most}) AS resources ORDER BY {order_by(order)}"
     )
 
 
@@ -361,42 +379,3 @@ def _counted(scope: Scope, listing: Listing, parameters: Parameters, tenancy: st
         "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
         f" WHERE resource_counts.kind = ANY ({kinds}) AND resource_counts.tenancy = {tenancy})"
     )
-
-
-def _order_by(order: Sequence[OrderKey]) -> str:
-    return ", ".join(_direction(key.field.column, key) for key in order)
-
-
-def _direction(column: str, key: OrderKey) -> str:
-    direction = " DESC" if key.descending else ""
-    return f"{column}{direction} NULLS LAST" if key.field.name in _NULLABLE else f"{column}{direction}"
-
-
-def _after(order: Sequence[OrderKey], values: Sequence[tokens.Key], parameters: Parameters) -> str:
-    """What comes after the row with these sort keys."""
-    keys = [(key, value) for key, value in zip(order, values, strict=True)]
-    bound = [None if value is None else parameters.add(value, _sql_type(key)) for key, value in keys]
-    directions = {key.descending for key, _ in keys}
-    if len(directions) == 1 and not any(key.field.name in _NULLABLE for key, _ in keys):
-        columns = ", ".join(key.field.column for key, _ in keys)
-        sign = "<" if directions.pop() else ">"
-        return f"({columns}) {sign} ({', '.join(str(name) for name in bound)})"
-    alternatives = []
-    for position, (key, name) in enumerate(zip(order, bound, strict=True)):
-        if name is None:
-            # Missing values come last: nothing but the keys after this one can tell rows apart.
-            continue
-        terms = [_equal(earlier, same) for earlier, same in zip(order[:position], bound[:position], strict=True)]
-        beyond = f"{key.field.column} {'<' if key.descending else '>'} {name}"
-        if key.field.name in _NULLABLE:
-            beyond = f"({beyond} OR {key.field.column} IS NULL)"
-        alternatives.append(" AND ".join([*terms, beyond]))
-    return "(" + " OR ".join(f"({alternative})" for alternative in alternatives) + ")"
-
-
-def _equal(key: OrderKey, name: str | None) -> str:
-    return f"{key.field.column} IS NULL" if name is None else f"{key.field.column} = {name}"
-
-
-def _sql_type(key: OrderKey) -> str:
-    return _SQL_TYPES.get(key.field.name, "text")
