@@ -69,6 +69,7 @@ app.kubernetes.io/component: postgresql
 
 {{/* What does not fit together is refused here, because a schema cannot say it. */}}
 {{- define "hyperfleet.checked" -}}
+{{- include "hyperfleet.originalChecked" . }}
 {{- $database := .Values.database }}
 {{- if and $database.postgresql.enabled $database.external.enabled }}
 {{- fail "database.postgresql.enabled and database.external.enabled: there is one database; set the other to false." }}
@@ -112,6 +113,28 @@ app.kubernetes.io/component: postgresql
 {{- include "hyperfleet.settingsChecked" . }}
 {{- if and .Values.provider.schema .Values.validationSchema.enabled }}
 {{- fail "provider.schema and validationSchema are two names of one thing; set one." }}
+{{- end }}
+{{- end }}
+
+{{/* Refuses values of the original chart, all at once, each with what to do instead. */}}
+{{- define "hyperfleet.originalChecked" -}}
+{{- $refused := list }}
+{{- range $path, $instead := .Files.Get "files/original-values.yaml" | fromYaml }}
+{{- $at := $.Values }}
+{{- $is := true }}
+{{- range splitList "." $path }}
+{{- $is = and $is (kindIs "map" $at) }}
+{{- if $is }}
+{{- $is = hasKey $at . }}
+{{- $at = get $at . }}
+{{- end }}
+{{- end }}
+{{- if $is }}
+{{- $refused = append $refused (printf "%s is a value of the original chart: %s." $path $instead) }}
+{{- end }}
+{{- end }}
+{{- if $refused }}
+{{- fail (join "\n" $refused) }}
 {{- end }}
 {{- end }}
 

@@ -9,7 +9,7 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 - {path: server.hostname, use: "leave it out, the pod's name is used"}
 - {path: server.jwt.enabled, use: "set auth.enableJwt", variables: [HYPERFLEET_AUTH_ENABLE_JWT]}
 - {path: server.jwt.configs, use: "set auth.issuers"}
-- {path: server.authorization.enabled, use: "set auth.enableAuthz"}
+- {path: server.authorization.enabled, use: "set auth.enableAuthz", variables: [HYPERFLEET_SERVER_AUTHZ_ENABLED]}
 - {path: health.host, use: "leave it out, the chart listens on every address"}
 - {path: health.port, use: "set ports.health"}
 - {path: metrics.host, use: "leave it out, the chart listens on every address"}

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
+
+import yaml
 
 from hyperfleet.settings import rows
 from hyperfleet.settings.aliases import RETIRED
@@ -26,7 +29,15 @@ def _retired() -> Iterator[str]:
         yield f"| {names} | {each.instead[0].upper()}{each.instead[1:]} |"
 
 
-_TABLES: Final = {"aliases": _aliases, "retired": _retired}
+def _values() -> Iterator[str]:
+    yield "| value | instead |"
+    yield "|---|---|"
+    for path, instead in yaml.safe_load(_VALUES.read_text(encoding="utf-8")).items():
+        yield f"| `{path}` | {instead[0].upper()}{instead[1:]}. |"
+
+
+_VALUES: Final = Path(__file__).parents[2] / "charts" / "files" / "original-values.yaml"
+_TABLES: Final = {"aliases": _aliases, "retired": _retired, "values": _values}
 
 
 def written(page: str) -> str:
