@@ -374,6 +374,20 @@ def test_a_condition_is_an_object(value: object) -> None:
     assert refusal(report, conditions=[READY, value]) == ("VAL-003", ("conditions[1]",))
 
 
+@pytest.mark.parametrize(
+    ("member", "guess"),
+    [("creted_at", "the nearest is created_at, "), ("reson", "the nearest is reason, "), ("qqq", "")],
+)
+def test_an_unknown_member_of_a_condition_is_told_all_that_one_may_have(member: str, guess: str) -> None:
+    with pytest.raises(HyperFleetError) as refused:
+        report(conditions=[READY | {member: "x"}])
+    (fault,) = refused.value.errors
+    assert fault.message == (
+        f"`conditions[0].{member}` is not known; {guess}known are type, status, reason, message; adapter,"
+        " observed_generation, created_at, updated_at, last_transition_time may be sent and are ignored"
+    )
+
+
 @pytest.mark.parametrize("member", ["type", "status"])
 def test_a_condition_has_a_type_and_a_status(member: str) -> None:
     assert refusal(report, conditions=[without(READY, member)]) == ("VAL-001", (f"conditions[0].{member}",))

@@ -201,8 +201,10 @@ class _Walk:
             part: Schema | bool | None = members.get(name, others)
             if part is False:
                 below = at.member(name)
-                known = [each for each, about in members.items() if PASSED_OVER not in about]
-                yield Fault(wording.unknown(below.path, name, known), "additionalProperties", below.depth)
+                ignored = [each for each, about in members.items() if isinstance(about, dict) and PASSED_OVER in about]
+                known = [each for each in members if each not in ignored]
+                fault = wording.unknown(below.path, name, known, ignored)
+                yield Fault(fault, "additionalProperties", below.depth)
             elif isinstance(part, dict) and not self._of.fits(part, content):
                 yield from self._faults(part, content, at.member(name))
 

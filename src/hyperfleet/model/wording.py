@@ -21,6 +21,9 @@ LONGEST_PATH: Final = 200
 LONGEST_NAME: Final = 80
 LONGEST_PATTERN: Final = 100
 
+_MOST_IGNORED: Final = 8
+"""Members without effect that an error lists; more, such as the read-only ones of a resource, would bury the others."""
+
 _FEW: Final = 3
 """Names among which a caller finds the one that was meant at a glance."""
 
@@ -175,14 +178,15 @@ def missing(path: str) -> FieldError:
     return FieldError(_MISSING, path, f"`{path}` is missing")
 
 
-def unknown(path: str, name: str, known: Iterable[str]) -> FieldError:
-    """A member is there that must not be; `name` is the last part of its path."""
-    names = list(known)
+def unknown(path: str, name: str, known: Iterable[str], ignored: Iterable[str] = ()) -> FieldError:
+    """A member is there that must not be; `name` is the last part of its path, `ignored` are taken and not used."""
+    names, unused = list(known), list(ignored)
     if not names:
         return FieldError(_NOT_ALLOWED, path, f"`{path}` must be left out; nothing is known there")
-    nearest = nearest_name(name, names) if len(names) > _FEW else None
+    nearest = nearest_name(name, [*names, *unused]) if len(names) + len(unused) > _FEW else None
     guess = f"the nearest is {nearest}, " if nearest is not None else ""
-    return FieldError(_NOT_ALLOWED, path, f"`{path}` is not known; {guess}known are {one_of(names)}")
+    also = f"; {one_of(unused)} may be sent and are ignored" if 0 < len(unused) <= _MOST_IGNORED else ""
+    return FieldError(_NOT_ALLOWED, path, f"`{path}` is not known; {guess}known are {one_of(names)}{also}")
 
 
 def repeated(path: str, value: str) -> FieldError:
