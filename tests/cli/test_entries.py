@@ -120,7 +120,7 @@ KIND = "kind: Channel, plural: channels"
         ),
         (
             f"entities: [{{{KIND}, name_max_len: 254}}]",
-            "entities[0].name_max_len (line 1): must be a whole number from 1 to 253, not '254'.",
+            "entities[0].name_max_len (line 1): must be a whole number from 0 to 253, not '254'.",
         ),
         (
             f"entities: [{{{KIND}, required_adapters: dns}}]",
@@ -148,6 +148,17 @@ def test_a_mistake_in_an_entry_names_its_path_and_line(text: str, mistake: str, 
     assert mistakes(tmp_path, text) == (mistake,)
 
 
+def test_a_bound_of_zero_is_as_left_out_and_printed_as_it_was_written(tmp_path: Path) -> None:
+    references = "references: [{ref_type: a, target_kind: Cluster, max: 0}]"
+    text = f"entities: [{{{KIND}, name_min_len: 0, name_max_len: 0, {references}}}]"
+    first = loaded(tmp_path, text)
+    (channel,) = first.settings.entities
+    assert (channel.name_min_len, channel.name_max_len, channel.references[0].max) == (None, None, None)
+    printed = "\n".join(reference.effective(first))
+    assert "name_min_len: 0 " in printed
+    assert loaded(tmp_path, printed).settings == first.settings
+
+
 def test_a_condition_lacks_each_part_of_its_own(tmp_path: Path) -> None:
     rule = "{type: A, when: {expresion: x}, output: {reason: 5}}"
     assert mistakes(tmp_path, f"entities: [{{{KIND}, conditions: [{rule}]}}]") == (
@@ -162,7 +173,7 @@ def test_a_condition_lacks_each_part_of_its_own(tmp_path: Path) -> None:
 def test_mistakes_in_entries_are_told_with_all_others(tmp_path: Path) -> None:
     text = (
         "server: {prot: 1}\nentities:\n  - {kind: A, plural: as, nme_min_len: 1}\n"
-        "  - {kind: B, plural: bs, name_min_len: 0}\nhealth: {port: x}"
+        "  - {kind: B, plural: bs, name_min_len: -1}\nhealth: {port: x}"
     )
     found = mistakes(tmp_path, text)
     assert len(found) == 4

@@ -5,7 +5,7 @@ together is for the Catalog to say (model/catalog.py); here is only how each mem
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from hyperfleet.settings.forms import (
     BOOLEAN,
@@ -20,10 +20,21 @@ from hyperfleet.settings.forms import (
     whole,
 )
 
+
+def _or_nothing(form: Form) -> Form:
+    """The form, and 0 for a member that is not given: the original HyperFleet API writes it so."""
+
+    def read(text: str) -> Any:
+        return None if text == "0" else form.read(text)
+
+    return Form(f"{form.description}; 0: unset", read, lambda value: "0" if value is None else form.write(value))
+
+
 LONGEST_NAME: Final = 253
 MOST_REFERENCES: Final = 1000
-_NAME_LENGTH: Final = whole(1, LONGEST_NAME)
+_NAME_LENGTH: Final = _or_nothing(whole(0, LONGEST_NAME))
 _REFERENCES: Final = whole(0, MOST_REFERENCES)
+_MOST_REFERENCES: Final = _or_nothing(whole(0, MOST_REFERENCES))
 _POLICY: Final[Form] = choice("restrict", "cascade")
 
 
@@ -34,7 +45,7 @@ class Reference:
     ref_type: str | None = required("The word for such references in bodies: `version`, `identity-config`.")
     target_kind: str | None = required("The kind of the resources that are named.")
     min: int | None = member("How many must be named.", _REFERENCES, absent="`0`")
-    max: int | None = member("How many may be named.", _REFERENCES, absent="no limit")
+    max: int | None = member("How many may be named.", _MOST_REFERENCES, absent="no limit")
 
 
 @dataclass(frozen=True)
