@@ -6,14 +6,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind, ReferenceRule
+from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.services import recomputing
-from hyperfleet.services.recomputing import ROWS_AT_ONCE
+from hyperfleet.services.recomputing import MOST_TRIES, ROWS_AT_ONCE
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.recomputations import Outdated
 from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 OLD = replace(CLUSTER, required_adapters=("dns",))
@@ -98,3 +101,168 @@ async def test_reports_that_come_meanwhile_are_kept(db: Database) -> None:
     for id in ids:
         assert (await read(db, id, CLUSTERS))["status"]["phase"] == "Ready"
     assert await rules(db) == {rendering.rules(NEW)}
+
+
+BROKEN = ConditionRule("Zones", "statuses.exists(s, s.data.zone == 'a')", "true", "'a'", "''")
+RULED = replace(OLD, conditions=(BROKEN,))
+MARKS = Statement("MARKS", "SELECT resource_id::text, tries, set_aside, reason FROM recomputations ORDER BY 1")
+AGE = Statement("AGE", "UPDATE recomputations SET since = since - interval '1 minute'")
+
+
+async def marks(db: Database) -> list[tuple[str, int, bool, str]]:
+    return [tuple(row) for row in await db.fetch(MARKS)]
+
+
+async def with_zone(db: Database, name: str, data: bytes) -> str:
+    id = str((await create(db, name, scope(OLD)))["id"])
+    await send(db, id, report("dns", at=1, data=data), scope(OLD), catalog=Catalog([OLD]))
+    return id
+
+
+async def test_a_row_on_which_a_rule_fails_is_set_aside_and_named_and_the_others_are_computed(db: Database) -> None:
+    good, bad = await with_zone(db, "good", b'{"zone":"a"}'), await with_zone(db, "bad", b"{}")
+    with capture_logs() as lines:
+        assert await recomputing.recompute(db, Catalog([RULED])) == 2
+    assert [(line["id"], line["condition"]) for line in lines if line["log_level"] == "warning"] == [(bad, "Zones")]
+    [(id, _, is_aside, reason)] = await marks(db)
+    assert (id, is_aside) == (bad, True)
+    assert reason.startswith("rule Zones: ")
+    assert [each["type"] for each in (await read(db, good))["status"]["conditions"]][-1] == "Zones"
+    assert await rules(db) == {rendering.rules(RULED)}
+    assert await recomputing.recompute(db, Catalog([RULED])) == 0
+
+
+class Fault(Exception):
+    """A mistake of ours that one row brings out."""
+
+
+def failing_on(id: str, monkeypatch: pytest.MonkeyPatch, failure: BaseException) -> list[str]:
+    """Makes the assessment of one resource fail; the ids that were tried, as they come."""
+    tried: list[str] = []
+    whole = recomputing._assessed
+
+    async def assessed(kind: Kind, row: Outdated) -> Any:
+        tried.append(str(row.id))
+        if str(row.id) == id:
+            raise failure
+        return await whole(kind, row)
+
+    monkeypatch.setattr(recomputing, "_assessed", assessed)
+    return tried
+
+
+async def test_a_row_that_raises_is_set_aside_once_and_the_others_are_computed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [(await reported(db, f"cluster-{number}"))["id"] for number in range(5)]
+    tried = failing_on(ids[2], monkeypatch, Fault("odd"))
+    with capture_logs() as lines:
+        assert await recomputing.recompute(db, Catalog([NEW])) == 4
+    told = [line for line in lines if line["event"].startswith("a resource is set aside")]
+    assert [(line["id"], line["kind"], line["reason"]) for line in told] == [(ids[2], "Cluster", "Fault: odd")]
+    assert await marks(db) == [(ids[2], 1, True, "Fault: odd")]
+    tried.clear()
+    assert await recomputing.recompute(db, Catalog([NEW])) == 0
+    assert tried == []
+    # Other rules are another attempt.
+    newer = replace(CLUSTER, required_adapters=("dns", "net", "vm"))
+    monkeypatch.undo()
+    assert await recomputing.recompute(db, Catalog([newer])) == 5
+    assert await marks(db) == []
+
+
+class Killed(BaseException):
+    """The end of a process, as far as a test can play it: nothing after it runs."""
+
+
+async def test_a_row_that_processes_die_of_is_tried_alone_and_set_aside(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [(await reported(db, f"cluster-{number}"))["id"] for number in range(5)]
+    poison = ids[3]
+    failing_on(poison, monkeypatch, Killed())
+    deaths = 0
+    while True:
+        try:
+            await recomputing.recompute(db, Catalog([NEW]))
+            break
+        except Killed:
+            deaths += 1
+            assert deaths < 20
+            # So long later that the marks must be of a process that died.
+            await db.fetch(AGE)
+    # Once with the others, then alone.
+    assert deaths == MOST_TRIES
+    assert [(id, is_aside, reason) for id, _, is_aside, reason in await marks(db)] == [
+        (poison, True, "the process that computed it ended")
+    ]
+    for id in ids:
+        phase = (await read(db, id))["status"]["phase"]
+        assert phase == ("Ready" if id == poison else "NotReady")
+    assert await recomputing.recompute(db, Catalog([NEW])) == 0
+
+
+async def test_while_a_process_computes_marked_rows_another_waits(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recomputing, "PAUSE_SECONDS", 0.05)
+    id = (await reported(db, "alpha"))["id"]
+    await db.fetch(Statement("MARK", "INSERT INTO recomputations (resource_id, rules) VALUES ($1, 'x')"), UUID(id))
+    work = asyncio.create_task(recomputing.recompute(db, Catalog([NEW])))
+    await asyncio.sleep(0.3)
+    assert not work.done()
+    await db.fetch(AGE)
+    assert await asyncio.wait_for(work, 10) == 1
+
+
+async def test_a_row_that_anybody_writes_meanwhile_is_not_marked_any_more(db: Database) -> None:
+    id = (await reported(db, "alpha"))["id"]
+    await db.fetch(
+        Statement("MARK", "INSERT INTO recomputations (resource_id, rules) VALUES ($1, $2)"),
+        UUID(id),
+        rendering.rules(NEW),
+    )
+    await send(db, id, report("net", at=2), scope(NEW), catalog=Catalog([NEW]))
+    await db.fetch(AGE)
+    assert await recomputing.recompute(db, Catalog([NEW])) == 0
+    assert await marks(db) == []
+
+
+async def test_what_a_removed_resource_leaves_is_removed(db: Database) -> None:
+    await db.fetch(
+        Statement("MARK", "INSERT INTO recomputations (resource_id, rules, set_aside) VALUES ($1, 'x', true)"),
+        UUID(int=7),
+    )
+    assert await recomputing.recompute(db, Catalog([NEW])) == 0
+    assert await marks(db) == []
+
+
+async def test_a_stop_in_the_middle_leaves_no_marks(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await reported(db, "alpha")
+    entered = asyncio.Event()
+
+    async def assessed(_kind: Kind, _row: Outdated) -> Any:
+        entered.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(recomputing, "_assessed", assessed)
+    work = asyncio.create_task(recomputing.recompute(db, Catalog([NEW])))
+    await asyncio.wait_for(entered.wait(), 10)
+    assert len(await marks(db)) == 1
+    work.cancel()
+    await asyncio.wait([work])
+    assert await marks(db) == []
+
+
+async def test_a_service_looks_again_every_five_minutes(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recomputing.REPEAT_SECONDS == 300
+    monkeypatch.setattr(recomputing, "REPEAT_SECONDS", 0.05)
+    work = asyncio.create_task(recomputing.keep_trying(db, Catalog([NEW])))
+    await asyncio.sleep(0.2)
+    id = (await reported(db, "late"))["id"]
+    for _ in range(200):
+        if await rules(db) == {rendering.rules(NEW)}:
+            break
+        await asyncio.sleep(0.05)
+    work.cancel()
+    assert (await read(db, id))["status"]["phase"] == "NotReady"

@@ -26,6 +26,7 @@ RELEASED = {
     "0003_tenancy.py": "d3eb1511a1192eca",
     "0004_pending.py": "79cee954a6882436",
     "0005_tenancies.py": "048d06a94abac518",
+    "0006_recomputations.py": "2b2d6b46df5ddb3c",
 }
 
 

@@ -22,7 +22,7 @@ from hyperfleet.telemetry import logging, metrics
 SECONDS: Final = 30.0
 TIMEOUT: Final = 5.0
 
-_NOTHING: Final = Backlog([], {})
+_NOTHING: Final = Backlog([], {}, {})
 
 _log = logging.get("metrics")
 
@@ -84,6 +84,9 @@ def _values(name: str, read: Backlog) -> Iterator[tuple[tuple[str, ...], float]]
     """The samples of a gauge by their own labels; what waits is absent at zero."""
     if name == metrics.RESOURCES:
         yield from read.phases.items()
+        return
+    if name == metrics.SET_ASIDE:
+        yield from (((kind,), count) for kind, count in read.set_aside.items())
         return
     for row in read.waiting:
         value = {metrics.PENDING: row.pending, metrics.STUCK: row.stuck, metrics.STUCK_SECONDS: row.longest}[name]

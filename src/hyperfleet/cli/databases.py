@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.services import recomputing
+from hyperfleet.services import confining, recomputing
 from hyperfleet.store import capacities, counts, data_directories, embedded, migrations
 from hyperfleet.store.connections import translated
 from hyperfleet.store.database import Database
@@ -168,6 +168,7 @@ async def _recompute(connection: settings.Database, catalog: Catalog) -> int:
     try:
         return await recomputing.recompute(db, catalog)
     finally:
+        confining.stop()
         await db.close()
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from hyperfleet import settings
 from hyperfleet.cli import certificates
 from hyperfleet.cli.addresses import Address, refusal
+from hyperfleet.cli.deaths import Deaths
 from hyperfleet.errors import Unavailable
 from hyperfleet.telemetry import logging
 
@@ -47,6 +48,7 @@ class Readiness:
     def __init__(self, timeout: float) -> None:
         self.stage: str | None = "starting"
         self.database: settings.Database | None = None
+        self.deaths: Deaths | None = None
         self._timeout = timeout
         self._lock = threading.Lock()
         self._asked_at = 0.0
@@ -56,8 +58,8 @@ class Readiness:
         """Why the service is not ready, one sentence each; empty when it is."""
         if self.stage is not None:
             return [f"The service is {self.stage}."]
-        failure = self._database_failure()
-        return [failure] if failure else []
+        died = self.deaths.reason() if self.deaths is not None else None
+        return [reason for reason in (self._database_failure(), died) if reason is not None]
 
     def _database_failure(self) -> str | None:
         with self._lock:

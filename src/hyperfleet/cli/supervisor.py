@@ -33,6 +33,7 @@ from hyperfleet.cli import (
     warnings,
 )
 from hyperfleet.cli.backlog_gauges import BacklogGauges
+from hyperfleet.cli.deaths import Deaths
 from hyperfleet.cli.processes import Child, reap_strangers
 from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
@@ -216,6 +217,7 @@ class Service:
         self._directory = directory
         self._postgres = postgres
         self._workers: Child | None = None
+        self._deaths = readiness.deaths = Deaths(directory)
 
     def start_workers(self, signals: Signals | None = None) -> None:
         """Starts the HTTP server and waits until the API answers, or a signal asks for the end; raises Unavailable."""
@@ -255,6 +257,8 @@ class Service:
         """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
         self._readiness.stage = "starting again"
         self.kill()
+        self._deaths.add()
+        self._waited(signals, self._deaths.pause(), lambda: signals.count > 0)
         try:
             self.start_workers(signals)
         except HyperFleetError as failure:

@@ -25,6 +25,7 @@ from typing import Any, Final
 import hyperfleet
 from hyperfleet import settings
 from hyperfleet.cli.addresses import Address
+from hyperfleet.cli.deaths import Deaths
 from hyperfleet.cli.listeners import limit_unread
 from hyperfleet.telemetry import logging, tracing
 
@@ -128,7 +129,11 @@ def _load(order: Order, started: Any) -> Any:
         is_replacement = started.value > order.workers
     if is_replacement:
         metrics.count_worker_replaced()
-        logging.get("workers").warning("a worker died and was replaced", pid=os.getpid())
+        deaths = Deaths(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+        deaths.add()
+        pause = deaths.pause()
+        logging.get("workers").warning("a worker died and was replaced", pid=os.getpid(), serves_after=pause)
+        time.sleep(pause)
     # One is enough; one that takes the place of another may take the place of that one.
     application = assembled(order.settings, order.document, recomputes=is_first or is_replacement)
     # What is there by now stays, and a request leaves few cycles: the collector need not look so often.

@@ -124,6 +124,8 @@ def application(
         finally:
             for task in background:
                 task.cancel()
+            if background:
+                await asyncio.wait(background, timeout=2)
             confining.stop()
             await db.close()
             logging.drain()

@@ -1,19 +1,25 @@
 """After a change of the rules what is stored is computed again: by `migrate`, and while the service serves.
 
 Row by row, by the ordinary write, so nobody waits; a row that somebody else writes meanwhile is computed by them. One
-process at a time works, in order of ids. Nothing is removed: what is being deleted and waits for nobody any more stays
-until a caller comes (services/lingering.py).
+process at a time works. Nothing is removed: what is being deleted and waits for nobody any more stays until a caller
+comes (services/lingering.py).
+
+A row on which it fails is set aside: logged, counted, and not tried again before the rules change. Rows are marked
+before they are computed (store/recomputations.py), so that this is true as well when the process died of one.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.model import rendering
-from hyperfleet.model.assessment import evidence
+from hyperfleet.model.assessment import Assessment, evidence
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
@@ -25,13 +31,41 @@ from hyperfleet.store.recomputations import Outdated
 from hyperfleet.telemetry import logging
 
 ROWS_AT_ONCE: Final = 100
+ROWS_READ: Final = 10
+"""Rows that are in memory together, each with all its reports."""
+
+SECONDS_AT_ONCE: Final = 5.0
+"""How long one transaction computes: less than the age of a mark whose process must have died."""
+
 PAUSE_SECONDS: Final = 5.0
 """How long a process waits while another one has the turn, or the database is away."""
 
-_FIRST: Final = UUID(int=0)
+REPEAT_SECONDS: Final = 300.0
+"""How often a process looks again: one of the version before may have written behind it."""
+
+MOST_TRIES: Final = 3
+"""How often a row is tried: among others, then alone, and once more, since a process may end for another reason."""
+
+_DIED: Final = "the process that computed it ended"
 _log = logging.get("resources")
 _status = msgspec.json.Decoder(Status)
 _summaries = msgspec.json.Decoder(tuple[Summary, ...])
+
+
+class _Batch(NamedTuple):
+    """Rows that are marked; those in `aside` were tried too often."""
+
+    ids: Sequence[UUID]
+    aside: bool = False
+
+
+class _Computed(NamedTuple):
+    """What a row becomes."""
+
+    kind: Kind
+    row: Outdated
+    envelope: bytes
+    assessment: Assessment
 
 
 async def recompute(db: Database, catalog: Catalog) -> int:
@@ -40,46 +74,81 @@ async def recompute(db: Database, catalog: Catalog) -> int:
     Raises what the database raises; what was written until then stays, and the next call goes on.
     """
     done = 0
-    after = _FIRST
     while True:
-
-        async def turn(tx: Transaction, after: UUID = after) -> list[Outdated] | None:
-            if not await recomputations.has_turn(tx):
-                return None
-            rows = await recomputations.outdated(tx, catalog.kinds, after=after, most=ROWS_AT_ONCE)
-            for row in rows:
-                await _recompute(tx, catalog.by_name[row.kind], row)
-            return rows
-
-        rows = await db.in_transaction(turn)
-        if rows is None:
+        batch = await db.in_transaction(lambda tx: _marked(tx, catalog))
+        if batch is None:
             await asyncio.sleep(PAUSE_SECONDS)
-            continue
-        if not rows:
+        elif not batch.ids:
             break
-        done += len(rows)
-        after = rows[-1].id
+        elif batch.aside:
+            await _set_aside(db, catalog, batch.ids[0], _DIED)
+        else:
+            done += await _computed(db, catalog, batch.ids)
+    await recomputations.clear(db)
     if done:
-        _log.info("computed again by the rules of now", resources=done)
+        _log.info("recomputed after a change of rules", resources=done)
     return done
 
 
 async def keep_trying(db: Database, catalog: Catalog) -> None:
-    """`recompute` in the background of a service: whatever fails is logged and tried again."""
+    """`recompute` in the background of a service, again and again: what fails is logged and tried again."""
     while True:
+        pause = REPEAT_SECONDS
         try:
             await recompute(db, catalog)
-            return
         except HyperFleetError as failure:
-            _log.warning("computing again waits", code=failure.row.full_name, detail=failure.detail)
-        await asyncio.sleep(PAUSE_SECONDS)
+            _log.warning("recomputation waits", code=failure.row.full_name, detail=failure.detail)
+            pause = PAUSE_SECONDS
+        await asyncio.sleep(pause)
 
 
-async def _recompute(tx: Transaction, kind: Kind, row: Outdated) -> None:
+async def _marked(tx: Transaction, catalog: Catalog) -> _Batch | None:
+    """The next rows; None while another process works."""
+    if not await recomputations.has_turn(tx) or await recomputations.is_under_way(tx):
+        return None
+    again = await recomputations.mark_again(tx, catalog.kinds)
+    if again is not None:
+        id, tries = again
+        return _Batch([id], aside=tries > MOST_TRIES)
+    return _Batch(await recomputations.mark(tx, catalog.kinds, most=ROWS_AT_ONCE))
+
+
+async def _computed(db: Database, catalog: Catalog, ids: Sequence[UUID]) -> int:
+    """Computes marked rows; how many there were. They are not marked any more when it returns, or raises."""
+    try:
+        return await db.in_transaction(lambda tx: _compute(tx, catalog, ids))
+    except HyperFleetError:
+        await _unmark_soon(db, ids)
+        raise
+    except asyncio.CancelledError:
+        await _unmark_soon(db, ids)
+        raise
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the other rows must not wait for this one
+        # Nothing of them was written. Whichever it was is found by trying each alone.
+        if len(ids) == 1:
+            _log.exception("a resource could not be recomputed", id=str(ids[0]))
+            await _set_aside(db, catalog, ids[0], f"{type(failure).__name__}: {failure}")
+            return 0
+        return sum([await _computed(db, catalog, [id]) for id in ids])
+
+
+async def _compute(tx: Transaction, catalog: Catalog, ids: Sequence[UUID]) -> int:
+    until = monotonic() + SECONDS_AT_ONCE
+    found: list[_Computed] = []
+    for start in range(0, len(ids), ROWS_READ):
+        rows = await recomputations.outdated(tx, catalog.kinds, ids[start : start + ROWS_READ])
+        found += [await _assessed(catalog.by_name[row.kind], row) for row in rows if monotonic() < until]
+    # Written only now, so that no writer waits for what takes long to compute. What is left over is marked again.
+    await recomputations.unmark(tx, ids)
+    for each in found:
+        await _write(tx, catalog, each)
+    return len(found)
+
+
+async def _assessed(kind: Kind, row: Outdated) -> _Computed:
     envelope = rendering.declared(row.envelope, kind)
-    status = await assessing.status(
+    assessment = await assessing.assess(
         kind,
-        row.id,
         generation=row.generation,
         reference_time=row.updated_time,
         deleted=row.is_deleting,
@@ -88,4 +157,31 @@ async def _recompute(tx: Transaction, kind: Kind, row: Outdated) -> None:
         has_children=row.has_children,
         evidence=evidence(envelope, row.reports),
     )
-    await recomputations.write(tx, row, status, envelope=envelope, rules=rendering.rules(kind))
+    # Without its reports, which may be large.
+    return _Computed(kind, replace(row, reports=None), envelope, assessment)
+
+
+async def _write(tx: Transaction, catalog: Catalog, computed: _Computed) -> None:
+    kind, row, envelope, (status, failures) = computed
+    written = await recomputations.write(tx, row, status, envelope=envelope, rules=rendering.rules(kind))
+    if written and failures:
+        # What could be computed is written; the conditions of rules that failed stay as they were.
+        assessing.tell(kind, row.id, failures)
+        await recomputations.set_aside(tx, catalog.kinds, row.id, f"rule {failures[0].type}: {failures[0].reason}")
+
+
+async def _set_aside(db: Database, catalog: Catalog, id: UUID, reason: str) -> None:
+    kind = await recomputations.set_aside(db, catalog.kinds, id, reason)
+    if kind is not None:
+        _log.error(
+            "a resource is set aside: it is not recomputed under these rules", kind=kind, id=str(id), reason=reason
+        )
+
+
+async def _unmark_soon(db: Database, ids: Sequence[UUID]) -> None:
+    """Takes marks away for the sake of the next process; without the database they only grow old."""
+    try:
+        async with asyncio.timeout(1):
+            await recomputations.unmark(db, ids)
+    except (HyperFleetError, TimeoutError):
+        return

@@ -36,6 +36,12 @@ GROUPS: Final = """
     SELECT kind, NULL, false, sum(resources)::bigint, 0, 0, 0
     FROM resource_counts WHERE tenancy = '*' AND kind = ANY ($1::text[]) GROUP BY kind
 """
+# Whoever wrote a resource since then has computed its status by the rules of now.
+SET_ASIDE: Final = """
+    SELECT kind, count(*) FROM recomputations
+    JOIN resources ON id = resource_id AND resources.resource_version = recomputations.resource_version
+    WHERE set_aside AND kind = ANY ($1::text[]) GROUP BY kind
+"""
 _APPLICATION_NAME: Final = "hyperfleet-api metrics"
 
 
@@ -50,10 +56,11 @@ class Waiting(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What waits, without kinds where nothing does; and how many resources of each kind are in each phase."""
+    """What waits, without kinds where nothing does; how many of each kind are in each phase, and how many set aside."""
 
     waiting: list[Waiting]
     phases: dict[tuple[str, str], int]
+    set_aside: dict[str, int]
 
 
 class _Group(NamedTuple):
@@ -83,12 +90,14 @@ async def read(configured: settings.Database, kinds: Sequence[Kind], *, threshol
         connection = await connect(configured, application_name=_APPLICATION_NAME, timeout=timeout)
         try:
             rows = await connection.fetch(GROUPS, names, passive, threshold)
+            aside = await connection.fetch(SET_ASIDE, names)
             await connection.close()
         finally:
             # A farewell to a database that has gone silent is never answered; after one that was, this is nothing.
             connection.terminate()
     groups = [_Group(*row) for row in rows]
-    return Backlog(_waiting(groups), {key: n for name in names for key, n in _phases(name, groups, passive).items()})
+    phases = {key: n for name in names for key, n in _phases(name, groups, passive).items()}
+    return Backlog(_waiting(groups), phases, {str(row[0]): int(row[1]) for row in aside})
 
 
 def _waiting(groups: list[_Group]) -> list[Waiting]:

@@ -1,5 +1,10 @@
-"""Rows whose status was computed by other rules than those of now: found in order of their ids, and written again."""
+"""Rows whose status was computed by other rules than those of now: found, marked, and written again.
 
+A row is marked before it is computed, in a transaction of its own, so that the mark outlives a process that dies of it.
+A mark that grows old is of such a process: its row is tried alone, and set aside when that failed too.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,7 +20,79 @@ from hyperfleet.store.resources import status_values
 LOCK: Final = 0x48464152
 """The key of the advisory lock that lets one process at a time compute rows again."""
 
+STALE_SECONDS: Final = 15
+"""Age of a mark whose process must have died."""
+
 TURN: Final = Statement("TURN", f"SELECT pg_try_advisory_xact_lock({LOCK})")
+
+UNDER_WAY: Final = Statement(
+    "RECOMPUTATION_UNDER_WAY",
+    f"""
+    SELECT FROM recomputations
+    WHERE NOT set_aside AND since > now() - interval '{STALE_SECONDS} s' AND since <= now() LIMIT 1
+    """,
+    is_read=True,
+)
+
+_OTHERS = """
+    (SELECT id FROM resources
+     WHERE kind = now.kind AND rules {sign} now.rules
+        AND NOT EXISTS (SELECT FROM recomputations AS known WHERE known.resource_id = id AND known.rules = now.rules)
+     ORDER BY rules LIMIT $3)
+"""
+
+MARKED: Final = Statement(
+    "MARKED",
+    f"""
+    INSERT INTO recomputations (resource_id, rules)
+    SELECT other.id, now.rules
+    FROM unnest($1::text[], $2::text[]) AS now (kind, rules)
+    CROSS JOIN LATERAL ({_OTHERS.format(sign="<")} UNION ALL {_OTHERS.format(sign=">")}) AS other
+    LIMIT $3
+    ON CONFLICT (resource_id) DO UPDATE
+    SET rules = excluded.rules, tries = 1, since = now(), set_aside = false, reason = '', resource_version = 0
+    RETURNING resource_id
+    """,
+)
+
+# The rows that a process died of, or was computing when it did.
+TRIED_AGAIN: Final = Statement(
+    "TRIED_AGAIN",
+    """
+    UPDATE recomputations SET tries = tries + 1, since = now()
+    WHERE resource_id = (
+        SELECT resource_id FROM recomputations
+        JOIN resources ON resources.id = resource_id
+        JOIN unnest($1::text[], $2::text[]) AS now (kind, rules) ON now.kind = resources.kind
+        WHERE recomputations.rules = now.rules AND NOT set_aside
+        ORDER BY resource_id LIMIT 1
+    )
+    RETURNING resource_id, tries
+    """,
+)
+
+SET_ASIDE: Final = Statement(
+    "SET_ASIDE",
+    """
+    INSERT INTO recomputations AS known (resource_id, rules, set_aside, reason, resource_version)
+    SELECT id, now.rules, true, $4, resource_version
+    FROM resources JOIN unnest($2::text[], $3::text[]) AS now (kind, rules) ON now.kind = resources.kind
+    WHERE id = $1
+    ON CONFLICT (resource_id) DO UPDATE
+    SET rules = excluded.rules, set_aside = true, reason = excluded.reason,
+        resource_version = excluded.resource_version, since = now()
+    RETURNING (SELECT kind FROM resources WHERE id = $1)
+    """,
+)
+
+UNMARKED: Final = Statement(
+    "UNMARKED", "DELETE FROM recomputations WHERE resource_id = ANY ($1::uuid[]) AND NOT set_aside"
+)
+
+CLEARED: Final = Statement(
+    "CLEARED",
+    "DELETE FROM recomputations WHERE NOT EXISTS (SELECT FROM resources WHERE id = resource_id)",
+)
 
 OUTDATED: Final = Statement(
     "OUTDATED",
@@ -28,9 +105,9 @@ OUTDATED: Final = Statement(
                AS is_referenced,
            CASE WHEN now.has_rules THEN {REPORTS} END AS reports
     FROM resources
-    JOIN unnest($1::text[], $2::text[], $5::boolean[]) AS now (kind, rules, has_rules) ON now.kind = resources.kind
-    WHERE resources.rules <> now.rules AND resources.id > $3
-    ORDER BY resources.id LIMIT $4
+    JOIN unnest($1::text[], $2::text[], $4::boolean[]) AS now (kind, rules, has_rules) ON now.kind = resources.kind
+    WHERE resources.rules <> now.rules AND resources.id = ANY ($3::uuid[])
+    ORDER BY resources.id
     """,
     is_read=True,
 )
@@ -76,12 +153,46 @@ async def has_turn(connection: Connection) -> bool:
     return row is not None and bool(row[0])
 
 
-async def outdated(connection: Connection, kinds: tuple[Kind, ...], *, after: UUID, most: int) -> list[Outdated]:
-    """The next rows, by id, whose rules are not those of their kind now."""
-    names = [kind.name for kind in kinds]
-    rules, have_rules = [rendering.rules(kind) for kind in kinds], [bool(kind.conditions) for kind in kinds]
-    rows = await connection.fetch(OUTDATED, names, rules, after, most, have_rules)
+async def is_under_way(connection: Connection) -> bool:
+    """Whether another process has marked rows that it computes now."""
+    return await connection.fetch_row(UNDER_WAY) is not None
+
+
+async def mark(connection: Connection, kinds: Sequence[Kind], *, most: int) -> list[UUID]:
+    """Marks the next rows whose rules are not those of their kind now, all but the ones that are set aside."""
+    return [row[0] for row in await connection.fetch(MARKED, *_rules(kinds), most)]
+
+
+async def mark_again(connection: Connection, kinds: Sequence[Kind]) -> tuple[UUID, int] | None:
+    """Marks a row of a process that died once more; the row, and how often it was tried with this time."""
+    row = await connection.fetch_row(TRIED_AGAIN, *_rules(kinds))
+    return None if row is None else (row[0], row[1])
+
+
+async def set_aside(db: Database | Connection, kinds: Sequence[Kind], id: UUID, reason: str) -> str | None:
+    """Keeps a row from being tried again under these rules; its kind, None when it is gone."""
+    row = await db.fetch_row(SET_ASIDE, id, *_rules(kinds), reason)
+    return None if row is None else str(row[0])
+
+
+async def unmark(db: Database | Connection, ids: Sequence[UUID]) -> None:
+    """Takes the marks of rows away, unless they are set aside."""
+    await db.fetch(UNMARKED, ids)
+
+
+async def clear(db: Database) -> None:
+    """Removes what resources that are gone have left."""
+    await db.fetch(CLEARED)
+
+
+async def outdated(connection: Connection, kinds: Sequence[Kind], ids: Sequence[UUID]) -> list[Outdated]:
+    """Of these rows, by id, the ones whose rules are not those of their kind now."""
+    rows = await connection.fetch(OUTDATED, *_rules(kinds), ids, [bool(kind.conditions) for kind in kinds])
     return [Outdated(*row) for row in rows]
+
+
+def _rules(kinds: Sequence[Kind]) -> tuple[list[str], list[str]]:
+    return [kind.name for kind in kinds], [rendering.rules(kind) for kind in kinds]
 
 
 async def write(db: Database | Connection, row: Outdated, status: Status, *, envelope: bytes, rules: str) -> bool:

@@ -105,6 +105,7 @@ PENDING: Final = "hyperfleet_api_resource_pending_reconciliation"
 STUCK: Final = f"{PENDING}_stuck"
 STUCK_SECONDS: Final = f"{PENDING}_stuck_duration_seconds"
 RESOURCES: Final = "hyperfleet_api_resources"
+SET_ASIDE: Final = "hyperfleet_api_resources_set_aside"
 COLLECTOR_ERRORS: Final = "hyperfleet_api_collector_errors_total"
 _WAITING_LABELS: Final = ("resource_type", "is_delete")
 
@@ -117,6 +118,12 @@ BACKLOG: Final = (
         "gauge",
         "Those of them that have been so for longer than `metrics.reconciliation_stuck_threshold`.",
         _WAITING_LABELS,
+    ),
+    Instrument(
+        SET_ASIDE,
+        "gauge",
+        "Resources that could not be recomputed after a change of rules, and were not written since; absent at zero.",
+        ("resource_type",),
     ),
     Instrument(STUCK_SECONDS, "gauge", "How long the oldest of these has been so.", _WAITING_LABELS),
     Instrument(
