@@ -18,6 +18,8 @@ DB ?= embedded
 DB_PORT ?= 5432
 DB_IMAGE ?= postgres:18
 DB_CONTAINER ?= hyperfleet-postgresql
+# The password of the one in a container; the embedded one makes its own.
+DB_PASSWORD := .run/db-password
 
 # Whether this machine has the Node.js that development takes; without it PyPI's is installed.
 NODE := node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' >/dev/null 2>&1
@@ -100,8 +102,11 @@ binary: hyperfleet-api ## Build ./hyperfleet-api, one file for machines with the
 
 db/setup: .venv/.run ## Start PostgreSQL on localhost:5432, database and user hyperfleet
 ifeq ($(DB),podman)
-	podman run --detach --name $(DB_CONTAINER) --publish 127.0.0.1:$(DB_PORT):5432 --env POSTGRES_DB=hyperfleet \
-	  --env POSTGRES_USER=hyperfleet --env POSTGRES_HOST_AUTH_METHOD=trust $(DB_IMAGE)
+	@mkdir -p .run && umask 077 && { test -s $(DB_PASSWORD) || $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(24))' >$(DB_PASSWORD); }
+	POSTGRES_PASSWORD=$$(cat $(DB_PASSWORD)) podman run --detach --name $(DB_CONTAINER) --publish 127.0.0.1:$(DB_PORT):5432 \
+	  --env POSTGRES_DB=hyperfleet --env POSTGRES_USER=hyperfleet --env POSTGRES_PASSWORD $(DB_IMAGE)
+	@echo 'Its password is in $(DB_PASSWORD). The service takes it from:'
+	@echo '  export HYPERFLEET_DATABASE_HOST=localhost HYPERFLEET_DATABASE_PORT=$(DB_PORT) HYPERFLEET_DATABASE_PASSWORD_FILE=$(DB_PASSWORD)'
 else
 	@$(BIN)/hyperfleet-api db start --port $(DB_PORT) $(ARGS)
 endif

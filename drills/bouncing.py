@@ -10,7 +10,7 @@ from pathlib import Path
 from drills.programs import await_
 from drills.proxies import pgbouncer
 from drills.writers import SEEN_HEAD, Writers, seen
-from hyperfleet.store import embedded
+from hyperfleet.store import embedded, roles
 from tests.cli.programs import run
 from tests.cli.serving import Service, free_ports
 
@@ -23,6 +23,7 @@ def drill(folder: Path) -> list[list[str]]:
     server_port, port = free_ports(2)
     server = embedded.start(folder / "data", port=server_port)
     here = server.settings()
+    password = roles.password(server.data_dir)
     variables = {
         "HYPERFLEET_DATABASE_HOST": "127.0.0.1",
         "HYPERFLEET_DATABASE_PORT": str(port),
@@ -34,7 +35,7 @@ def drill(folder: Path) -> list[list[str]]:
     service = Service(folder, variables=variables)
     try:
         with ExitStack() as stack:
-            stack.enter_context(pgbouncer(folder, port, server_port=server_port, user=here.username))
+            stack.enter_context(pgbouncer(folder, port, server_port=server_port, user=here.username, password=password))
             migrated = run("migrate", variables=variables)
             assert migrated.returncode == 0, migrated.stderr
             service.start().ready()
@@ -42,7 +43,7 @@ def drill(folder: Path) -> list[list[str]]:
             time.sleep(3)
             assert {told[0] for told in writers.answers()} == {"2"}, writers.answers()
         time.sleep(1)
-        with pgbouncer(folder, port, server_port=server_port, user=here.username):
+        with pgbouncer(folder, port, server_port=server_port, user=here.username, password=password):
             before = writers.acknowledged
             await_(lambda: writers.acknowledged > before + 50 * WRITERS, "writes again")
             writers.stop()

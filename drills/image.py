@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from drills.programs import await_, found, listens
-from hyperfleet.store import embedded
+from hyperfleet.store import embedded, roles
 from tests.cli.serving import CLUSTERS, fetched, free_ports
 
 BASE: Final = "localhost/hyperfleet-base:drill"
@@ -89,6 +89,7 @@ def drill(folder: Path) -> dict[str, str]:
     variables = {
         "HYPERFLEET_DATABASE_HOST": "127.0.0.1",
         "HYPERFLEET_DATABASE_PORT": str(database_port),
+        "HYPERFLEET_DATABASE_PASSWORD": roles.password(server.data_dir),
         "HYPERFLEET_SERVER_JWT_ENABLED": "false",
         "HYPERFLEET_SERVER_PORT": str(api),
         "HYPERFLEET_HEALTH_PORT": str(health),

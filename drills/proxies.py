@@ -64,10 +64,10 @@ def haproxy(folder: Path, port: int, servers: Sequence[Server], *, http: bool) -
 
 
 @contextmanager
-def pgbouncer(folder: Path, port: int, *, server_port: int, user: str) -> Iterator[int]:
-    """PgBouncer in transaction mode in front of a PostgreSQL on loopback that trusts `user`."""
+def pgbouncer(folder: Path, port: int, *, server_port: int, user: str, password: str) -> Iterator[int]:
+    """PgBouncer in transaction mode in front of a PostgreSQL on loopback; it trusts `user` itself."""
     program = found("pgbouncer", "pgbouncer", "/usr/sbin")
-    (folder / "users.txt").write_text(f'"{user}" ""\n')
+    (folder / "users.txt").write_text(f'"{user}" "{password}"\n')
     file = folder / "pgbouncer.ini"
     file.write_text(
         "[databases]\n"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hyperfleet import settings
-from hyperfleet.store import embedded, migrations
+from hyperfleet.store import embedded, migrations, roles
 from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database, Statement
 
@@ -56,13 +56,15 @@ def _started(config: pytest.Config) -> embedded.Server:
             folder = Path(tempfile.mkdtemp(prefix="hyperfleet-tests-"))
             folder.chmod(0o755)
             config.stash[_SERVER] = server = embedded.start(folder / "data")
+            # A test says which of two transactions loses a deadlock.
+            asyncio.run(_execute(server, f"GRANT SET ON PARAMETER deadlock_timeout TO {roles.USER}", roles.SUPERUSER))
             asyncio.run(_execute(server, f"CREATE DATABASE {TEMPLATE}"))
             asyncio.run(migrations.upgrade(server.settings(TEMPLATE)))
     return config.stash[_SERVER]
 
 
-async def _execute(server: embedded.Server, statement: str) -> None:
-    connection = await connect(server.settings("postgres"), application_name="tests")
+async def _execute(server: embedded.Server, statement: str, role: str = roles.USER) -> None:
+    connection = await connect(replace(server.settings("postgres"), username=role), application_name="tests")
     await connection.execute(statement)
     await connection.close()
 

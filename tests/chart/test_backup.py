@@ -12,8 +12,8 @@ from hyperfleet.store import embedded
 from hyperfleet.store.database import Database, Statement
 from tests.chart.manifests import of_kind, one, rendered
 from tests.chart.values import EXTERNAL
+from tests.cli.programs import tool
 from tests.fleet import create
-from tests.store.test_backup import tool
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from hyperfleet.store import embedded
+
 NOTHING: Final = MappingProxyType[str, str]({})
 PROGRAM: Final = (sys.executable, "-m", "hyperfleet")
 
@@ -36,3 +38,9 @@ def run(
         stdin=subprocess.DEVNULL,
         check=False,
     )
+
+
+def tool(server: embedded.Server, *words: str) -> None:
+    """Runs one of PostgreSQL's own programs on the server; fails with what it says."""
+    done = subprocess.run(embedded.client_command(server, *words), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -111,7 +111,11 @@ def test_a_url_names_server_role_and_database_alone(
 ) -> None:
     role, name = f"role_{uuid4().hex}", empty_database["HYPERFLEET_DATABASE_NAME"]
     grant = f"CREATE ROLE {role} LOGIN; ALTER DATABASE {name} OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}"
-    subprocess.run(embedded.client_command(postgres, "psql", "-d", name, "-c", grant), check=True, capture_output=True)
+    subprocess.run(
+        embedded.client_command(postgres, "psql", "-d", name, "-c", grant, role="postgres"),
+        check=True,
+        capture_output=True,
+    )
     (tmp_path / "url").write_text(f"postgresql://{role}@/{name}?host={postgres.socket_dir}&port={postgres.port}\n")
     done = run("migrate", variables={"HYPERFLEET_DATABASE_URL_FILE": str(tmp_path / "url")})
     assert done.returncode == 0, done.stderr
@@ -189,20 +193,46 @@ def test_db_start_leaves_a_server_that_the_other_commands_use_and_db_stop_ends(d
     assert run("db", "stop", on(directory)).returncode == 0
 
 
-def test_db_start_listens_on_a_tcp_port_when_asked(directory: Path) -> None:
+def test_db_start_listens_on_a_tcp_port_with_a_password_when_asked(directory: Path, tmp_path: Path) -> None:
     port = free_port()
-    started = run("db", "start", f"--port={port}", on(directory))
+    home = {"HOME": str(tmp_path)}
+    kept = "db.example.com:5432:*:me:mine\n# a comment\nlocalhost:*:*:hyperfleet:of another\n"
+    (tmp_path / ".pgpass").write_text(kept)
+    started = run("db", "start", f"--port={port}", on(directory), variables=home)
     assert started.returncode == 0, started.stderr
-    assert f"psql -h localhost -p {port} -U hyperfleet hyperfleet" in started.stdout
+    shell = f"psql -h localhost -p {port} -U hyperfleet hyperfleet"
+    ready = f"PGPASSFILE={directory / 'pgpass'} {shell}"
+    assert ready in started.stdout
+    assert ready in run("db", "status", on(directory)).stdout
     server = embedded.status(directory)
     assert server is not None
-    binary = embedded.client_command(server, "psql")[0]
-    tcp = [binary, "-h", "localhost", "-p", str(port), "-U", "hyperfleet", "-Atc", "select 1", "hyperfleet"]
-    assert subprocess.run(tcp, capture_output=True, text=True, check=True).stdout == "1\n"
-    assert run("db", "start", f"--port={port}", on(directory)).returncode == 0
-    other = run("db", "start", f"--port={free_port()}", on(directory))
+    bundled = str(Path(embedded.client_command(server, "psql")[0]).parent)
+    ask = " -wAtc 'select 1'"
+
+    def asked(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{bundled}:/usr/bin:/bin", "LC_ALL": "C", **variables}
+        return subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, check=False)
+
+    assert asked(shell + ask, **home).stdout == "1\n"
+    assert asked(ready + ask).stdout == "1\n"
+    assert "no password supplied" in asked(shell + ask, HOME="/nowhere").stderr
+    assert run("db", "start", f"--port={port}", on(directory), variables=home).returncode == 0
+    other = run("db", "start", f"--port={free_port()}", on(directory), variables=home)
     assert other.returncode == 1
     assert "db stop" in other.stderr
+    assert (tmp_path / ".pgpass").stat().st_mode & 0o777 == 0o600
+    assert run("db", "stop", on(directory), variables=home).returncode == 0
+    assert (tmp_path / ".pgpass").read_text() == kept
+
+
+def test_a_password_file_that_cannot_be_written_does_not_stop_the_start(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / ".pgpass").mkdir()
+    port = free_port()
+    started = run("db", "start", f"--port={port}", on(directory), variables={"HOME": str(tmp_path)})
+    assert started.returncode == 0, started.stderr
+    assert f"PGPASSFILE={directory / 'pgpass'} psql" in started.stdout
+    assert list(tmp_path.iterdir()) == [tmp_path / ".pgpass"]
+    assert run("db", "stop", on(directory), variables={"HOME": str(tmp_path)}).returncode == 0
 
 
 def test_db_start_refuses_a_port_that_another_program_has(directory: Path) -> None:

@@ -104,6 +104,9 @@ def locked(data: Path) -> Iterator[None]:
         loop.close()
 
 
+JOINED = "joined the PostgreSQL of another process; services on one database need the same configuration of kinds"
+
+
 def test_a_running_service_answers_on_its_three_ports_and_says_once_that_it_is_ready(service: Service) -> None:
     assert service.status(service.api, CLUSTERS) == 200
     assert [service.status(service.health, path) for path in ("/healthz", "/healthcheck", "/readyz")] == [200] * 3
@@ -297,6 +300,25 @@ def test_a_second_service_joins_the_postgresql_of_the_first_and_leaves_it_runnin
         second.stop()
     assert service.status(service.health, "/readyz") == 200
     assert names(service.api) == {"shared"}
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_service_that_joins_another_s_postgresql_warns_with_both_digests_of_their_kinds(
+    place: Path, service: Service, same: bool
+) -> None:
+    file = place / "other.yaml"
+    file.write_text("entities: [{kind: Cluster, required_adapters: [dns]}]")
+    second = Service(place, variables={} if same else {"HYPERFLEET_CONFIG": str(file)}).start()
+    try:
+        second.ready()
+        [line] = second.lines(JOINED)
+        assert line["level"] == "warning"
+        assert line["same"] is same
+        assert (line["kinds"] == line["its_kinds"]) is same
+        assert len(line["its_kinds"]) == len(line["kinds"]) == 16
+    finally:
+        second.stop()
+    assert not service.lines(JOINED)
 
 
 def test_a_second_service_ends_when_the_postgresql_that_it_joined_does(place: Path, service: Service) -> None:

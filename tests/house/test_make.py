@@ -64,6 +64,27 @@ def test_the_database_can_be_a_container_instead() -> None:
         assert f"podman {word}" in make("--dry-run", target, "DB=podman").stdout
 
 
+def test_the_database_in_a_container_takes_a_password_that_no_command_line_has(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    programs, environment = tmp_path / "bin", tmp_path / ".venv" / "bin"
+    programs.mkdir()
+    environment.mkdir(parents=True)
+    (environment / "python").symlink_to(shutil.which("python3") or "python3")
+    (tmp_path / ".venv" / ".run").touch()
+    (programs / "podman").write_text('#!/bin/sh\necho "$@" >words\nprintenv POSTGRES_PASSWORD >password\n')
+    (programs / "podman").chmod(0o755)
+    done = make("--old-file=.venv/.run", "db/setup", "DB=podman", folder=tmp_path, path=f"{programs}:/usr/bin:/bin")
+    assert done.returncode == 0, done.stderr
+    kept = tmp_path / ".run" / "db-password"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "password").read_text() == kept.read_text()
+    assert len(kept.read_text().strip()) >= 32
+    words = (tmp_path / "words").read_text()
+    assert "--env POSTGRES_PASSWORD postgres:18" in words
+    assert "trust" not in words
+    assert kept.read_text().strip() not in words + done.stdout
+
+
 def test_without_a_python_in_range_make_says_which_are(tmp_path: Path) -> None:
     done = make(f".tools/uv-{uv_version()}", folder=tmp_path, path=machine(tmp_path, "exit 1"))
     assert done.returncode != 0

@@ -10,8 +10,9 @@ from hyperfleet.errors import AlreadyExists, Conflict, NotFound, WrongState
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import SYSTEM, Scope
 from hyperfleet.services import writing
-from hyperfleet.store import data_directories, embedded
+from hyperfleet.store import embedded, server_logs
 from hyperfleet.store.database import Database, Statement
+from tests.cli import serving
 from tests.fleet import CLUSTER, CLUSTERS, NOON, below, create, draft, read
 
 REFERRING = Kind("Addon", "addons", "addon", references=(ReferenceRule("cluster", "Cluster"),))
@@ -65,7 +66,7 @@ async def test_of_fifty_children_with_one_name_under_one_owner_exactly_one_succe
 async def test_a_taken_name_leaves_nothing_in_the_servers_log(
     db: Database, postgres: embedded.Server, where: str
 ) -> None:
-    log = data_directories.log(postgres.data_dir)
+    log = postgres.data_dir / server_logs.NAME
     target = UUID((await create(db, "target"))["id"])
     scopes = {"at the top": CLUSTERS, "under an owner": below(target)}
     scopes |= {"referring": Scope(REFERRING), "referring, under an owner": below(target, REFERRING)}
@@ -76,9 +77,9 @@ async def test_a_taken_name_leaves_nothing_in_the_servers_log(
         with pytest.raises(AlreadyExists) as taken:
             await create(db, "alpha", scopes[where], references=references)
         assert taken.value.extensions == (Conflict(made["kind"], made["id"], made["href"]),)
-    with log.open("rb") as lines:
-        lines.seek(before)
-        assert b"resources_live" not in lines.read()
+    await db.fetch(Statement("SAY", "DO $$ BEGIN RAISE LOG 'all tried'; END $$"))
+    serving.eventually(lambda: b"all tried" in log.read_bytes()[before:], "the log has the last word")
+    assert b"resources_live" not in log.read_bytes()[before:]
 
 
 async def test_the_holder_of_a_taken_name_is_not_told_to_who_may_not_read(db: Database) -> None:

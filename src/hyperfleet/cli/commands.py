@@ -68,7 +68,9 @@ app: Final = App(
     exit_on_error=False,
     default_parameter=Parameter(allow_repeating=True),
 )
-db: Final = App(name="db", help="The PostgreSQL that comes with the package, as a background server.")
+db: Final = App(
+    name="db", help="The embedded PostgreSQL as a background server; shell, dump and restore of any database."
+)
 app.command(db)
 rules: Final = App(name="rules", help="Rules in CEL, of conditions and of who may do what.")
 app.command(rules)
@@ -237,15 +239,49 @@ def status(loaded: Loaded) -> int:
     return 0 if report else NOT_RUNNING
 
 
-@_with_settings(db, "database.embedded")
+@_with_settings(db, "database")
 def shell(
     loaded: Loaded,
     *psql: Annotated[str, Parameter(help="Arguments for psql, such as -c '\\\\dt'.", allow_leading_hyphen=True)],
 ) -> int:
-    """Open psql on it; it is started for that long when it does not run."""
-    from hyperfleet.cli import databases
+    """Open psql on the configured database, or on the embedded one, which is started for that long if need be.
 
-    return databases.shell(loaded.settings.database, psql)
+    Words after `--` go to psql as they are. The exit status is psql's.
+    """
+    from hyperfleet.cli import clients
+
+    return clients.shell(loaded.settings.database, psql)
+
+
+@_with_settings(db, "database")
+def dump(loaded: Loaded, file: Annotated[Path, Parameter(help="The file to write.")], /) -> int:
+    """Write the database into a file, as it is at one moment, while it is served or not.
+
+    The file has PostgreSQL's custom format: `db restore` reads it, and so does pg_restore.
+    """
+    from hyperfleet.cli import clients
+
+    return clients.dump(loaded.settings.database, file)
+
+
+@_with_settings(db, "database")
+def restore(
+    loaded: Loaded,
+    file: Annotated[Path, Parameter(help="A file that `db dump` or pg_dump --format=custom wrote.")],
+    /,
+    *,
+    replace: Annotated[
+        bool,
+        Parameter(help="Remove what the database holds first.", negative="", show_default=False),
+    ] = False,
+) -> int:
+    """Put a dump into an empty database: all of it, or nothing when it fails.
+
+    No service may run on the database meanwhile.
+    """
+    from hyperfleet.cli import clients
+
+    return clients.restore(loaded.settings.database, file, replace=replace)
 
 
 def _fail(*sentences: str) -> int:

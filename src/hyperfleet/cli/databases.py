@@ -6,9 +6,8 @@ Nothing here knows SQL. Whoever starts a server here stops it again; a server th
 import asyncio
 import contextlib
 import os
-import signal
+import shlex
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,10 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hyperfleet import settings
+from hyperfleet.cli import password_files
 from hyperfleet.errors import DatabaseFailure, HyperFleetError, Unavailable
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.services import confining, recomputing
-from hyperfleet.store import capacities, counts, data_directories, embedded, migrations
+from hyperfleet.store import capacities, counts, data_directories, embedded, migrations, roles
 from hyperfleet.store.connections import translated
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -53,13 +53,13 @@ def available(configured: settings.Database) -> Iterator[settings.Database]:
 
 
 @contextmanager
-def running(directory: Path, connections: int = embedded.CONNECTIONS) -> Iterator[embedded.Server]:
+def running(directory: Path, connections: int = embedded.CONNECTIONS, kinds: str = "") -> Iterator[embedded.Server]:
     """The embedded PostgreSQL: the one that serves this directory already, else one for the length of the context.
 
-    One that is started here takes at least `connections` at a time.
+    One that is started here takes at least `connections` at a time, and whoever joins it finds `kinds` in it.
     """
     try:
-        server = embedded.start(directory, connections=connections)
+        server = embedded.start(directory, connections=connections, kinds=kinds)
     except embedded.AlreadyRunning as other:
         yield other.server
         return
@@ -103,11 +103,14 @@ def start(configured: settings.Database, port: int | None) -> str:
             f"It runs already, process {other.server.pid}, but not on TCP port {port}:"
             " stop it (hyperfleet-api db stop, or end the service that started it) and start it again."
         ) from other
+    if port is not None:
+        password_files.remember(server.data_dir, port, embedded.DATABASE, roles.USER, roles.password(server.data_dir))
     return f"Started.\n{_report(server)}"
 
 
 def stop(configured: settings.Database) -> str:
     """Stops the embedded PostgreSQL cleanly, whoever started it; says what was done."""
+    password_files.forget(Path(os.path.realpath(data_dir(configured))))
     server = embedded.status(data_dir(configured))
     if server is None:
         return f"It does not run: nothing serves {data_dir(configured)}."
@@ -119,20 +122,6 @@ def status(configured: settings.Database) -> str | None:
     """Where the embedded PostgreSQL serves; None when it does not."""
     server = embedded.status(data_dir(configured))
     return None if server is None else _report(server)
-
-
-def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
-    """Runs psql on the embedded PostgreSQL, started for that long when it does not run; psql's own exit status."""
-    with running(data_dir(configured)) as server:
-        command = embedded.client_command(server, "psql", *arguments)
-        # libpq's own variables would lead it to some other database.
-        own = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
-        # Ctrl-C belongs to psql, which cancels the query; the server started here must outlive it.
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return subprocess.run(command, env=own | {"PGDATABASE": embedded.DATABASE}, check=False).returncode
-        finally:
-            signal.signal(signal.SIGINT, previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +147,7 @@ def migrate(configured: settings.Database, catalog: Catalog | None) -> Migrated:
         await migrations.upgrade(connection)
         return Migrated(before, revision, await _recompute(connection, catalog) if catalog else 0)
 
-    with available(configured) as connection, _plain_failures(connection):
+    with available(configured) as connection, plain_failures(connection):
         return asyncio.run(upgrade(connection))
 
 
@@ -174,24 +163,24 @@ async def _recompute(connection: settings.Database, catalog: Catalog) -> int:
 
 def schema_now(configured: settings.Database) -> migrations.State:
     """What schema the database has."""
-    with available(configured) as connection, _plain_failures(connection):
+    with available(configured) as connection, plain_failures(connection):
         return asyncio.run(schema(connection))
 
 
 def totals(configured: settings.Database) -> dict[str, int]:
     """The number of stored resources by kind, kinds that nobody serves included."""
-    with _plain_failures(configured):
+    with plain_failures(configured):
         return asyncio.run(counts.totals(configured))
 
 
 def connections(configured: settings.Database) -> int:
     """How many connections the database grants the configured role."""
-    with _plain_failures(configured):
+    with plain_failures(configured):
         return asyncio.run(capacities.connections(configured))
 
 
 @contextmanager
-def _plain_failures(configured: settings.Database) -> Iterator[None]:
+def plain_failures(configured: settings.Database) -> Iterator[None]:
     """Failures of the database as one sentence for the operator instead of a stack of the driver's."""
     try:
         yield
@@ -211,7 +200,9 @@ def _report(server: embedded.Server) -> str:
     ]
     port = _tcp_port(server)
     if port is not None:
-        lines.append(f"  TCP     psql -h localhost -p {port} -U {data_directories.USER} {embedded.DATABASE}")
+        password_file = shlex.quote(str(server.data_dir / roles.PASSWORD_FILE))
+        shell = f"psql -h localhost -p {port} -U {roles.USER} {embedded.DATABASE}"
+        lines.append(f"  TCP     PGPASSFILE={password_file} {shell}")
     return "\n".join([*lines, "  shell   hyperfleet-api db shell"])
 
 

@@ -39,6 +39,7 @@ from hyperfleet.cli.workers import Order
 from hyperfleet.errors import HyperFleetError, Unavailable
 from hyperfleet.http.entrance import ROOT
 from hyperfleet.http.middleware import START_CHECK
+from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.store import embedded, migrations
 from hyperfleet.telemetry import logging
@@ -52,6 +53,9 @@ START_SECONDS: Final = 60.0
 
 SPARE_CONNECTIONS: Final = 20
 """What the embedded PostgreSQL takes beyond the pools: probes, a shell, a migration, a back-up."""
+
+AGAIN_SECONDS: Final = 2.0
+"""The time between two starts of an embedded PostgreSQL that crashed and does not come up."""
 
 ECHO_SECONDS: Final = 1.0
 """A signal so soon after another is the same one, passed on by whoever had it too: a terminal's group, make."""
@@ -147,12 +151,13 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     stack.enter_context(probes.listening(metrics_at, "metrics", pages, metrics.tls))
     count = sizing.workers(server.workers)
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
-    postgres, database = stack.enter_context(_database(configured.database, connections))
+    postgres, database = stack.enter_context(_database(configured.database, connections, catalog))
     database = sizing.fitted(database, count)
     _warn_of_kinds(catalog, databases.totals(database))
     readiness.database = gauges.database = database
     order = Order(replace(configured, database=database), api, count, version(PROGRAM), document)
-    service = Service(order, readiness, directory, postgres)
+    again = stack.enter_context(ExitStack())
+    service = Service(order, readiness, directory, postgres, connections, again)
     stack.callback(service.kill)
     service.start_workers()
     readiness.stage = None
@@ -180,7 +185,7 @@ def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:
 
 @contextmanager
 def _database(
-    configured: settings.Database, connections: int
+    configured: settings.Database, connections: int, catalog: Catalog
 ) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
     """The database with this version's schema: the embedded server when it is that, and how to connect."""
     if configured.is_configured:
@@ -188,13 +193,28 @@ def _database(
         yield None, configured
         return
     directory = databases.data_dir(configured)
-    with databases.running(directory, connections) as server:
+    kinds = rendering.digest(catalog.kinds)
+    with databases.running(directory, connections, kinds) as server:
         here = server.settings()
         connection = replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
         _log.info("embedded PostgreSQL", data=str(directory), pid=server.pid, joined=server.process is None)
+        if server.process is None:
+            _warn_of_company(server, kinds)
         if databases.migrate(connection, None).before == "newer":
             _require_schema("newer", connection)
         yield server, connection
+
+
+def _warn_of_company(server: embedded.Server, kinds: str) -> None:
+    """Services on one database recompute each other's statuses when their kinds have different rules."""
+    _log.warning(
+        "joined the PostgreSQL of another process; services on one database need the same configuration of kinds",
+        data=str(server.data_dir),
+        pid=server.pid,
+        kinds=kinds,
+        its_kinds=server.kinds or "unknown: not started by a service",
+        same=kinds == server.kinds,
+    )
 
 
 def _require_schema(state: migrations.State, configured: settings.Database) -> None:
@@ -210,12 +230,20 @@ class Service:
     """The running service: its workers, its readiness, its database when that is the embedded one."""
 
     def __init__(
-        self, order: Order, readiness: probes.Readiness, directory: Path, postgres: embedded.Server | None
+        self,
+        order: Order,
+        readiness: probes.Readiness,
+        directory: Path,
+        postgres: embedded.Server | None,
+        connections: int,
+        again: ExitStack,
     ) -> None:
         self._order = order
         self._readiness = readiness
         self._directory = directory
         self._postgres = postgres
+        self._connections = connections
+        self._again = again
         self._workers: Child | None = None
         self._deaths = readiness.deaths = Deaths(directory)
 
@@ -243,15 +271,44 @@ class Service:
                 if not self._restarted(signals):
                     status = 1
                     break
-            if self._postgres and self._postgres.has_ended():
-                # One that was joined ends with the service that started it: the next start makes one of its own.
-                joined = self._postgres.process is None
-                _log.error("the embedded PostgreSQL ended by itself", pid=self._postgres.pid, joined=joined)
+            if self._postgres and self._postgres.has_ended() and not self._serves_again(self._postgres, signals):
                 status = 1
                 break
             self._rest()
         self._stop(signals)
         return status
+
+    def _serves_again(self, ended: embedded.Server, signals: Signals) -> bool:
+        """Starts a PostgreSQL that crashed once more, and waits while its disk is full; False when that is the end.
+
+        One that was joined ends with the service that started it, and one that was stopped was meant to stop: the next
+        start of the service makes one of its own.
+        """
+        status = ended.process.poll() if ended.process else 0
+        _log.error("the embedded PostgreSQL ended by itself", pid=ended.pid, joined=ended.process is None)
+        if not status:
+            return False
+        self._readiness.stage = "starting its database again"
+        until = time.monotonic() + START_SECONDS
+        told = float("-inf")
+        while signals.count == 0:
+            try:
+                self._postgres = self._again.enter_context(
+                    databases.running(ended.data_dir, self._connections, ended.kinds)
+                )
+            except Unavailable as failure:
+                is_full = embedded.is_full(ended.data_dir)
+                if time.monotonic() > told + embedded.PATIENCE_SECONDS:
+                    told = time.monotonic()
+                    _log.error("the embedded PostgreSQL does not start again", full=is_full, reason=failure.detail)
+                if not is_full and time.monotonic() > until:
+                    return False
+                self._waited(signals, AGAIN_SECONDS, lambda: False)
+            else:
+                _log.info("the embedded PostgreSQL serves again", pid=self._postgres.pid)
+                self._readiness.stage = None
+                return True
+        return True
 
     def _restarted(self, signals: Signals) -> bool:
         """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""

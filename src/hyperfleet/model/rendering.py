@@ -4,7 +4,7 @@ What is stored is what is served: a resource is `envelope` and `status` side by 
 looking inside. `VERSION` goes up with every change of the spelling, so that rows of an older one can be told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -328,6 +328,12 @@ def rules(kind: Kind) -> str:
     required = "any" if isinstance(kind.required_adapters, AnyAdapter) else kind.required_adapters
     computed_by = (VERSION, required, bool(kind.references), *kind.conditions)
     return blake2b(repr(computed_by).encode(), digest_size=8).hexdigest()
+
+
+def digest(kinds: Iterable[Kind]) -> str:
+    """A digest of the names and rules of these kinds: the same for two services whose statuses agree."""
+    named = [(kind.name, rules(kind)) for kind in kinds]
+    return blake2b(repr(named).encode(), digest_size=8).hexdigest()
 
 
 def same(one: bytes, other: bytes) -> bool:

@@ -132,6 +132,7 @@ _BROKEN: Final = (
 _LATE: Final = (
     "The database did not answer in time. A write may have been stored all the same: read before you repeat it."
 )
+_FULL: Final = "The database's disk is full. Nothing was stored; try again when the service's operator has made room."
 
 
 def translated(failure: BaseException, statement: str) -> Exception | None:
@@ -144,6 +145,8 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
         return _logged("rolled_back", failure, statement, RolledBack(statement))
     if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
         return _logged("read_only", failure, statement, Unavailable("The database takes no writes now."))
+    if isinstance(failure, asyncpg.DiskFullError):
+        return _logged("disk_full", failure, statement, Unavailable(_FULL, retry_after=10))
     if isinstance(failure, _AWAY):
         return _logged("connection", failure, statement, Unavailable("The database is not available now."))
     if isinstance(failure, _BROKEN):

@@ -9,27 +9,33 @@ import ctypes
 import fcntl
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from hyperfleet import settings
 from hyperfleet.errors import Unavailable
-from hyperfleet.store import data_directories, programs
-from hyperfleet.store.data_directories import USER
+from hyperfleet.store import data_directories, programs, roles, server_logs
+from hyperfleet.store.account_folders import opened
+from hyperfleet.store.roles import DATABASE as DATABASE
+from hyperfleet.store.roles import USER
 from hyperfleet.telemetry import logging
 
-DATABASE: Final = "hyperfleet"
 PATIENCE_SECONDS: Final = 10.0
 """How often a start that takes long is told of; recovery after a crash takes what it takes, and is waited for."""
 
 STOP_SECONDS: Final = 60.0
+ROOM_BYTES: Final = 64 * 1024 * 1024
+"""With less free space than this a server that ended has most likely ended for that: its log grows by 16 MB at once."""
+
 CONNECTIONS: Final = 200
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -48,20 +54,28 @@ _SETTINGS: Final = (
     "jit=off",
     "log_destination=stderr",
     "log_min_messages=warning",
+    # The service logs each error of its own statements; their text, with what callers sent, is nobody else's.
+    "log_min_error_statement=panic",
 )
+_KINDS_FILE: Final = "kinds"
 
 _log = logging.get("embedded")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server; `process` is None when somebody else started it."""
+    """A running server; `process`, and that of its log, are None when somebody else started it.
+
+    `kinds` is the digest of the kinds that the service which started it serves, empty when no service did.
+    """
 
     data_dir: Path
     socket_dir: Path
     port: int
     pid: int
     process: subprocess.Popen[bytes] | None = None
+    log: subprocess.Popen[bytes] | None = None
+    kinds: str = ""
 
     def settings(self, database: str = DATABASE) -> settings.Database:
         """How to connect to it."""
@@ -84,30 +98,49 @@ class AlreadyRunning(Exception):
 
 def status(data_dir: Path) -> Server | None:
     """The server that is ready on this directory, None when there is none."""
+    data_dir = _resolved(data_dir)
     lines = _postmaster_file(data_dir)
     if len(lines) < 8 or lines[7].strip() != "ready" or not _is_alive(int(lines[0]), data_dir):
         return None
-    return Server(data_dir, Path(lines[4].strip()), int(lines[3]), int(lines[0]))
+    pid = int(lines[0])
+    by, _, kinds = _text(data_dir, _KINDS_FILE).partition(" ")
+    return Server(data_dir, Path(lines[4].strip()), int(lines[3]), pid, kinds=kinds if by == str(pid) else "")
 
 
 def start(
-    data_dir: Path, *, port: int | None = None, background: bool = False, connections: int = CONNECTIONS
+    data_dir: Path,
+    *,
+    port: int | None = None,
+    background: bool = False,
+    connections: int = CONNECTIONS,
+    kinds: str = "",
 ) -> Server:
     """Starts a server on a socket, on 127.0.0.1 too when `port` is given, and waits until it takes connections.
 
-    It takes at least `connections` at a time and ends with this process unless `background`. Raises AlreadyRunning, and
-    Unavailable with the server's own words when it does not come up.
+    It takes at least `connections` at a time and ends with this process unless `background`. Whoever joins it finds
+    `kinds` in it, a digest. Raises AlreadyRunning, and Unavailable with the server's own words when it does not come
+    up.
     """
-    data_dir = data_dir.absolute()
+    data_dir = _resolved(data_dir)
     account = programs.account_for(data_dir)
     binaries = programs.binaries(account)
+    if account is not None:
+        programs.remove_unused_copies()
     data_directories.make(data_dir, account)
     with _alone(data_dir):
         running = _settled(data_dir)
         if running is not None:
             raise AlreadyRunning(running)
         data_directories.initialise(data_dir, binaries, account)
-        return _launched(data_dir, binaries, account, port, background=background, connections=connections)
+        with opened(data_dir) as folder:
+            roles.write_rules(folder)
+        server = _launched(data_dir, binaries, account, port, background=background, connections=connections)
+        return _provided(server, binaries, tcp=port is not None, kinds=kinds)
+
+
+def _resolved(data_dir: Path) -> Path:
+    """Where the directory really is: it may be a link itself, what is in it may not."""
+    return Path(os.path.realpath(data_dir))
 
 
 @contextmanager
@@ -130,22 +163,16 @@ def _launched(
     background: bool,
     connections: int,
 ) -> Server:
-    """The server, started and ready, with its database in it."""
+    """The server, started and ready."""
     socket_dir = data_directories.socket_directory(data_dir, account)
-    log = data_directories.log(data_dir)
-    command = [
-        str(binaries / "postgres"),
-        "-D",
-        str(data_dir),
-        "-k",
-        str(socket_dir),
-        "-c",
-        "unix_socket_permissions=0700",
-    ]
+    command = [str(binaries / "postgres"), "-D", str(data_dir), "-k", str(socket_dir)]
+    command += ["-c", "unix_socket_permissions=0700", "-c", f"hba_file={data_dir / roles.HBA_FILE}"]
     command += ["-c", f"listen_addresses={'127.0.0.1' if port else ''}", "-c", f"port={port or 5432}"]
     for setting in (*_SETTINGS, f"max_connections={max(connections, CONNECTIONS)}"):
         command += ["-c", setting]
-    with log.open("ab") as output:
+    log = _log_process(data_dir, account)
+    assert log.stdin is not None
+    with log.stdin as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -155,16 +182,50 @@ def _launched(
             cwd="/",
             start_new_session=True,
             preexec_fn=None if background else _die_with(os.getpid()),
+            pass_fds=programs.locks(),
             **programs.identity(account),
         )
-    server = Server(data_dir, socket_dir, port or 5432, process.pid, process)
+    server = Server(data_dir, socket_dir, port or 5432, process.pid, process, log)
     try:
-        _await_ready(data_dir, process, log)
-        _create_database(server, binaries)
+        _await_ready(server, process)
     except BaseException:
         stop(server)
         raise
     return server
+
+
+def _log_process(data_dir: Path, account: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
+    """The process that writes down what the server says; it ends after the last of the server's processes."""
+    owner = (account.pw_uid, account.pw_gid) if account else (os.geteuid(), os.getegid())
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", server_logs.__file__, str(data_dir), *map(str, owner)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=programs.ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+    )
+    # Nobody may stop the server; its log's process is not left as a zombie then.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process
+
+
+def _provided(server: Server, binaries: Path, *, tcp: bool, kinds: str) -> Server:
+    """The server with its roles, its database, a password for its port, and the digest for those who join it."""
+    try:
+        provision = roles.Provision(binaries, server.socket_dir, server.port)
+        provision.run()
+        if tcp:
+            provision.set_password(server.data_dir)
+        with opened(server.data_dir) as folder:
+            folder.write(_KINDS_FILE, f"{server.pid} {kinds}")
+    except BaseException as failure:
+        stop(server)
+        if isinstance(failure, OSError):
+            raise Unavailable(f"{server.data_dir} cannot be written to: {failure.strerror}.") from failure
+        raise
+    return replace(server, kinds=kinds)
 
 
 def stop(server: Server) -> None:
@@ -175,9 +236,11 @@ def stop(server: Server) -> None:
         for last_resort in (signal.SIGQUIT, signal.SIGKILL):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.process.wait(STOP_SECONDS)
-                return
+                break
             server.process.send_signal(last_resort)
         server.process.wait()
+        if server.log is not None:
+            server.log.wait(STOP_SECONDS)
         return
     for last_resort in (signal.SIGQUIT, signal.SIGKILL):
         until = time.monotonic() + STOP_SECONDS
@@ -196,7 +259,7 @@ def _settled(data_dir: Path) -> Server | None:
     while True:
         server = status(data_dir)
         lines = _postmaster_file(data_dir)
-        if server is not None or not lines or not lines[0].strip().isdigit() or not _state(int(lines[0]), data_dir):
+        if server is not None or not lines or not _state(int(lines[0]), data_dir):
             return server
         patience.wait(0.02)
 
@@ -216,17 +279,22 @@ class _Patience:
             _log.warning(self._reason, data=str(self._data_dir))
 
 
-def client_command(server: Server, program: str, *arguments: str) -> list[str]:
+def client_command(server: Server, program: str, *arguments: str, role: str = USER) -> list[str]:
     """The command line of a client program of PostgreSQL (`psql`, `pgbench` …) for this server."""
     binary = programs.binaries(programs.account_for()) / program
-    return [str(binary), "-h", str(server.socket_dir), "-p", str(server.port), "-U", USER, *arguments]
+    return [str(binary), "-h", str(server.socket_dir), "-p", str(server.port), "-U", role, *arguments]
 
 
 def _postmaster_file(data_dir: Path) -> list[str]:
-    try:
-        return (data_dir / "postmaster.pid").read_text().splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    """The lines of PostgreSQL's own file, the process id and the port numbers; empty when it is anything else."""
+    lines = _text(data_dir, "postmaster.pid").splitlines()
+    return lines if all(line.strip().isdigit() for line in (*lines[:1], *lines[3:4])) else []
+
+
+def _text(data_dir: Path, name: str) -> str:
+    with contextlib.suppress(OSError), opened(data_dir) as folder:
+        return folder.read(name)
+    return ""
 
 
 def _is_alive(pid: int, data_dir: Path) -> bool:
@@ -275,37 +343,33 @@ def _die_with(parent: int) -> Callable[[], None]:
     return ask
 
 
-def _await_ready(data_dir: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    patience = _Patience("PostgreSQL still starts; after a crash it reads its log first", data_dir)
+def _await_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
+    patience = _Patience("PostgreSQL still starts; after a crash it reads its log first", server.data_dir)
     while True:
-        lines = _postmaster_file(data_dir)
+        lines = _postmaster_file(server.data_dir)
         if len(lines) >= 8 and lines[7].strip() == "ready" and lines[0].strip() == str(process.pid):
             return
         if process.poll() is not None:
-            raise Unavailable(f"The embedded PostgreSQL ended at once: {_last_words(log)}")
+            raise Unavailable(f"The embedded PostgreSQL ended at once: {_last_words(server)}{_about_room(server)}")
         patience.wait(0.005)
 
 
-def _last_words(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        return " ".join(log.read_text(errors="replace").split("\n")[-8:]).strip()
+def _last_words(server: Server) -> str:
+    """The end of the log of a server that has ended."""
+    if server.log is not None:
+        server.log.wait(STOP_SECONDS)
+    with contextlib.suppress(OSError), opened(server.data_dir) as folder:
+        return " ".join(folder.tail(server_logs.NAME).split("\n")[-8:]).strip() or "it left no log"
     return "it left no log"
 
 
-def _create_database(server: Server, binaries: Path) -> None:
-    """The database that is served, once."""
-    done = subprocess.run(
-        _client(binaries, server, "createdb", DATABASE),
-        env=programs.ENVIRONMENT,
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode != 0 and b"already exists" not in done.stderr:
-        raise Unavailable(
-            f"The embedded PostgreSQL refused the database: {done.stderr.decode(errors='replace').strip()}"
-        )
+def is_full(data_dir: Path) -> bool:
+    """Whether the disk of this directory has too little room for a server."""
+    return shutil.disk_usage(data_dir).free < ROOM_BYTES
 
 
-def _client(binaries: Path, server: Server, program: str, *arguments: str) -> Sequence[str]:
-    return [str(binaries / program), "-h", str(server.socket_dir), "-p", str(server.port), "-U", USER, *arguments]
+def _about_room(server: Server) -> str:
+    if not is_full(server.data_dir):
+        return ""
+    free = shutil.disk_usage(server.data_dir).free // 2**20
+    return f" The disk of {server.data_dir} has {free} MB left: make room for {ROOM_BYTES // 2**20} MB at least."

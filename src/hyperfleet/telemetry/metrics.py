@@ -154,7 +154,9 @@ def _child(name: str, *labels: str) -> Any:
     return _FAMILIES[name].labels(*COMMON_VALUES, *labels)
 
 
-DatabaseError = Literal["connection", "read_only", "timeout", "lock_timeout", "pool_exhausted", "rolled_back", "other"]
+DatabaseError = Literal[
+    "connection", "read_only", "disk_full", "timeout", "lock_timeout", "pool_exhausted", "rolled_back", "other"
+]
 SearchRefusal = Literal["deadline", "crowd"]
 
 

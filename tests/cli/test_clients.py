@@ -1,0 +1,268 @@
+"""`db shell`, `db dump` and `db restore`: the configured database or the embedded one, and the programs' own status."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from hyperfleet import settings
+from hyperfleet.errors import Unavailable
+from hyperfleet.services import reading
+from hyperfleet.store import clients, embedded, migrations
+from hyperfleet.store.connections import connect
+from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.pages import Listing
+from tests.cli import serving
+from tests.cli.programs import environment, run
+from tests.fleet import CLUSTERS, below, create, report, send
+
+Variables = dict[str, str]
+
+
+def variables_of(postgres: embedded.Server, name: str) -> Variables:
+    """The variables that lead to this database, and to an embedded one that must not be made."""
+    return {
+        "HYPERFLEET_DATABASE_HOST": str(postgres.socket_dir),
+        "HYPERFLEET_DATABASE_PORT": str(postgres.port),
+        "HYPERFLEET_DATABASE_NAME": name,
+        "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": "/nowhere/data",
+    }
+
+
+@pytest.fixture
+def there(postgres: embedded.Server) -> Iterator[Variables]:
+    """A new database without a schema."""
+    name = f"clients_{uuid4().hex}"
+    subprocess.run(embedded.client_command(postgres, "createdb", name), check=True)
+    yield variables_of(postgres, name)
+    subprocess.run(embedded.client_command(postgres, "dropdb", "--force", name), check=True)
+
+
+def test_db_shell_opens_the_configured_database(there: Variables) -> None:
+    asked = run("db", "shell", "--", "-Atc", "select current_database()", variables=there)
+    assert asked.stdout == there["HYPERFLEET_DATABASE_NAME"] + "\n", asked.stderr
+    url = f"postgresql://hyperfleet@/{there['HYPERFLEET_DATABASE_NAME']}?host={there['HYPERFLEET_DATABASE_HOST']}"
+    named = {"HYPERFLEET_DATABASE_URL": f"{url}&port={there['HYPERFLEET_DATABASE_PORT']}&work_mem=5MB"}
+    asked = run("db", "shell", "-Atc", "select current_database() || current_setting('work_mem')", variables=named)
+    assert asked.stdout == there["HYPERFLEET_DATABASE_NAME"] + "5MB\n", asked.stderr
+
+
+@pytest.mark.parametrize(("words", "status"), [(("-c", "select 1"), 0), (("-c", "nonsense"), 1), (("--nonsense",), 1)])
+def test_the_status_of_psql_is_that_of_the_command(there: Variables, words: tuple[str, ...], status: int) -> None:
+    assert run("db", "shell", "--", *words, variables=there).returncode == status
+    failing = run("db", "shell", "--", "-v", "ON_ERROR_STOP=1", "-f", "/nowhere", variables=there)
+    assert failing.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 128 + signal.SIGHUP)]
+)
+def test_a_signal_reaches_psql_and_is_its_end(there: Variables, number: int, status: int) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "hyperfleet",
+        "db",
+        "shell",
+        "--",
+        "-Atc",
+        "select 'here' from pg_sleep(0)",
+        "-f",
+        "-",
+    ]
+    with subprocess.Popen(
+        command, env=environment(there), cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == b"here\n"
+        shell.send_signal(number)
+        shell.communicate(timeout=60)
+        assert shell.returncode == status
+
+
+def test_a_password_is_on_no_command_line(there: Variables, tmp_path: Path) -> None:
+    bundled = tmp_path / "psql"
+    bundled.write_text('#!/bin/sh\necho "$0 $@"; printenv PGPASSWORD PGSSLMODE PGHOST\n')
+    bundled.chmod(0o755)
+    tls = {"HYPERFLEET_DATABASE_SSL_MODE": "require", "HYPERFLEET_DATABASE_PASSWORD": "hush"}
+    asked = run("db", "shell", "-l", variables=there | tls | {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    command, *rest = asked.stdout.splitlines()
+    assert command == f"{bundled} -l"
+    assert rest == ["hush", "require", there["HYPERFLEET_DATABASE_HOST"]]
+
+
+def test_a_database_that_wants_tls_needs_a_psql_of_the_machine(there: Variables, tmp_path: Path) -> None:
+    for mode in ("require", "verify-ca", "verify-full"):
+        tls = {"HYPERFLEET_DATABASE_SSL_MODE": mode, "PATH": str(tmp_path)}
+        asked = run("db", "shell", variables=there | tls)
+        assert asked.returncode == 1
+        assert "apt install postgresql-client" in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "way"),
+    [
+        (
+            "postgresql://me:p%40ss@one:6432,two/fleet?sslmode=require",
+            {"PGHOST": "one,two", "PGPORT": "6432,", "PGUSER": "me", "PGPASSWORD": "p@ss", "PGDATABASE": "fleet"}
+            | {"PGSSLMODE": "require"},
+        ),
+        ("postgres://[::1]:5433/", {"PGHOST": "::1", "PGPORT": "5433"}),
+        (
+            "postgresql:///fleet?host=/run/pg&target_session_attrs=any&search_path=a b",
+            {"PGHOST": "/run/pg", "PGDATABASE": "fleet", "PGTARGETSESSIONATTRS": "any"}
+            | {"PGOPTIONS": "-c search_path=a\\ b"},
+        ),
+    ],
+)
+def test_a_url_says_the_same_to_the_programs(url: str, way: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "elsewhere")
+    found = clients.environment(settings.Database(url=settings.Secret(url)))
+    way = {"PGTARGETSESSIONATTRS": "primary"} | way
+    assert {name: text for name, text in found.items() if name.startswith("PG")} == way
+
+
+async def served(configured: settings.Database) -> tuple[bytes, int]:
+    """Everything that is served, and the highest version in it."""
+    db = Database(configured)
+    await db.open()
+    try:
+        page = await reading.resources(db, CLUSTERS, Listing())
+        [(everything,)] = await db.fetch(
+            Statement(
+                "EVERYTHING",
+                "SELECT array_agg(t ORDER BY t)::text FROM (SELECT r::text AS t FROM resources r UNION ALL"
+                " SELECT a::text FROM adapter_statuses a UNION ALL SELECT c::text FROM resource_counts c) AS rows",
+                is_read=True,
+            )
+        )
+        versions = [int(item["resource_version"]) for item in json.loads(page)["items"]]
+        return page + everything.encode(), max(versions)
+    finally:
+        await db.close()
+
+
+async def filled(configured: settings.Database) -> None:
+    await migrations.upgrade(configured)
+    db = Database(configured)
+    await db.open()
+    cluster = await create(db, "kept", labels={"env": "production"}, spec={"text": "ü\\N\t\n", "number": 1.0})
+    await create(db, "pool", below(UUID(cluster["id"])))
+    await send(db, cluster["id"], report(adapter="dns-adapter"))
+    await db.close()
+
+
+async def one_more(configured: settings.Database) -> int:
+    db = Database(configured)
+    await db.open()
+    created = await create(db, "after")
+    await db.close()
+    return int(created["resource_version"])
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    with serving.folder() as place:
+        yield place / "data"
+
+
+def test_a_dump_restored_into_a_new_data_directory_serves_what_was_served(
+    there: Variables, postgres: embedded.Server, data: Path, tmp_path: Path
+) -> None:
+    configured = replace(postgres.settings(), name=there["HYPERFLEET_DATABASE_NAME"])
+    asyncio.run(filled(configured))
+    before, version = asyncio.run(served(configured))
+    file = tmp_path / "fleet.dump"
+    dumped = run("db", "dump", str(file), variables=there)
+    assert dumped.returncode == 0, dumped.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+    own = f"--database-embedded-data-dir={data}"
+    restored = run("db", "restore", str(file), own)
+    assert (restored.returncode, restored.stdout) == (0, "Restored.\n"), restored.stderr
+    assert embedded.status(data) is None
+    server = embedded.start(data)
+    try:
+        assert asyncio.run(served(server.settings())) == (before, version)
+        assert asyncio.run(one_more(server.settings())) > version
+        # While it runs: not empty, then in use, then replaced.
+        refused = run("db", "restore", str(file), own)
+        assert refused.returncode == 1
+        assert "is not empty; --replace removes what it holds" in refused.stderr
+        in_use = asyncio.run(restored_while_used(server, file, own))
+        assert "sessions use" in in_use
+        again = run("db", "restore", str(file), "--replace", own)
+        assert again.returncode == 0, again.stderr
+        assert asyncio.run(served(server.settings())) == (before, version)
+    finally:
+        embedded.stop(server)
+
+
+async def restored_while_used(server: embedded.Server, file: Path, own: str) -> str:
+    connection = await connect(server.settings(), application_name="a service")
+    refused = await asyncio.to_thread(run, "db", "restore", str(file), "--replace", own)
+    await connection.close()
+    assert refused.returncode == 1
+    return refused.stderr
+
+
+def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
+    there: Variables, postgres: embedded.Server, tmp_path: Path
+) -> None:
+    name = there["HYPERFLEET_DATABASE_NAME"]
+    configured = replace(postgres.settings(), name=name)
+    asyncio.run(filled(configured))
+    before = asyncio.run(served(configured))
+    whole, cut, text = tmp_path / "whole", tmp_path / "cut", tmp_path / "text"
+    assert run("db", "dump", str(whole), variables=there).returncode == 0
+    cut.write_bytes(whole.read_bytes()[:-2000])
+    text.write_text("SELECT 1;\n")
+    foreign, newer = tmp_path / "foreign", tmp_path / "newer"
+    other = f"foreign_{uuid4().hex}"
+    subprocess.run(embedded.client_command(postgres, "createdb", "--template", name, other), check=True)
+    for file, statement in (
+        (newer, "UPDATE alembic_version SET version_num = '9999'"),
+        (foreign, "DROP TABLE alembic_version"),
+    ):
+        psql = embedded.client_command(postgres, "psql", "-qd", other, "-c", statement)
+        subprocess.run(psql, check=True)
+        dump = embedded.client_command(postgres, "pg_dump", "--format=custom", f"--file={file}", other)
+        subprocess.run(dump, check=True)
+    subprocess.run(embedded.client_command(postgres, "dropdb", other), check=True)
+    for file, said in (
+        (cut, "pg_restore: error"),
+        (text, "pg_restore: error"),
+        (newer, "newer schema"),
+        (foreign, "not a dump of a HyperFleet database"),
+        (tmp_path / "none", "There is no dump"),
+    ):
+        refused = run("db", "restore", str(file), "--replace", variables=there)
+        assert refused.returncode != 0
+        assert said in refused.stderr
+        assert asyncio.run(served(configured)) == before
+
+
+def test_a_dump_that_fails_leaves_the_file_as_it_was(there: Variables, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.dump"
+    file.write_text("of yesterday")
+    missing = there | {"HYPERFLEET_DATABASE_NAME": "nowhere"}
+    assert run("db", "dump", str(file), variables=missing).returncode != 0
+    assert file.read_text() == "of yesterday"
+    assert list(tmp_path.iterdir()) == [file]
+    nowhere = run("db", "dump", str(tmp_path / "nowhere" / "file"), variables=there)
+    assert (nowhere.returncode, "There is no folder" in nowhere.stderr) == (1, True)
+
+
+def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(Unavailable, match="bundled pg_dump does not speak"):
+        clients.program("pg_dump", {"PGSSLMODE": "verify-full"})
