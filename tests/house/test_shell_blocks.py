@@ -29,6 +29,14 @@ BLOCKS = {
 PORTS = (8000, 8080, 8083, 5432)
 # These are run as they are elsewhere: the service by the fixture, the rest would run this very test again.
 ELSEWHERE = re.compile(r"^(make run-no-auth|make test|make lint|\.venv/bin/python -m pytest)\b.*$", re.MULTILINE)
+# A search in a block finds something; an empty list would look like any other answer.
+CURL = """#!/bin/bash
+answer=$({curl} "$@"; echo "status=$?")
+status=${{answer##*status=}}
+printf '%s' "${{answer%status=*}}"
+case "$*" in *search=*) case "$answer" in *'"size":0,'*) echo "the search finds nothing: $*" >&2; exit 99;; esac;; esac
+exit "$status"
+"""
 PROGRAMS = ("bash", "curl", "jq", "make", "git")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 
@@ -68,7 +76,12 @@ def environment() -> Iterator[dict[str, str]]:
     ):
         kept.pop(name, None)
     with serving.folder() as data:
-        yield kept | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(data / "postgresql")}
+        curl = data / "bin" / "curl"
+        curl.parent.mkdir()
+        curl.write_text(CURL.format(curl=shutil.which("curl")))
+        curl.chmod(0o755)
+        path = f"{curl.parent}{os.pathsep}{kept['PATH']}"
+        yield kept | {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(data / "postgresql"), "PATH": path}
 
 
 @pytest.fixture(scope="module")
