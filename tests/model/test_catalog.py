@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from hyperfleet.model.catalog import RESERVED_NAMES, RESERVED_PLURALS, BadCatalog, Catalog
-from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
+from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule, RequiredAdapters
 from hyperfleet.model.mapping import ConditionRule
 
 PLANET: Final = Kind("Planet", "planets", "planet")
@@ -202,6 +202,15 @@ def test_a_condition_of_ones_own_takes_no_type_that_is_taken() -> None:
     assert mistakes(replace(planet, conditions=of_type("Warm", "Wet", "Warm"))) == (
         "Kind Planet: the condition Warm is declared 2 times.",
     )
+
+
+@pytest.mark.parametrize("required", [(), AnyAdapter.ANY])
+def test_where_no_adapter_is_named_the_type_of_any_adapters_success_is_taken(required: RequiredAdapters) -> None:
+    planet = replace(PLANET, required_adapters=required)
+    assert mistakes(replace(planet, conditions=of_type("DnsSuccessful"))) == (
+        "Kind Planet: the condition DnsSuccessful is one of the service's own.",
+    )
+    assert mistakes(replace(planet, conditions=of_type("DnsSuccess", "SuccessfulDns"))) == ()
 
 
 @pytest.mark.parametrize(

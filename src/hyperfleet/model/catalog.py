@@ -15,6 +15,7 @@ from hyperfleet.model.kind import (
     ADAPTERS_PER_RESOURCE,
     CONDITIONS_OF_ALL,
     MOST_CONDITIONS,
+    SUCCESS,
     AnyAdapter,
     Kind,
     success_type,
@@ -149,7 +150,7 @@ def _condition_mistakes(kind: Kind) -> Iterator[str]:
                 f"the condition {type!r} is no type: letters, digits, `-` and `_`, a letter first, a letter or digit"
                 f" last, at most {LONGEST_CONDITION_TYPE}."
             )
-        elif type in RESERVED_CONDITIONS or type in own:
+        elif type in RESERVED_CONDITIONS or type in own or (not kind.named_adapters and type.endswith(SUCCESS)):
             yield f"the condition {type} is one of the service's own."
         if times > 1:
             yield f"the condition {type} is declared {times} times."
