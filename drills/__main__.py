@@ -12,7 +12,7 @@ from typing import Final
 
 from bench import report
 
-DRILLS: Final = ("rolling", "failover", "bouncing", "overload", "crowds")
+DRILLS: Final = ("rolling", "failover", "bouncing", "overload", "searchers", "strangers", "crowds")
 DOCUMENT: Final = Path("docs/reliability.md")
 
 

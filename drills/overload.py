@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import service as bench_service
+from hyperfleet.store.lanes import SEARCHES_IN_FLIGHT
 from tests.cli.serving import CLUSTERS, Service
 
 HEAD = (
@@ -138,7 +139,7 @@ def drill(folder: Path) -> list[list[str]]:
         service.ready()
         path = CLUSTERS + QUERY
         _in_a_process("saturate", service.api, path, 4, 2.0)
-        full = _in_a_process("saturate", service.api, path, WORKERS * LIMIT, SECONDS)
+        full = _in_a_process("saturate", service.api, path, WORKERS * LIMIT * SEARCHES_IN_FLIGHT, SECONDS)
         capacity = len(full.taken) / full.seconds
         over = _in_a_process("offer", service.api, path, 4 * capacity, SECONDS)
     finally:

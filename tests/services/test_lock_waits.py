@@ -19,7 +19,7 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.store import migrations
 from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database
-from hyperfleet.store.lanes import HELD
+from hyperfleet.store.lanes import Held
 from tests.fleet import CLUSTER, CLUSTERS, below, change, create, delete, force_delete, read, report, send
 
 LOCK_SECONDS: Final = 1.0
@@ -98,10 +98,10 @@ async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
     async with stranger(database_settings, holding, UUID(held)) as session:
         before = await session.fetch(VERSIONS)
         began = monotonic()
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Held) as told:
             await write(impatient, held, child)
         assert 0.5 < monotonic() - began < 2.5 * LOCK_SECONDS
-        assert told.value.detail == HELD
+        assert "Another session holds a lock" in told.value.detail
         assert told.value.row.name == "SVC-001"
         assert dict(told.value.headers)["Retry-After"]
     connection = await connect(database_settings, application_name="tests")
@@ -129,7 +129,7 @@ async def test_while_forty_writers_wait_for_one_row_the_others_keep_their_pace(
             )
         assert monotonic() - began < 0.75
         outcomes = await asyncio.gather(*writers, return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert {type(outcome) for outcome in outcomes} == {Held}
     assert (await read(impatient, held))["generation"] == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from hyperfleet import settings
 from hyperfleet.errors import DeadlineExceeded, Unavailable
 from hyperfleet.store.database import DEADLINE, Database, Statement
-from hyperfleet.store.lanes import Lanes, Widths
+from hyperfleet.store.lanes import Held, Lanes, Widths
 from hyperfleet.telemetry import metrics
 
 ONE = Statement("ONE", "SELECT 1", is_read=True)
@@ -169,7 +169,7 @@ async def test_nothing_is_kept_of_a_row_that_nobody_writes() -> None:
             await asyncio.sleep(seconds)
 
     results = await asyncio.gather(*(write(f"row-{n % 3}", 0.03) for n in range(30)), return_exceptions=True)
-    assert {type(result) for result in results} == {type(None), Unavailable}
+    assert {type(result) for result in results} == {type(None), Held}
     assert (here.rows._lanes, here.shared._lanes, here.waiting) == ({}, {}, 0)
 
 
@@ -184,6 +184,37 @@ async def test_waiting_for_a_row_has_an_end() -> None:
     assert dict(held.value.headers)["Retry-After"]
     async with here.turn("a") as waited:
         assert not waited
+
+
+async def test_when_a_row_was_held_those_who_wait_for_it_are_told_so_at_once() -> None:
+    here = lanes(lock_seconds=20)
+
+    async def write(row: str) -> None:
+        async with here.turn(row):
+            await asyncio.sleep(0.1)
+            raise Held
+
+    began = monotonic()
+    results = await asyncio.gather(*(write("a") for _ in range(10)), return_exceptions=True)
+    assert {type(result) for result in results} == {Held}
+    assert monotonic() - began < 1
+    async with here.turn("a") as waited:
+        assert not waited
+    assert here.rows._lanes == {}
+
+
+async def test_what_else_a_write_fails_with_is_its_own_affair() -> None:
+    here = lanes()
+
+    async def write(number: int) -> int:
+        async with here.turn("a"):
+            await asyncio.sleep(0.01)
+            if number == 0:
+                raise Unavailable("The database is not available now.")
+            return number
+
+    results = await asyncio.gather(*(write(number) for number in range(4)), return_exceptions=True)
+    assert results[1:] == [1, 2, 3]
 
 
 async def test_beside_a_stalled_row_only_so_many_wait() -> None:
@@ -202,7 +233,7 @@ async def test_beside_a_stalled_row_only_so_many_wait() -> None:
             assert not waited
     for one in waiting:
         await one
-        here.rows.leave("a")
+        here.rows.leave("a", held=False)
 
 
 async def test_those_who_need_several_rows_never_wait_for_each_other_for_ever() -> None:

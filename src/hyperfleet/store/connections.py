@@ -11,7 +11,7 @@ import asyncpg
 
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, Unavailable
-from hyperfleet.store.lanes import HELD
+from hyperfleet.store.lanes import Held
 from hyperfleet.telemetry import logging, metrics
 
 STATEMENTS_PER_CONNECTION: Final = 64
@@ -140,7 +140,7 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
     if isinstance(failure, TimeoutError | asyncpg.QueryCanceledError):
         return _logged("timeout", failure, statement, DeadlineExceeded(_LATE))
     if isinstance(failure, asyncpg.LockNotAvailableError):
-        return _logged("lock_timeout", failure, statement, Unavailable(HELD))
+        return _logged("lock_timeout", failure, statement, Held())
     if isinstance(failure, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
         return _logged("rolled_back", failure, statement, RolledBack(statement))
     if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):

@@ -16,9 +16,9 @@ from hyperfleet.errors import DeadlineExceeded, Unavailable
 from hyperfleet.store.deadlines import DEADLINE, within
 from hyperfleet.telemetry import metrics
 
-SEARCHES_PER_CONNECTION: Final = 0.25
-"""The share of the connections that searches have; the contract allows half. Each heavy one occupies a core of the
-database, so twice as many take twice as much from everybody else and end no sooner."""
+SEARCHES_PER_CONNECTION: Final = 0.125
+"""The share of the connections that searches have; the contract allows half. Each heavy search occupies a core of the
+database, so four times as many take four times as much from everybody else, and end no sooner."""
 
 DELETIONS_PER_CONNECTION: Final = 0.25
 SHARERS_PER_CONNECTION: Final = 0.25
@@ -33,12 +33,18 @@ STALLED_WAITERS_IN_FLIGHT: Final = 0.25
 STALLED_SECONDS: Final = 1.0
 """A row is stalled when nobody got a turn at it for so long: someone outside this process holds it."""
 
-HELD: Final = "Another session holds a lock that this change needs, so nothing was stored. Try again."
 TOO_SLOW: Final = (
     "The list was not ready in time. These make a list fast: `labels.<key> = …`, `status.conditions.<Type> = …`,"
     " `id = …` or `owner_id = …`, joined with `and`; `ref_type` with `ref_target_id`; `order=created_time`;"
     " `count=none`; `page_token` instead of a high `page`."
 )
+
+
+class Held(Unavailable):
+    """A lock that a write needs was not to be had in time; nothing was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("Another session holds a lock that this change needs, so nothing was stored. Try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,12 @@ class Lane:
     `changed` is called when the number of those inside, or of those who wait, has changed.
     """
 
-    __slots__ = ("_changed", "_places", "entered", "inside", "waiting")
+    __slots__ = ("_changed", "_places", "_waits", "entered", "inside", "waiting")
 
     def __init__(self, width: int, changed: Callable[["Lane"], None] | None = None) -> None:
         self._places = asyncio.Semaphore(width)
         self._changed = changed
+        self._waits: set[asyncio.Timeout] = set()
         self.inside = 0
         self.waiting = 0
         self.entered = 0.0
@@ -99,16 +106,25 @@ class Lane:
         """Takes a place, and says whether that took a wait. Raises TimeoutError when none is free at `until`."""
         waits = self._places.locked()
         if waits:
+            wait = asyncio.timeout_at(until)
+            self._waits.add(wait)
             self._count(waiting=1)
             try:
-                async with asyncio.timeout_at(until):
+                async with wait:
                     await self._places.acquire()
             finally:
+                self._waits.discard(wait)
                 self._count(waiting=-1)
         else:
             await self._places.acquire()
         self._count(inside=1)
         return waits
+
+    def send_away(self) -> None:
+        """Ends all waits: each raises TimeoutError."""
+        now = asyncio.get_running_loop().time()
+        for wait in self._waits:
+            wait.reschedule(now)
 
     def leave(self) -> None:
         """Gives the place to whoever has waited longest."""
@@ -154,9 +170,11 @@ class Turns:
             self._forget(row, lane)
         return True
 
-    def leave(self, row: Hashable) -> None:
-        """Ends the turn."""
+    def leave(self, row: Hashable, *, held: bool) -> None:
+        """Ends the turn; when the row was `held`, those who wait are told so as well, not one after the other."""
         lane = self._lanes[row]
+        if held:
+            lane.send_away()
         lane.leave()
         self._forget(row, lane)
 
@@ -169,9 +187,9 @@ class Turns:
         metrics.add_writes_waiting(more)
 
 
-def _held() -> Unavailable:
+def _held() -> Held:
     metrics.count_database_error("lock_timeout")
-    return Unavailable(HELD)
+    return Held()
 
 
 class Turn:
@@ -198,21 +216,21 @@ class Turn:
             for row in self._beside:
                 await lanes.shared.enter(row, lanes.lock_seconds)
                 self._entered.append(row)
-        except BaseException:
-            self._leave()
+        except BaseException as failure:
+            self._leave(held=isinstance(failure, Held))
             raise
         return waited
 
     async def __aexit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leave()
+        self._leave(held=isinstance(value, Held))
 
-    def _leave(self) -> None:
+    def _leave(self, *, held: bool) -> None:
         while self._entered:
-            self._lanes.shared.leave(self._entered.pop())
+            self._lanes.shared.leave(self._entered.pop(), held=held)
         if self._row is not None:
-            self._lanes.rows.leave(self._row)
+            self._lanes.rows.leave(self._row, held=held)
 
 
 class Lanes:

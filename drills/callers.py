@@ -1,0 +1,143 @@
+"""Callers at a fixed pace, in a process of their own: what each kind of request was answered, and how fast.
+
+Requests are sent at their times whatever became of those before, so that an answer that is late delays nobody else's.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+SETTLING_SECONDS: Final = 2.0
+TYPES: Final = {"PATCH": "application/merge-patch+json"}
+
+
+class Request(NamedTuple):
+    """A request as it is sent; without a body `body` is None."""
+
+    method: str
+    path: str
+    body: object = None
+
+
+@dataclass
+class Seen:
+    """How often which status came, and the seconds that each answer took."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    def milliseconds(self, share: float) -> float:
+        """The time within which that share of the answers came."""
+        return sorted(self.seconds)[min(int(len(self.seconds) * share), len(self.seconds) - 1)] * 1000
+
+    def add(self, other: "Seen") -> None:
+        """Takes in what another one saw."""
+        self.statuses += other.statuses
+        self.seconds += other.seconds
+
+
+class Client:
+    """Connections to one service; 0 stands for a request without an answer."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, request: Request, seen: Seen) -> int:
+        """The status of the answer, which goes into what was seen."""
+        body = b"" if request.body is None else json.dumps(request.body).encode()
+        head = f"{request.method} {request.path} HTTP/1.1\r\nHost: drill\r\nContent-Length: {len(body)}\r\n"
+        if body:
+            head += f"Content-Type: {TYPES.get(request.method, 'application/json')}\r\n"
+        began = time.perf_counter()
+        try:
+            reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(head.encode() + b"\r\n" + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+            await reader.readexactly(length)
+        except (OSError, asyncio.IncompleteReadError):
+            seen.statuses[0] += 1
+            return 0
+        seen.seconds.append(time.perf_counter() - began)
+        status = int(answer.split(b" ", 2)[1])
+        seen.statuses[status] += 1
+        self._free.append((reader, writer))
+        return status
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Requests of one kind: so many a second, the first, second, third … of them by `request`."""
+
+    rate: float
+    request: Callable[[int], Request]
+
+
+async def _paced(client: Client, pace: Pace, seconds: float) -> Seen:
+    seen = Seen()
+    tasks: set[asyncio.Task[int]] = set()
+    began = time.perf_counter()
+    for number in range(int(pace.rate * seconds)):
+        pause = began + number / pace.rate - time.perf_counter()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        task = asyncio.create_task(client.ask(pace.request(number), seen))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    if tasks:
+        await asyncio.wait(tasks)
+    return seen
+
+
+async def _together(port: int, paces: Mapping[str, Pace], seconds: float) -> dict[str, Seen]:
+    client = Client(port)
+    seen = await asyncio.gather(*(_paced(client, pace, seconds) for pace in paces.values()))
+    return dict(zip(paces, seen, strict=True))
+
+
+def _run(port: int, paces: Mapping[str, Pace], seconds: float) -> dict[str, Seen]:
+    return asyncio.run(_together(port, paces, seconds))
+
+
+def paced(port: int, paces: Mapping[str, Pace], seconds: float) -> dict[str, Seen]:
+    """What callers at these paces saw in that time. `paces` and what is in them must be picklable."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_run, (port, paces, seconds))
+
+
+async def _again_and_again(port: int, request: Request, callers: int, until: float) -> Seen:
+    client, seen = Client(port), Seen()
+
+    async def one() -> None:
+        while time.time() < until:
+            if await client.ask(request, seen) == 503:
+                await asyncio.sleep(1)
+
+    await asyncio.gather(*(one() for _ in range(callers)))
+    return seen
+
+
+def _run_again(port: int, request: Request, callers: int, until: float) -> Seen:
+    return asyncio.run(_again_and_again(port, request, callers, until))
+
+
+@contextmanager
+def beside(port: int, request: Request, callers: int, seconds: float) -> Iterator[Seen]:
+    """Further callers while the context lasts: each asks the same again when it has its answer, for so many seconds.
+
+    What they saw is there when the context has ended.
+    """
+    seen = Seen()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(time.sleep, (SETTLING_SECONDS,))
+        running = pool.apply_async(_run_again, (port, request, callers, time.time() + SETTLING_SECONDS + seconds))
+        time.sleep(SETTLING_SECONDS)
+        yield seen
+        seen.add(running.get())

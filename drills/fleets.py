@@ -1,0 +1,60 @@
+"""Large fleets within seconds: one cluster is created over the API and copied in the database."""
+
+import asyncio
+import json
+import urllib.request
+from typing import Any, Final
+from uuid import UUID
+
+from hyperfleet.store import embedded
+from hyperfleet.store.connections import connect
+from tests.cli.serving import CLUSTERS, Service
+
+COPIED: Final = """
+    INSERT INTO resources
+    SELECT (jsonb_populate_record(one, jsonb_build_object(
+        'id', fresh.id, 'name', fresh.name, 'href', replace(one.href, one.id::text, fresh.id::text),
+        'created_time', one.created_time + number * interval '1 millisecond'
+    ))).*
+    FROM resources AS one
+    CROSS JOIN LATERAL (
+        SELECT number, 'copy-' || number AS name,
+               overlay(one.id::text placing lpad(to_hex(number), 12, '0') from 25)::uuid AS id
+        FROM generate_series(1, $2) AS number
+    ) AS fresh
+    WHERE one.id = $1
+"""
+ADDRESSED: Final = """
+    UPDATE resources SET envelope = replace(replace(envelope::text, $1::text, id::text), $2, name)::json
+    WHERE id <> $1::uuid AND name LIKE 'copy-%'
+"""
+
+
+def request(service: Service, method: str, path: str, body: object = None) -> Any:
+    """The answer to one request, decoded."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{service.api}{path}", data, {"Content-Type": "application/json"}, method=method
+    )
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+
+
+def filled(service: Service, count: int, spec: object) -> list[str]:
+    """Fills the service with that many clusters of one spec; gives the ids of a hundred of them."""
+    id = request(service, "POST", CLUSTERS, {"name": "first", "spec": spec})["id"]
+    asyncio.run(_copied(service, UUID(id), count - 1))
+    page = request(service, "GET", f"{CLUSTERS}?pageSize=100&fields=name")
+    assert page["total"] == count
+    return [item["id"] for item in page["items"]]
+
+
+async def _copied(service: Service, id: UUID, count: int) -> None:
+    server = embedded.status(service.data)
+    assert server is not None
+    connection = await connect(server.settings(), application_name="drill")
+    await connection.execute("SET statement_timeout = 0")
+    await connection.execute(COPIED, id, count)
+    await connection.execute(ADDRESSED, str(id), "first")
+    await connection.execute("VACUUM ANALYZE resources")
+    await connection.close()

@@ -1,0 +1,96 @@
+"""Sixteen callers send the heaviest search there is, one after the other: everybody else keeps their pace.
+
+The search compares a text in each of 21,000 clusters with 140 patterns and finds nothing. Beside it are readers of one
+cluster, reporters and creators, at fixed paces; the same without searchers is measured in turn.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from drills import callers, fleets
+from drills.callers import Pace, Request, Seen
+from tests.cli.serving import CLUSTERS, Service
+
+HEAD = ("searchers", "request", "a second", "sent", "not 2xx", "p50 ms", "p99 ms")
+FLEET: Final = 21_000
+SPEC: Final = {"blob": "a" * 1000}
+SEARCHERS: Final = 16
+TERMS: Final = 140
+ROUNDS: Final = 2
+SECONDS: Final = 15.0
+SEARCH: Final = Request(
+    "GET", f"{CLUSTERS}?search=" + quote(" or ".join(f"spec.blob ilike '%z{n:x}%'" for n in range(TERMS)))
+)
+LARGEST_GROWTH: Final = 2.0
+
+
+def read(ids: list[str], number: int) -> Request:
+    """A read of one of these clusters."""
+    return Request("GET", f"{CLUSTERS}/{ids[number % len(ids)]}")
+
+
+def report(ids: list[str], number: int) -> Request:
+    """A report on one of these clusters that differs from the one before."""
+    body = {
+        "adapter": "dns-adapter",
+        "observed_generation": 1,
+        "conditions": [{"type": "Available", "status": "True", "message": str(number)}],
+    }
+    return Request("POST", f"{CLUSTERS}/{ids[number % len(ids)]}/statuses", body)
+
+
+def create(prefix: str, number: int) -> Request:
+    """A new cluster."""
+    return Request("POST", CLUSTERS, {"name": f"{prefix}-{number}", "spec": {}})
+
+
+def _paces(ids: list[str], prefix: str) -> dict[str, Pace]:
+    return {
+        "read of one": Pace(100, partial(read, ids)),
+        "report": Pace(30, partial(report, ids)),
+        "create": Pace(15, partial(create, prefix)),
+    }
+
+
+def drill(folder: Path) -> list[list[str]]:
+    """A row for each kind of request, without searchers and beside them, and one for the searches."""
+    service = Service(folder).start()
+    alone: dict[str, Seen] = {}
+    pressed: dict[str, Seen] = {}
+    searches = Seen()
+    try:
+        service.ready()
+        ids = fleets.filled(service, FLEET, SPEC)
+        callers.paced(service.api, _paces(ids, "warm"), 3)
+        for turn in range(ROUNDS):
+            for name, seen in callers.paced(service.api, _paces(ids, f"alone-{turn}"), SECONDS).items():
+                alone.setdefault(name, Seen()).add(seen)
+            with callers.beside(service.api, SEARCH, SEARCHERS, SECONDS + 3) as searching:
+                for name, seen in callers.paced(service.api, _paces(ids, f"pressed-{turn}"), SECONDS).items():
+                    pressed.setdefault(name, Seen()).add(seen)
+            searches.add(searching)
+    finally:
+        service.stop()
+    paces = _paces([], "")
+    rows = [
+        row(str(count), name, f"{paces[name].rate:g}", seen)
+        for count, seen_by_name in ((0, alone), (SEARCHERS, pressed))
+        for name, seen in seen_by_name.items()
+    ]
+    rows.append(row(str(SEARCHERS), "the search", "–", searches))
+    for name, seen in pressed.items():
+        assert set(seen.statuses) <= {200, 201}, f"{name}: {seen.statuses}"
+        growth = seen.milliseconds(0.99) / alone[name].milliseconds(0.99)
+        assert growth <= LARGEST_GROWTH, f"the p99 of each {name} grew {growth:.1f} times: {rows}"
+    assert set(searches.statuses) <= {200, 503, 504}, searches.statuses
+    return rows
+
+
+def row(first: str, name: str, rate: str, seen: Seen) -> list[str]:
+    """A row of the table: how often, how many failed, and how fast."""
+    sent = sum(seen.statuses.values())
+    failed = sum(count for status, count in seen.statuses.items() if status not in (200, 201))
+    times = [f"{seen.milliseconds(share):.1f}" for share in (0.5, 0.99)]
+    return [first, name, rate, f"{sent:,}", f"{failed:,}", *times]
