@@ -23,7 +23,7 @@ LOCK = "LOCK TABLE adapter_statuses IN ACCESS EXCLUSIVE MODE"
 @pytest.fixture
 async def busy(database_settings: settings.Database, db: Database) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a service on which searches with adapters never end: at most 16 requests in flight, 4 connections."""
-    server = settings.Server(max_in_flight=16, timeouts=settings.Timeouts(search=0.5))
+    server = settings.Server(max_in_flight=16, timeouts=settings.Timeouts(search=2.0))
     configured = replace(
         SETTINGS, server=server, database=replace(database_settings, pool=settings.Pool(max_connections=4))
     )
@@ -60,7 +60,7 @@ async def test_beside_a_crowd_of_searches_others_are_served_at_once(busy: httpx2
     statuses = Counter([(await one).status_code for one in searches])
     # Half of what may be in flight is theirs: the others are refused before they wait.
     assert statuses == {504: 8, 503: 32}
-    assert took < 0.4, took
+    assert took < 1.5, took
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ CONNECTIONS = 8
 
 @pytest.fixture
 async def small(database_settings: settings.Database) -> AsyncIterator[Database]:
-    """A pool of eight connections whose searches have a second."""
-    limits = settings.Server(timeouts=settings.Timeouts(search=1.0))
+    """A pool of eight connections whose searches have two seconds."""
+    limits = settings.Server(timeouts=settings.Timeouts(search=2.0))
     db = Database(replace(database_settings, pool=settings.Pool(max_connections=CONNECTIONS)), limits=limits)
     await db.open()
     yield db
@@ -59,7 +59,7 @@ async def test_reads_and_writes_keep_their_pace_beside_many_searches(small: Data
         await asyncio.gather(small.fetch(ONE), small.fetch(WRITE))
     took = monotonic() - began
     results = await asyncio.gather(*searches, return_exceptions=True)
-    assert took < 0.7, took
+    assert took < 1.5, took
     assert {type(result) for result in results} == {DeadlineExceeded}
 
 
@@ -68,7 +68,7 @@ async def test_a_search_that_is_not_ready_in_time_is_told_what_would_be_fast(sma
     began = monotonic()
     with pytest.raises(DeadlineExceeded, match=r"labels\.<key>.*status\.conditions\.<Type>.*count=none.*page_token"):
         await search(small, ENDLESS)
-    assert 0.9 < monotonic() - began < 2
+    assert 1.8 < monotonic() - began < 4
     assert refused("deadline") == before + 1
 
 
@@ -77,7 +77,7 @@ async def test_a_search_ends_with_its_request_when_that_is_earlier(small: Databa
     began = monotonic()
     with pytest.raises(DeadlineExceeded):
         await search(small, ENDLESS)
-    assert monotonic() - began < 0.8
+    assert monotonic() - began < 1.5
 
 
 async def test_the_deadline_of_a_search_ends_with_it(small: Database) -> None:

@@ -77,8 +77,8 @@ class Owner:
 class Scope:
     """What a statement may see: resources of `kind`, below `owner` when the path names one, that have this `tenancy`.
 
-    No store function reads or writes a resource without one. Where a path serves several kinds at once, `kind` is the
-    word for any of them, ANY, and `members` are those kinds.
+    Every statement that finds a resource for a caller has one; what goes on from there names rows by their ids. Where a
+    path serves several kinds at once, `kind` is the word for any of them, ANY, and `members` are those kinds.
     """
 
     kind: Kind

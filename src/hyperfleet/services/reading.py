@@ -1,4 +1,7 @@
-"""Reading: one resource, a list of them, the reports on one. Each is one statement, and nothing read is taken apart."""
+"""Reading: one resource, a list of them, the reports on one. What is read whole is joined as stored, never parsed.
+
+Each is one statement; only the first list of a caller who sees several tenancies is two.
+"""
 
 from uuid import UUID
 

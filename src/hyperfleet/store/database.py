@@ -1,4 +1,6 @@
-"""The pool of connections, transactions and deadlines: everything that runs a statement runs it through here.
+"""The pool of connections, transactions and deadlines: every request runs its statements through here.
+
+Migrations, probes and the gauges of the backlog have connections of their own, so that no load keeps them waiting.
 
 A pool of our own, because the driver's resets every connection on its return, with a round trip that halves the reads;
 no statement leaves state on a connection, so nothing has to be reset. Single statements run without BEGIN.
