@@ -246,3 +246,88 @@ async def test_what_is_of_one_dimension_wins_over_the_header_of_all(db: Database
     ):
         assert (await create(app, name, headers)).status == 201
         assert await seen(app, of(name.removeprefix("of-"))) == [name]
+
+
+REPORT: Final = b'{"adapter":"dns","observed_generation":1,"conditions":[{"type":"Ready","status":"True"}]}'
+
+
+async def test_every_answer_with_a_resource_shows_its_tenancy(db: Database) -> None:
+    app = app_of(db, system_header="x-system")
+    project = of("red", ("x-project", "one"))
+    whole = {"org": "red", "project": "one"}
+    made = await create(app, "mine", project)
+    path = f"{CLUSTERS}/{made.problem['id']}"
+    assert made.problem["tenancy"] == whole
+    # What a child is of is its owner's, whatever its creator gives.
+    body = b'{"name":"pool","spec":{},"tenancy":{"org":"blue"}}'
+    child = await asgi.send(app, "POST", f"{path}/nodepools", pieces=[body], headers=of("red"))
+    assert (child.status, child.problem["tenancy"]) == (201, whole)
+    assert (await asgi.send(app, "POST", f"{path}/statuses", pieces=[REPORT], headers=project)).status == 201
+    for headers in (project, of("red"), of(None, ("x-system", "true"))):
+        for address, place in (
+            (path, []),
+            (f"{path}/nodepools/{child.problem['id']}", []),
+            (CLUSTERS, ["items", 0]),
+            (f"{path}/nodepools", ["items", 0]),
+            (f"{CLUSTERS}?fields=*,status.adapters", ["items", 0]),
+            (f"{CLUSTERS}?page_token=", ["items", 0]),
+            (f"{CLUSTERS}?search=name%20like%20'm%25'", ["items", 0]),
+            (f"{CLUSTERS}?fields=name,tenancy", ["items", 0]),
+            (f"{path}?fields=tenancy", []),
+            ("/api/hyperfleet/v1/resources", ["items", 1]),
+        ):
+            found: Any = (await asgi.send(app, "GET", address, headers=headers)).problem
+            for step in place:
+                found = found[step]
+            assert found["tenancy"] == whole, address
+    assert (await asgi.send(app, "GET", f"{path}?fields=tenancy", headers=project)).problem.keys() == {"id", "tenancy"}
+    for method, sent in (("PATCH", b'{"labels":{"a":"b"}}'), ("PATCH", b'{"labels":{"a":"b"}}'), ("DELETE", b"")):
+        changed = await asgi.send(app, method, path, pieces=[sent], headers=project)
+        assert changed.problem["tenancy"] == whole
+        if method == "PATCH":
+            again = await asgi.send(app, "GET", path, headers=project)
+            assert again.body == changed.body
+
+
+async def test_an_answer_to_a_create_has_the_bytes_of_a_read(db: Database) -> None:
+    # The database orders members by their length; what is served has one order.
+    dimensions = [
+        Dimension("organization", "x-org", "", is_required=True),
+        Dimension("zone", "x-zone", "", is_required=True),
+    ]
+    app = app_of(db, *dimensions)
+    headers = of(None, ("x-org", "red"), ("x-zone", "a"))
+    made = await create(app, "mine", headers)
+    path = f"{CLUSTERS}/{made.problem['id']}"
+    assert (await asgi.send(app, "GET", path, headers=headers)).body == made.body
+    assert b'"tenancy":{"organization":"red","zone":"a"}' in made.body
+    body = b'{"name":"pool","spec":{}}'
+    child = await asgi.send(app, "POST", f"{path}/nodepools", pieces=[body], headers=headers)
+    again = await asgi.send(app, "GET", f"{path}/nodepools/{child.problem['id']}", headers=headers)
+    assert again.body == child.body
+
+
+async def test_a_caller_cannot_say_whose_a_resource_is(db: Database) -> None:
+    app = app_of(db)
+    body = b'{"name":"mine","spec":{},"tenancy":{"org":"blue"}}'
+    made = await asgi.send(app, "POST", CLUSTERS, pieces=[body], headers=of("red"))
+    assert (made.status, made.problem["tenancy"]) == (201, {"org": "red"})
+    assert await seen(app, of("blue")) == []
+
+
+async def test_tenancy_is_shown_while_tenants_are_told_apart_and_kept_while_they_are_not(db: Database) -> None:
+    told_apart = app_of(db, system_header="x-system")
+    without = application(db, CATALOG, SETTINGS)
+    made = await create(told_apart, "of-red", of("red"))
+    path = f"{CLUSTERS}/{made.problem['id']}"
+    nobodys = await asgi.send(without, "POST", CLUSTERS, pieces=[b'{"name":"of-nobody","spec":{}}'])
+    assert "tenancy" not in nobodys.problem
+    for address in (path, CLUSTERS, f"{path}?fields=name,tenancy", f"{CLUSTERS}?fields=name,tenancy"):
+        assert b"tenancy" not in (await asgi.send(without, "GET", address)).body
+    changed = await asgi.send(without, "PATCH", path, pieces=[b'{"labels":{"a":"b"}}'])
+    assert (changed.status, "tenancy" in changed.problem) == (200, False)
+    again = await asgi.send(told_apart, "GET", path, headers=of("red"))
+    assert (again.problem["tenancy"], again.problem["labels"]) == ({"org": "red"}, {"a": "b"})
+    system = of(None, ("x-system", "true"))
+    listed = await asgi.send(told_apart, "GET", f"{CLUSTERS}?order=name", headers=system)
+    assert [item["tenancy"] for item in listed.problem["items"]] == [{}, {"org": "red"}]

@@ -189,13 +189,13 @@ async def report(exchange: Exchange) -> Answer:
 
 def _scope(exchange: Exchange) -> Scope:
     """What the path names; raises NotFound for an owner whose id is none."""
-    route, tenancy = exchange.route, exchange.caller.tenancy
+    route, tenancy, is_placed = exchange.route, exchange.caller.tenancy, exchange.caller.is_placed
     if exchange.kind is ANY:
-        return Scope(ANY, members=exchange.kinds, tenancy=tenancy)
+        return Scope(ANY, members=exchange.kinds, tenancy=tenancy, shows_tenancy=is_placed)
     if route is None or route.owner_kind is None:
-        return Scope(exchange.kind, tenancy=tenancy)
+        return Scope(exchange.kind, tenancy=tenancy, shows_tenancy=is_placed)
     owner = Owner(route.owner_kind, _id(route.owner_kind, exchange.owner_id))
-    return Scope(exchange.kind, owner, tenancy=tenancy)
+    return Scope(exchange.kind, owner, tenancy=tenancy, shows_tenancy=is_placed)
 
 
 def _narrowed(scope: Scope, kind: Kind, exchange: Exchange) -> Scope:

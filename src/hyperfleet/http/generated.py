@@ -96,6 +96,7 @@ class NewAnyResource(Struct, kw_only=True):
     deleted_time: Any | UnsetType = UNSET
     deleted_by: Any | UnsetType = UNSET
     status: Any | UnsetType = UNSET
+    tenancy: Any | UnsetType = UNSET
 
 
 class NewCluster(Struct, kw_only=True):
@@ -128,6 +129,7 @@ class NewCluster(Struct, kw_only=True):
     deleted_time: Any | UnsetType = UNSET
     deleted_by: Any | UnsetType = UNSET
     status: Any | UnsetType = UNSET
+    tenancy: Any | UnsetType = UNSET
 
 
 class NewCondition(Struct, kw_only=True):
@@ -387,6 +389,7 @@ class NewNodePool(Struct, kw_only=True):
     deleted_time: Any | UnsetType = UNSET
     deleted_by: Any | UnsetType = UNSET
     status: Any | UnsetType = UNSET
+    tenancy: Any | UnsetType = UNSET
 
 
 class NodePoolPatch(Struct, kw_only=True):
@@ -549,6 +552,15 @@ class AnyResource(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    tenancy: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Whose it is: the dimensions that it was created with, or its owner, and their values. There only where tenants are\ntold apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     owner_references: (
         Annotated[ResourceReference, Meta(description="What owns it; kinds at the top have no owner.")] | UnsetType
     ) = UNSET
@@ -586,6 +598,15 @@ class Cluster(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    tenancy: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Whose it is: the dimensions that it was created with, or its owner, and their values. There only where tenants are\ntold apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class NodePool(Struct, kw_only=True):
@@ -614,6 +635,15 @@ class NodePool(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    tenancy: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Whose it is: the dimensions that it was created with, or its owner, and their values. There only where tenants are\ntold apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SelectedAnyResource(Struct, kw_only=True):
@@ -643,6 +673,15 @@ class SelectedAnyResource(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    tenancy: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Whose it is: the dimensions that it was created with, or its owner, and their values. There only where tenants are\ntold apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     status: SelectedStatus | UnsetType = UNSET
     owner_references: SelectedReference | UnsetType = UNSET
     references: dict[str, list[SelectedReference]] | UnsetType = UNSET
@@ -677,6 +716,15 @@ class SelectedCluster(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    tenancy: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Whose it is: the dimensions that it was created with, or its owner, and their values. There only where tenants are\ntold apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     status: SelectedStatus | UnsetType = UNSET
 
 
@@ -709,6 +757,15 @@ class SelectedNodePool(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     deleted_by: Annotated[str, Meta(description="Who asked for that.")] | UnsetType = UNSET
+    tenancy: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Whose it is: the dimensions that it was created with, or its owner, and their values. There only where tenants are\ntold apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     status: SelectedStatus | UnsetType = UNSET
     owner_references: SelectedReference | UnsetType = UNSET
 

@@ -102,6 +102,7 @@ _ROWS: Final = (
     Field("owner_references.id", "text", selectable=True),
     Field("owner_references.href", "text", selectable=True),
     Field("resource_version", "text", selectable=True),
+    Field("tenancy", "any", selectable=True, note="absent unless tenants are told apart"),
     Field("spec", "any", selectable=True),
     Field("labels", "any", selectable=True),
     Field("references", "any", selectable=True),

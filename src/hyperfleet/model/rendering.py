@@ -171,6 +171,11 @@ def _cut(members: dict[str, Any], named: list[UUID]) -> Envelope:
     return Envelope(tuple(_encode(members).split(b"\0")), tuple(named))
 
 
+def with_tenancy(envelope: bytes, tenancy: bytes) -> bytes:
+    """The envelope as it is served where tenants are told apart; `tenancy` is as its column has it."""
+    return b'%b,"tenancy":%b}' % (envelope[:-1], served_tenancy(tenancy))
+
+
 def resource(envelope: bytes, resource_version: int, status: bytes, summaries: bytes | None) -> bytes:
     """The resource as served: stored parts joined. `summaries` are items of `status.adapters` with commas between,
     empty for none; None leaves `adapters` out, as lists do."""
@@ -320,6 +325,12 @@ def labels(given: Mapping[str, str]) -> bytes:
 def tenancy(given: Tenancy) -> bytes:
     """Dimensions and their values as a JSON object."""
     return _encode(dict(given))
+
+
+@lru_cache(maxsize=1024)
+def served_tenancy(stored: bytes) -> bytes:
+    """A tenancy as it is served, whatever the order and the blanks of the database."""
+    return _encode(dict(sorted(msgspec.json.decode(stored).items())))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -109,13 +109,13 @@ async def change(
 
     wanted = await decided(found)
     if wanted is None:
-        return _rendered(found)
+        return _rendered(scope, found)
     async with db.lanes.turn(id, _targets(wanted.desired) if wanted.references_change else ()) as waited:
         if waited:
             found = await resources.get_changeable(db, scope, id)
             wanted = await decided(found)
             if wanted is None:
-                return _rendered(found)
+                return _rendered(scope, found)
         written = await resources.update(db, id, wanted, resource_version=found.resource_version)
         if written is None:
 
@@ -129,7 +129,7 @@ async def change(
 
             found, wanted, written = await db.in_transaction(locked)
             if wanted is None:
-                return _rendered(found)
+                return _rendered(scope, found)
             assert written is not None
     envelope, resource_version = written
     metrics.count_reconciliation_started(kind.name, is_delete=False)
@@ -144,11 +144,10 @@ async def change(
         changed=changed.paths,
         changes=changed.count,
     )
-    status = rendering.status(wanted.status)
-    return Rendered(
-        rendering.resource(envelope, resource_version, status, found.summaries or b""),
-        resource_version,
+    now_stored = replace(
+        found, envelope=envelope, resource_version=resource_version, status=rendering.status(wanted.status)
     )
+    return _rendered(scope, now_stored)
 
 
 def _needed(scope: Scope, draft: Draft) -> Collection[UUID]:
@@ -220,8 +219,9 @@ def _kept_where_equal(old: Desired, new: Desired) -> Desired:
     )
 
 
-def _rendered(found: Changeable) -> Rendered:
-    body = rendering.resource(found.envelope, found.resource_version, found.status, found.summaries or b"")
+def _rendered(scope: Scope, found: Changeable) -> Rendered:
+    envelope = rendering.with_tenancy(found.envelope, found.tenancy) if scope.shows_tenancy else found.envelope
+    body = rendering.resource(envelope, found.resource_version, found.status, found.summaries or b"")
     return Rendered(body, found.resource_version)
 
 

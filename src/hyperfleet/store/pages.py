@@ -137,7 +137,7 @@ def _query(scope: Scope, listing: Listing, *, exactly: bool, most: int, is_summe
     order = completed(listing.order or NEWEST_FIRST)
     bound = _binding(scope, listing, order)
     parameters = Parameters()
-    projected = projection(listing.selection, parameters)
+    projected = projection(listing.selection, parameters, shows_tenancy=scope.shows_tenancy)
     limit = None
     if listing.ends_early or listing.size > sizes.ALWAYS_SERVED:
         limit = Limit(most, listing.size, is_summed)

@@ -68,6 +68,8 @@ class Column(NamedTuple):
 _ENVELOPE: Final = Column("envelope", "envelope", is_large=True, is_stored=True)
 _STATUS: Final = Column("status", "status", is_large=True, is_stored=True, most=16)
 _VERSION: Final = Column("resource_version", "resource_version")
+# Eight dimensions, their keys and values at their longest.
+_TENANCY: Final = Column("tenancy", "tenancy", most=1600)
 _ADAPTERS: Final = Column(SUMMARIES, "id", is_large=True, most=32)
 
 
@@ -97,6 +99,7 @@ _COLUMNS: Final = {
     ("status", "last_updated_time"): _narrow("last_updated_time"),
     ("status", "last_transition_time"): _narrow("last_transition_time"),
     ("status", "adapters"): _ADAPTERS,
+    ("tenancy",): _TENANCY,
 }
 _IN_COLUMNS: Final = frozenset(path[0] for path in _COLUMNS)
 
@@ -136,20 +139,39 @@ def _whole_with_adapters(row: Row) -> bytes:
     return rendering.resource(row[0], row[1], row[2], row[3] or b"")
 
 
+def _whole_of_tenant(row: Row) -> bytes:
+    return rendering.WITHOUT_ADAPTERS % (rendering.with_tenancy(row[0], row[3])[:-1], row[1], row[2])
+
+
+def _whole_of_tenant_with_adapters(row: Row) -> bytes:
+    return rendering.resource(rendering.with_tenancy(row[0], row[3]), row[1], row[2], row[4] or b"")
+
+
 WHOLE: Final = Projection((_ENVELOPE, _VERSION, _STATUS), _whole)
 WHOLE_WITH_ADAPTERS: Final = Projection((*WHOLE.parts, _ADAPTERS), _whole_with_adapters)
+WHOLE_OF_TENANT: Final = Projection((*WHOLE.parts, _TENANCY), _whole_of_tenant)
+WHOLE_OF_TENANT_WITH_ADAPTERS: Final = Projection((*WHOLE_OF_TENANT.parts, _ADAPTERS), _whole_of_tenant_with_adapters)
 
 
-def projection(selection: Selection | None, parameters: Parameters) -> Projection:
+def whole(*, with_adapters: bool, shows_tenancy: bool) -> Projection:
+    """How to read a whole resource; its tenancy is not even read where tenants are not told apart."""
+    if with_adapters:
+        return WHOLE_OF_TENANT_WITH_ADAPTERS if shows_tenancy else WHOLE_WITH_ADAPTERS
+    return WHOLE_OF_TENANT if shows_tenancy else WHOLE
+
+
+def projection(selection: Selection | None, parameters: Parameters, *, shows_tenancy: bool = False) -> Projection:
     """How to read what `selection` names; None is the whole resource without its adapters, as lists give it."""
     if selection is None:
-        return WHOLE
+        return whole(with_adapters=False, shows_tenancy=shows_tenancy)
     if selection.everything:
-        return WHOLE_WITH_ADAPTERS if ("status", "adapters") in selection.paths else WHOLE
+        return whole(with_adapters=("status", "adapters") in selection.paths, shows_tenancy=shows_tenancy)
     tree: _Tree = {}
     parts: list[Column] = []
     inside: list[tuple[str, ...]] = []
     for path in _shortest([("id",), *selection.paths]):
+        if path == ("tenancy",) and not shows_tenancy:
+            continue
         if path[0] not in _IN_COLUMNS:
             inside.append(path)
             tree[path[0]] = _CUT
@@ -205,6 +227,8 @@ def _grown(tree: _Tree, row: Row, cut: Mapping[str, msgspec.Raw]) -> dict[str, A
             members[name] = rendering.timestamp(value)
         elif name == "adapters" and (value is None or isinstance(value, bytes)):
             members[name] = msgspec.Raw(b"[%b]" % (value or b""))
+        elif name == "tenancy" and isinstance(value, bytes):
+            members[name] = msgspec.Raw(rendering.served_tenancy(value))
         elif isinstance(value, bytes):
             members[name] = msgspec.Raw(value)
         elif value is not None:

@@ -14,7 +14,14 @@ from hyperfleet.model.resource import Desired, Draft, Owner, Scope, Status
 from hyperfleet.store import references
 from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.filters import Parameters
-from hyperfleet.store.projections import REPORTS, SUMMARIES, WHOLE_WITH_ADAPTERS, projection
+from hyperfleet.store.projections import (
+    REPORTS,
+    SUMMARIES,
+    WHOLE_OF_TENANT_WITH_ADAPTERS,
+    WHOLE_WITH_ADAPTERS,
+    projection,
+    whole,
+)
 
 ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3) AND tenancy @> $4::jsonb"
 """A resource by its id, within a scope: its kinds' names, the owner's id, NULL for any, and the tenancy that it has."""
@@ -29,6 +36,10 @@ _VERSIONED: Final = f"resource_version AS version FROM resources WHERE {ONE}"
 
 RESOURCE: Final = Statement("RESOURCE", f"SELECT {WHOLE_WITH_ADAPTERS.columns}, {_VERSIONED}", is_read=True)
 
+RESOURCE_OF_TENANT: Final = Statement(
+    "RESOURCE", f"SELECT {WHOLE_OF_TENANT_WITH_ADAPTERS.columns}, {_VERSIONED}", is_read=True
+)
+
 RESOURCE_KIND: Final = Statement("RESOURCE_KIND", f"SELECT kind FROM resources WHERE {ONE}", is_read=True)
 
 RESOURCE_TO_CHANGE: Final = Statement(
@@ -36,7 +47,7 @@ RESOURCE_TO_CHANGE: Final = Statement(
     f"""
     SELECT kind, name, owner_kind, owner_id, resource_version, generation, updated_time,
            deleted_time IS NOT NULL AS is_deleting, status, envelope,
-           {SUMMARIES} AS summaries, CASE WHEN kind = ANY ($5::text[]) THEN {REPORTS} END AS reports
+           tenancy, {SUMMARIES} AS summaries, CASE WHEN kind = ANY ($5::text[]) THEN {REPORTS} END AS reports
     FROM resources WHERE {ONE}
     """,
     is_read=True,
@@ -79,7 +90,8 @@ NEW_CHILD: Final = Statement(
         FROM owner WHERE NOT owner.is_deleting
         {_UNLESS_TAKEN} resource_version
     )
-    SELECT owner.href AS owner_href, owner.is_deleting AS owner_is_deleting, inserted.resource_version
+    SELECT owner.href AS owner_href, owner.tenancy AS owner_tenancy, owner.is_deleting AS owner_is_deleting,
+           inserted.resource_version
     FROM owner LEFT JOIN inserted ON true
     """,
 )
@@ -107,8 +119,8 @@ NEW_REFERRING: Final = Statement(
         INSERT INTO resource_references (source_id, target_id, ref_type)
         SELECT inserted.id, wanted.id, wanted.type FROM inserted CROSS JOIN wanted
     )
-    SELECT owner.href AS owner_href, owner.is_deleting AS owner_is_deleting, inserted.resource_version,
-           inserted.envelope, {references.UNFIT} AS unfit
+    SELECT owner.href AS owner_href, owner.tenancy AS owner_tenancy, owner.is_deleting AS owner_is_deleting,
+           inserted.resource_version, inserted.envelope, {references.UNFIT} AS unfit
     FROM (SELECT) AS always LEFT JOIN owner ON true LEFT JOIN inserted ON true
     """,
 )
@@ -201,10 +213,11 @@ class Rendered(NamedTuple):
 async def get_rendered(db: Connection, scope: Scope, id: UUID, selection: Selection | None = None) -> Rendered:
     """The resource, or what is selected of it; without a selection with its adapters. Raises NotFound."""
     arguments = list(one(scope, id))
-    statement, render = RESOURCE, WHOLE_WITH_ADAPTERS.render
+    statement = RESOURCE_OF_TENANT if scope.shows_tenancy else RESOURCE
+    render = whole(with_adapters=True, shows_tenancy=scope.shows_tenancy).render
     if selection is not None:
         parameters = Parameters(arguments)
-        selected = projection(selection, parameters)
+        selected = projection(selection, parameters, shows_tenancy=scope.shows_tenancy)
         statement = Statement("RESOURCE", f"SELECT {selected.columns}, {_VERSIONED}", is_read=True)
         arguments, render = parameters.values, selected.render
     row = await db.fetch_row(statement, *arguments)
@@ -254,16 +267,18 @@ async def insert(db: Database, scope: Scope, new: NewResource) -> Rendered | Non
         new.draft.desired.spec,
     )
     if new.draft.desired.references:
-        whole, resource_version = await _insert_referring(db, scope, new.draft.desired, envelope, arguments)
+        stored, tenancy, resource_version = await _insert_referring(db, scope, new.draft.desired, envelope, arguments)
     elif scope.owner is not None:
-        whole, resource_version = await _insert_child(db, scope, scope.owner, envelope, arguments)
+        stored, tenancy, resource_version = await _insert_child(db, scope, scope.owner, envelope, arguments)
     else:
-        whole = envelope.whole
-        row = await db.fetch_row(NEW_RESOURCE, *arguments, whole, rendering.tenancy(scope.tenancy))
+        stored, tenancy = envelope.whole, rendering.tenancy(scope.tenancy)
+        row = await db.fetch_row(NEW_RESOURCE, *arguments, stored, tenancy)
         resource_version = None if row is None else row[0]
     if resource_version is None:
         return None
-    return Rendered(rendering.resource(whole, resource_version, status, b""), resource_version)
+    if scope.shows_tenancy:
+        stored = rendering.with_tenancy(stored, tenancy)
+    return Rendered(rendering.resource(stored, resource_version, status, b""), resource_version)
 
 
 async def find_named(db: Database, scope: Scope, name: str) -> Conflict | None:
@@ -276,9 +291,17 @@ async def find_named(db: Database, scope: Scope, name: str) -> Conflict | None:
     return None if row is None else Conflict(row["kind"], str(row["id"]), row["href"])
 
 
+class _Inserted(NamedTuple):
+    """A row as it was stored; `resource_version` is None when its name was taken."""
+
+    envelope: bytes
+    tenancy: bytes
+    resource_version: int | None
+
+
 async def _insert_child(
     db: Database, scope: Scope, owner: Owner, envelope: Envelope, arguments: tuple[object, ...]
-) -> tuple[bytes, int | None]:
+) -> _Inserted:
     before, after = envelope.texts
     row = await db.fetch_row(
         NEW_CHILD,
@@ -291,12 +314,13 @@ async def _insert_child(
     )
     _require_owner(owner, row and row["owner_href"], is_deleting=row is not None and row["owner_is_deleting"])
     assert row is not None
-    return b'%b"%b"%b' % (before, row["owner_href"].encode(), after), row["resource_version"]
+    stored = b'%b"%b"%b' % (before, row["owner_href"].encode(), after)
+    return _Inserted(stored, row["owner_tenancy"], row["resource_version"])
 
 
 async def _insert_referring(
     db: Database, scope: Scope, desired: Desired, envelope: Envelope, arguments: tuple[object, ...]
-) -> tuple[bytes, int | None]:
+) -> _Inserted:
     row = await db.fetch_row(
         NEW_REFERRING,
         *arguments,
@@ -310,7 +334,8 @@ async def _insert_referring(
     if scope.owner is not None:
         _require_owner(scope.owner, row["owner_href"], is_deleting=row["owner_is_deleting"])
     references.require_fit(row["unfit"])
-    return row["envelope"], row["resource_version"]
+    tenancy = row["owner_tenancy"] if scope.owner is not None else rendering.tenancy(scope.tenancy)
+    return _Inserted(row["envelope"], tenancy, row["resource_version"])
 
 
 def _require_owner(owner: Owner, href: str | None, *, is_deleting: bool) -> None:
@@ -337,6 +362,7 @@ class Changeable:
     is_deleting: bool
     status: bytes
     envelope: bytes
+    tenancy: bytes
     summaries: bytes | None
     reports: bytes | None
 
