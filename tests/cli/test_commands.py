@@ -167,7 +167,7 @@ def test_serve_reports_wrong_settings_before_anything_else() -> None:
 
 
 def test_a_reader_that_leaves_early_causes_no_stack(tmp_path: Path) -> None:
-    code = f"{sys.executable} -m hyperfleet config | head -n 1"
+    code = f"{sys.executable} -m hyperfleet config --server-jwt-enabled false | head -n 1"
     done = subprocess.run(["sh", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == ""
 

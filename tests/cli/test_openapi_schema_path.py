@@ -103,7 +103,7 @@ def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
 def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path) -> None:
     path = tmp_path / "misspelt.yaml"
     path.write_text("openapi: 3.0.3\ncomponents:\n  schemas:\n    clusterSpec: {type: object}\n")
-    done = run("config", variables={"OPENAPI_SCHEMA_PATH": str(path)})
+    done = run("config", variables={"OPENAPI_SCHEMA_PATH": str(path), "HYPERFLEET_SERVER_JWT_ENABLED": "false"})
     assert done.returncode == 0
     assert "openapi_schema_path:" in done.stdout
     warning = "hyperfleet-api: warning: specs of a kind are not validated:"
@@ -122,7 +122,7 @@ def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path
 
 
 def test_a_configuration_without_anything_to_warn_of_prints_no_warning() -> None:
-    assert run("config").stderr == ""
+    assert run("config", variables={"HYPERFLEET_SERVER_JWT_ENABLED": "false"}).stderr == ""
 
 
 DOCUMENT = "openapi: 3.0.3\ncomponents:\n  schemas:\n    ClusterSpec:\n"

@@ -12,7 +12,8 @@ from hyperfleet.model import openapi
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.json_schema import DEEPEST
 from hyperfleet.model.spelling import nearest_name
-from hyperfleet.settings import Settings
+from hyperfleet.settings import Jwt, Server, Settings
+from hyperfleet.settings.issuers import RED_HAT_SSO, is_loopback
 
 _OWN_DOCUMENT: Final = "the project's own"
 
@@ -31,7 +32,40 @@ class Warning:
 
 def collected(configured: Settings, catalog: Catalog, document: assembly.Document) -> Iterator[Warning]:
     """Every warning about a configuration that is valid; `document` describes the specs of its kinds."""
+    yield from _access(configured.server)
     yield from _schemas(configured, catalog, document)
+
+
+def _access(server: Server) -> Iterator[Warning]:
+    """Who may call although nobody asks them who they are, and settings of access that have no effect."""
+    jwt, gateway = server.jwt, server.trusted_gateway
+    if jwt.enabled and jwt.configs == Jwt().configs:
+        issuer = RED_HAT_SSO.issuer_url
+        yield Warning("tokens of a public issuer are taken, whatever their audience", {"issuer": issuer})
+    if gateway.enabled:
+        about = {"header": gateway.identity_header, "allow": list(gateway.allow) or "loopback"}
+        yield Warning("a gateway is trusted to say who is calling, without a token", about)
+    elif not jwt.enabled and not is_loopback(server.host):
+        yield Warning("everybody who reaches the API may do everything, without a token", {"host": server.host})
+    for setting, unused in _without_effect(server):
+        yield Warning("settings have no effect", {"because": f"{setting} is false", "settings": unused})
+
+
+def _without_effect(server: Server) -> Iterator[tuple[str, list[str]]]:
+    """Switches that are off, with the settings that were given for when they are on."""
+    jwt, authorization, tenant = server.jwt, server.authorization, server.tenant
+    rules = ["server.authorization.rules"] if authorization.rules else []
+    if not jwt.enabled:
+        unused = ["server.jwt.configs"] if jwt.configs != Jwt().configs else []
+        unused += rules if authorization.enabled and not server.trusted_gateway.enabled else []
+        if unused:
+            yield "server.jwt.enabled", unused
+    if not authorization.enabled and rules:
+        yield "server.authorization.enabled", rules
+    if not tenant.enabled and tenant.dimensions:
+        yield "server.tenant.enabled", ["server.tenant.dimensions"]
+    if not server.trusted_gateway.enabled and server.trusted_gateway.identity_header:
+        yield "server.trusted_gateway.enabled", ["server.trusted_gateway.identity_header"]
 
 
 def _schemas(configured: Settings, catalog: Catalog, document: assembly.Document) -> Iterator[Warning]:
