@@ -1,4 +1,4 @@
-"""The listeners for health and metrics: threads of the parent process, so that they answer while workers start or stop.
+"""What health and metrics say: pages of the parent process, so that they answer while workers start or stop.
 
 Readiness asks the database over a connection of its own: a full pool or a busy worker does not make an instance
 unready, and a probe never waits behind requests.
@@ -7,39 +7,22 @@ unready, and a probe never waits behind requests.
 import asyncio
 import json
 import os
-import socket
-import ssl
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from hyperfleet import settings
-from hyperfleet.cli import certificates
-from hyperfleet.cli.addresses import Address, refusal
 from hyperfleet.cli.deaths import Deaths
-from hyperfleet.errors import Unavailable
+from hyperfleet.cli.probe_listeners import Page, Source
 from hyperfleet.telemetry import logging
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SHARED_SECONDS: Final = 0.5
 """How long one answer of the database serves all probes: several probers open one connection, not one each."""
 
-_SOCKET_SECONDS: Final = 10.0
-
 _log = logging.get("probes")
-
-
-class Page(NamedTuple):
-    """An answer to a GET."""
-
-    status: int
-    media_type: str
-    body: bytes
 
 
 class Readiness:
@@ -90,7 +73,7 @@ async def _failure_of(database: settings.Database, timeout: float) -> str | None
     return None
 
 
-def health_pages(readiness: Readiness) -> dict[str, Callable[[], Page]]:
+def health_pages(readiness: Readiness) -> dict[str, Source]:
     """What the health listener serves, by path."""
 
     def alive() -> Page:
@@ -100,10 +83,10 @@ def health_pages(readiness: Readiness) -> dict[str, Callable[[], Page]]:
         reasons = readiness.reasons()
         return _line(503, {"status": "not ready", "reasons": reasons}) if reasons else _line(200, {"status": "ready"})
 
-    return {"/healthz": alive, "/healthcheck": alive, "/readyz": ready}
+    return {"/healthz": Source(alive), "/healthcheck": Source(alive), "/readyz": Source(ready, blocks=True)}
 
 
-def metrics_pages(directory: Path, fleet: Callable[[], bytes]) -> dict[str, Callable[[], Page]]:
+def metrics_pages(directory: Path, fleet: Callable[[], bytes]) -> dict[str, Source]:
     """What the metrics listener serves, by path.
 
     `directory` is the one that the workers count in, `fleet` gives what is read from the database.
@@ -114,7 +97,7 @@ def metrics_pages(directory: Path, fleet: Callable[[], bytes]) -> dict[str, Call
         from_database = fleet()
         return Page(200, METRICS_TYPE, _summed(directory) + from_database)
 
-    return {"/metrics": metrics}
+    return {"/metrics": Source(metrics, blocks=True)}
 
 
 def _line(status: int, content: object) -> Page:
@@ -144,83 +127,3 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: Address, pages: dict[str, Callable[[], Page]], tls: settings.Tls) -> None:
-        self.address_family = address.family
-        self.pages = pages
-        self._tls = certificates.context(tls) if tls.enabled else None
-        super().__init__((address.host, address.port), _Handler)
-
-    def server_bind(self) -> None:
-        """Binds without asking the name server for this machine's name, which may take seconds."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """The next connection; hands shaken in its own thread, so that one who does not offer his holds up nobody."""
-        connection, client = super().get_request()
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        return connection, client
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
-        """A record instead of a stack on standard error; a prober that hangs up is no event."""
-        failure = sys.exception()
-        if isinstance(failure, ConnectionError | TimeoutError | ssl.SSLError):
-            _log.debug("a prober went away", client=client_address)
-        else:
-            _log.error("a probe failed", client=client_address, exc_info=True)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version = "hyperfleet-api"
-    sys_version = ""
-    timeout = _SOCKET_SECONDS
-    server: _Listener
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def _answer(self, *, with_body: bool) -> None:
-        path = self.path.partition("?")[0]
-        page = self.server.pages.get(path)
-        answer = page() if page else _line(404, {"paths": sorted(self.server.pages)})
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.media_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if with_body:
-            self.wfile.write(answer.body)
-        _log.debug("probe", path=path, status=answer.status)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Its own lines on standard error say nothing that the record above does not."""
-
-
-@contextmanager
-def listening(
-    address: Address, setting: str, pages: dict[str, Callable[[], Page]], tls: settings.Tls
-) -> Iterator[None]:
-    """Serves these pages while the context lasts; raises Unavailable when the port cannot be had."""
-    try:
-        listener = _Listener(address, pages, tls)
-    except OSError as failure:
-        raise Unavailable(refusal(failure, address, setting)) from failure
-    thread = threading.Thread(target=listener.serve_forever, args=(0.1,), name=setting, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        listener.shutdown()
-        listener.server_close()

@@ -27,6 +27,7 @@ from hyperfleet.cli import (
     banner,
     databases,
     issuers,
+    probe_listeners,
     probes,
     scratch,
     sizing,
@@ -145,10 +146,10 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
     readiness = probes.Readiness(health.db_ping_timeout)
     health_at = addresses.resolved(health, "health")
     metrics_at = addresses.resolved(metrics, "metrics")
-    stack.enter_context(probes.listening(health_at, "health", probes.health_pages(readiness), health.tls))
+    stack.enter_context(probe_listeners.listening(health_at, "health", probes.health_pages(readiness), health.tls))
     gauges = BacklogGauges(catalog.kinds, threshold=metrics.reconciliation_stuck_threshold)
     pages = probes.metrics_pages(directory, gauges.exposition)
-    stack.enter_context(probes.listening(metrics_at, "metrics", pages, metrics.tls))
+    stack.enter_context(probe_listeners.listening(metrics_at, "metrics", pages, metrics.tls))
     count = sizing.workers(server.workers)
     connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
     postgres, database = stack.enter_context(_database(configured.database, connections, catalog))

@@ -34,6 +34,10 @@ MOST_CONNECTIONS: Final = 8_192
 """Connections that a worker holds at most, where the system lets it: of 6 KB each, 20 KB once they have said something,
 so that even as many as these fit into a small container."""
 
+LARGEST_HEAD: Final = 128 << 10
+"""Bytes that a connection may hold of a head that is not complete. Of one that is, the address has 64 KiB at most, and
+what headers may have is the application's to say."""
+
 _OTHER_FILES: Final = 256
 """Open files that are no callers' connections: the database's, logs, metrics, the interpreter's."""
 
@@ -69,6 +73,7 @@ def main() -> None:
     multiprocessing.set_start_method("spawn")
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
     tls = order.settings.server.tls
@@ -80,6 +85,7 @@ def main() -> None:
         interface=Interfaces.ASGI,
         # What the server bounds of a request, it bounds for HTTP/1; pollers gain nothing by the other one.
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=LARGEST_HEAD),
         ssl_cert=Path(tls.cert_file) if tls.enabled else None,
         ssl_key=Path(tls.key_file) if tls.enabled else None,
         ssl_protocol_min=SSLProtocols.tls12,
