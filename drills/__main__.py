@@ -12,7 +12,10 @@ from typing import Final
 
 from bench import report
 
-DRILLS: Final = ("rolling", "failover", "bouncing", "overload", "searchers", "strangers", "crowds")
+DRILLS: Final = (
+    *("rolling", "failover", "bouncing", "overload", "searchers", "strangers", "crowds"),
+    *("hostile", "poison"),
+)
 DOCUMENT: Final = Path("docs/reliability.md")
 
 

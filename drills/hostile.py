@@ -1,0 +1,188 @@
+"""Rules and patterns that would take minutes, on what hostile callers send, while others read.
+
+A kind has a rule that writes each report's data anew for each zone, and its document a pattern that is nearly too
+costly to be taken. Some callers report 250 KB on a cluster of 1,000 zones and of 5,000, others create specs of a
+megabyte; readers ask for clusters by id all the time.
+"""
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from tests.cli.serving import CLUSTERS, Service, command, descendants
+
+HEAD = ("callers", "for s", "reads/s", "p50 ms", "p99 ms", "hostile requests", "answers", "worker MB", "child MB")
+SECONDS: Final = 12.0
+READERS: Final = 4
+HOSTILE: Final = 6
+MOST_MEGABYTES: Final = 400
+MOST_P99_SECONDS: Final = 0.5
+
+CONFIG: Final = """
+entities:
+  - kind: Cluster
+    required_adapters: [dns]
+    conditions:
+      - type: ZonesKnown
+        when: {expression: "resource.spec.zones.all(z, statuses.exists(s, !toJson(s.data).contains(z)))"}
+        output: {status: {expression: "true"}, reason: {expression: "'Known'"}, message: {expression: "''"}}
+"""
+DOCUMENT: Final = r"""
+openapi: 3.0.3
+components:
+  schemas:
+    ClusterSpec:
+      type: object
+      properties:
+        note: {type: string, pattern: '\p{L}{1,180}\d'}
+"""
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Where the service finds rules and document."""
+    (folder / "rules.yaml").write_text(CONFIG)
+    (folder / "specs.yaml").write_text(DOCUMENT)
+    return {
+        "HYPERFLEET_CONFIG": str(folder / "rules.yaml"),
+        "OPENAPI_SCHEMA_PATH": str(folder / "specs.yaml"),
+        "HYPERFLEET_SERVER_WORKERS": "2",
+    }
+
+
+def asked(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+    """One request over a connection of its own; 0 without an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        text = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        connection.request(method, path, text, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = answer.read()
+        return answer.status, json.loads(content) if content else {}
+    return 0, {}
+
+
+def created(port: int, name: str, spec: Any) -> str:
+    """The id of a new cluster."""
+    status, made = asked(port, "POST", CLUSTERS, {"kind": "Cluster", "name": name, "spec": spec})
+    assert status == 201, made
+    return str(made["id"])
+
+
+def report(data: Any) -> dict[str, Any]:
+    """What the one required adapter says."""
+    return {
+        "adapter": "dns",
+        "observed_generation": 1,
+        "conditions": [{"type": "Available", "status": "True"}],
+        "data": data,
+    }
+
+
+def megabytes(pid: int) -> float:
+    """Resident memory of a process; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0
+
+
+class _Watch:
+    """Whatever runs beside the drill: until it is told to stop."""
+
+    def __init__(self, *work: Callable[["_Watch"], None]) -> None:
+        self.over = threading.Event()
+        self._threads = [threading.Thread(target=each, args=(self,), daemon=True) for each in work]
+
+    def run(self, seconds: float) -> None:
+        for thread in self._threads:
+            thread.start()
+        self.over.wait(seconds)
+        self.over.set()
+        for thread in self._threads:
+            thread.join(60)
+
+
+def _measured(service: Service, ids: list[str], hostile: list[tuple[str, Any]]) -> list[str]:
+    taken: list[float] = []
+    answers: Counter[int] = Counter()
+    peaks = {"worker": 0.0, "child": 0.0}
+
+    def read(watch: _Watch) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", service.api, timeout=60)
+        number = 0
+        while not watch.over.is_set():
+            number += 1
+            began = time.perf_counter()
+            connection.request("GET", f"{CLUSTERS}/{ids[number % len(ids)]}")
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            taken.append(time.perf_counter() - began)
+            time.sleep(0.002)
+
+    def attack(watch: _Watch) -> None:
+        number = threading.get_ident()
+        while not watch.over.is_set():
+            number += 1
+            path, body = hostile[number % len(hostile)]
+            answers[asked(service.api, "POST", path, body)[0]] += 1
+
+    def weigh(watch: _Watch) -> None:
+        while not watch.over.is_set():
+            for pid in descendants(service.pid):
+                text = command(pid)
+                which = "worker" if "spawn_main" in text else "child" if "confining" in text else None
+                if which is not None:
+                    peaks[which] = max(peaks[which], megabytes(pid))
+            time.sleep(0.05)
+
+    began = time.perf_counter()
+    attackers = [attack] * (HOSTILE if hostile else 0)
+    _Watch(*[read] * READERS, *attackers, weigh).run(SECONDS)
+    seconds = time.perf_counter() - began
+    taken.sort()
+    p50, p99 = (taken[int(len(taken) * share)] for share in (0.5, 0.99))
+    assert p99 < MOST_P99_SECONDS, f"p99 of reads is {p99:.3f} s"
+    assert peaks["worker"] < MOST_MEGABYTES, peaks
+    assert peaks["child"] < MOST_MEGABYTES, peaks
+    # Refused with a reason, or for want of time; nothing is stored, nothing breaks.
+    assert set(answers) <= {400, 409, 503, 504}, answers
+    assert not hostile or answers[400] or answers[409], answers
+    told = ", ".join(f"{count} × {status}" for status, count in sorted(answers.items()))
+    return [
+        f"{READERS} readers" + (f", {HOSTILE} hostile" if hostile else ""),
+        f"{seconds:.0f}",
+        f"{len(taken) / seconds:,.0f}",
+        f"{p50 * 1000:.1f}",
+        f"{p99 * 1000:.1f}",
+        f"{sum(answers.values())}",
+        told or "–",
+        f"{peaks['worker']:.0f}",
+        f"{peaks['child']:.0f}" if peaks["child"] else "–",
+    ]
+
+
+def drill(folder: Path) -> list[list[str]]:
+    """A row for the readers alone, one with hostile callers beside them."""
+    service = Service(folder, variables=variables(folder)).start()
+    try:
+        service.ready()
+        ids = [created(service.api, f"cluster-{number}", {"zones": ["first"]}) for number in range(50)]
+        data = {"rows": [{"key": number, "value": "v" * 40} for number in range(3500)]}
+        hostile: list[tuple[str, Any]] = []
+        for zones in (1000, 5000):
+            id = created(service.api, f"zones-{zones}", {"zones": [f"zone-{number}" for number in range(zones)]})
+            hostile.append((f"{CLUSTERS}/{id}/statuses", report(data)))
+        hostile.append((CLUSTERS, {"kind": "Cluster", "name": "large", "spec": {"zones": [], "note": "é" * 500_000}}))
+        rows = [_measured(service, ids, []), _measured(service, ids, hostile)]
+        assert service.metric("hyperfleet_api_workers_replaced_total") == 0
+        assert service.status(service.health, "/readyz") == 200
+        return rows
+    finally:
+        service.stop()
