@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.cli.serving import CLUSTERS, Service, command, descendants
+from tests.cli.serving import CLUSTERS, Service, command, descendants, eventually
 
 HEAD = ("callers", "for s", "reads/s", "p50 ms", "p99 ms", "hostile requests", "answers", "worker MB", "child MB")
 SECONDS: Final = 12.0
+START_SECONDS: Final = 150.0
 READERS: Final = 4
 HOSTILE: Final = 6
 MOST_MEGABYTES: Final = 400
@@ -65,6 +66,11 @@ def asked(port: int, method: str, path: str, body: Any = None) -> tuple[int, dic
         content = answer.read()
         return answer.status, json.loads(content) if content else {}
     return 0, {}
+
+
+def started(service: Service) -> None:
+    """Waits until it is ready, on however busy a machine."""
+    eventually(lambda: service.status(service.health, "/readyz") == 200, "ready", START_SECONDS)
 
 
 def created(port: int, name: str, spec: Any) -> str:
@@ -172,7 +178,7 @@ def drill(folder: Path) -> list[list[str]]:
     """A row for the readers alone, one with hostile callers beside them."""
     service = Service(folder, variables=variables(folder)).start()
     try:
-        service.ready()
+        started(service)
         ids = [created(service.api, f"cluster-{number}", {"zones": ["first"]}) for number in range(50)]
         data = {"rows": [{"key": number, "value": "v" * 40} for number in range(3500)]}
         hostile: list[tuple[str, Any]] = []

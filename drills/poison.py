@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from drills.hostile import CONFIG, asked, created, report
+from drills.hostile import CONFIG, asked, created, report, started
 from tests.cli.serving import CLUSTERS, Service, eventually, fetched
 
 HEAD = ("what", "count", "after s")
@@ -27,7 +27,7 @@ def drill(folder: Path) -> list[list[str]]:
     began = time.monotonic()
     service = Service(folder, variables={"HYPERFLEET_CONFIG": str(folder / "rules.yaml")}).start()
     try:
-        service.ready()
+        started(service)
         ready = time.monotonic() - began
         search = f"{CLUSTERS}?pageSize=1&search=status.conditions.ZonesKnown%20=%20%27True%27"
         eventually(lambda: _total(service, search) == CLUSTERS_STORED, "the others are recomputed", 60)
@@ -58,7 +58,7 @@ def _filled(folder: Path) -> str:
     (folder / "none.yaml").write_text("entities: [{kind: Cluster, required_adapters: [dns]}]\n")
     service = Service(folder, variables={"HYPERFLEET_CONFIG": str(folder / "none.yaml")}).start()
     try:
-        service.ready()
+        started(service)
         ids = [created(service.api, f"cluster-{number}", {"zones": ["first"]}) for number in range(CLUSTERS_STORED)]
         poison = created(service.api, "poison", {"zones": [f"zone-{number}" for number in range(5000)]})
         large = {"rows": [{"key": number, "value": "v" * 40} for number in range(3500)]}

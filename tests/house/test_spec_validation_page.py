@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+from msgspec import UNSET
+
 from hyperfleet.cli import yaml_documents
 from hyperfleet.errors import MOST_FIELDS, InvalidInput
 from hyperfleet.model import breadth, openapi, wording
@@ -31,7 +33,7 @@ def test_the_pages_document_gives_the_pages_answer(tmp_path: Path) -> None:
         {
             key: value
             for key in ("field", "message", "constraint", "value")
-            if (value := getattr(error, key)) is not None
+            if (value := getattr(error, key)) not in (None, UNSET)
         }
         for error in problem.errors
     ]
