@@ -193,30 +193,39 @@ REQUESTS: Final = (
         "The ten paths with the most requests.",
         "reqps",
         {"{{method}} {{path}}": f"topk(10, sum by (method, path) ({_REQUESTS}))"},
-        width=9,
+        width=8,
     ),
     Panel(
         "In flight",
         "Requests under way. Beyond server.max_in_flight a worker answers 503.",
         "short",
         {"{{instance}}": "sum by (instance) (hyperfleet_api_requests_in_flight{@})"},
-        width=5,
+        width=4,
     ),
     Panel(
         "Answers not read yet",
         "Bytes that callers have not taken. Beyond server.max_unsent_bytes a worker refuses new lists.",
         "bytes",
         {"{{instance}}": "sum by (instance) (hyperfleet_api_unsent_bytes{@})"},
-        width=5,
+        width=4,
     ),
     Panel(
         "Answers abandoned",
         "Connections closed in the last 15 minutes because a caller read too slowly.",
         "short",
         {"{{instance}}": "max by (instance) (increase(hyperfleet_api_answers_abandoned_total{@}[15m]))"},
-        width=5,
+        width=4,
+    ),
+    Panel(
+        "Rules and specs, confined",
+        "Evaluations of rules and checks of specs in their own process; time and memory are limits that ended some.",
+        "ops",
+        {"{{task}} {{result}}": "sum by (task, result) (rate(hyperfleet_api_confined_total{@}[$__rate_interval]))"},
+        width=4,
     ),
 )
+
+
 DATABASE: Final = (
     Panel(
         "Statement latency, p95",

@@ -166,6 +166,9 @@ def start_at_zero() -> None:
     _child("hyperfleet_api_answers_abandoned_total")
     _child("hyperfleet_api_unsent_bytes")
     _child("hyperfleet_db_writes_waiting")
+    for task in ("conditions", "spec"):
+        for result in ("done", "time", "memory", "stopped", "waited"):
+            _child("hyperfleet_api_confined_total", task, result)
     set_searches(running=0, waiting=0)
     for error_type in get_args(DatabaseError):
         _child("hyperfleet_db_errors_total", error_type)
