@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bench.scenarios import FRESH, Scenario, list_statement
-from hyperfleet.store import embedded, reports, resources
+from hyperfleet.store import creations, embedded, reports, resources
 from hyperfleet.store.embedded import Server
 
 CONNECTIONS: Final = 16
@@ -59,7 +59,7 @@ def _script(scenario: Scenario, samples: Mapping[str, str], clusters: int) -> st
     if scenario.ceiling == "read":
         return number + read + ";\n"
     if scenario.ceiling == "create":
-        return "\\set n random(1, 2000000000)\n" + _filled(resources.NEW_RESOURCE.text, _new(samples)) + ";\n"
+        return "\\set n random(1, 2000000000)\n" + _filled(creations.NEW_RESOURCE.text, _new(samples)) + ";\n"
     if scenario.ceiling == "report":
         return number + read + " \\gset\n" + _filled(reports.WRITTEN_REPORT.text, _written(samples)) + ";\n"
     if scenario.ceiling == "change":

@@ -15,7 +15,7 @@ from hyperfleet.errors import HyperFleetError, WrongState
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
-from hyperfleet.store import references, reports, resources, trees
+from hyperfleet.store import creations, references, reports, resources, trees
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lanes import Lanes, Widths
 from tests import fleet
@@ -84,7 +84,7 @@ async def test_a_child_that_comes_while_its_owner_is_deleted_is_refused(db: Data
 async def test_without_the_lock_of_its_owner_it_lives_on_under_it(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, resources, "NEW_CHILD", ("FOR KEY SHARE", ""))
+    spoil(monkeypatch, creations, "NEW_CHILD", ("FOR KEY SHARE", ""))
     owner, _ = await child_while_its_owner_is_deleted(db)
     assert await live_children(db, owner) == 1
 
@@ -226,7 +226,7 @@ async def test_a_reference_to_what_is_being_deleted_at_that_moment_is_refused(db
 async def test_without_the_lock_of_the_target_it_is_referenced_while_it_goes(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, resources, "NEW_REFERRING", ("ORDER BY id FOR KEY SHARE", "ORDER BY id"))
+    spoil(monkeypatch, creations, "NEW_REFERRING", ("ORDER BY id FOR KEY SHARE", "ORDER BY id"))
     await reference_while_its_target_is_deleted(db)
     assert (await db.fetch(REFERENCED))[0][0] == 1
     assert references.UNFIT

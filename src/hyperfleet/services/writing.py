@@ -16,7 +16,7 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.report import Summary
 from hyperfleet.model.resource import Caller, Desired, Draft, Patch, Precondition, Scope, Status
 from hyperfleet.services import assessing
-from hyperfleet.store import resources
+from hyperfleet.store import creations, resources
 from hyperfleet.store.database import Database, Transaction
 from hyperfleet.store.resources import Change, Changeable, Rendered
 from hyperfleet.telemetry import audit, logging, metrics
@@ -59,7 +59,7 @@ async def create(
         has_children=False,
         evidence=Evidence(envelope.unaddressed) if scope.kind.conditions else None,
     )
-    new = resources.NewResource(
+    new = creations.NewResource(
         id=id,
         href=href,
         draft=draft,
@@ -71,12 +71,12 @@ async def create(
     )
     # Creators of one name wait for each other here, those in one owner only when there are many.
     async with db.lanes.turn((scope.kind.name, scope.owner_id, scope.tenancy, draft.name), _needed(scope, draft)):
-        made = await resources.insert(db, scope, new)
+        made = await creations.insert(db, scope, new)
     if made is None:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
         raise AlreadyExists(
             f"There is {scope.kind.one} named {draft.name!r}{place} already.",
-            conflict=await resources.find_named(db, scope, draft.name) if may_read else None,
+            conflict=await creations.find_named(db, scope, draft.name) if may_read else None,
         )
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
     owner = (None, None) if scope.owner is None else (scope.owner.kind.name, scope.owner.id)
