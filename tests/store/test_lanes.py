@@ -203,6 +203,24 @@ async def test_when_a_row_was_held_those_who_wait_for_it_are_told_so_at_once() -
     assert here.rows._lanes == {}
 
 
+async def test_a_row_may_turn_out_to_be_held_at_the_moment_at_which_waits_for_it_end() -> None:
+    for milliseconds in range(-3, 4):
+        here = lanes(lock_seconds=0.05)
+
+        async def hold(here: Lanes = here, seconds: float = 0.05 + milliseconds / 1000) -> None:
+            async with here.turn("a"):
+                await asyncio.sleep(seconds)
+                raise Held
+
+        async def wait(here: Lanes = here) -> None:
+            async with here.turn("a"):
+                raise Held
+
+        results = await asyncio.gather(hold(), *(wait() for _ in range(20)), return_exceptions=True)
+        assert {type(result) for result in results} == {Held}
+        assert (here.rows._lanes, here.waiting) == ({}, 0)
+
+
 async def test_what_else_a_write_fails_with_is_its_own_affair() -> None:
     here = lanes()
 

@@ -40,6 +40,9 @@ TOO_SLOW: Final = (
 )
 
 
+_MOMENT_SECONDS: Final = 0.001
+
+
 class Held(Unavailable):
     """A lock that a write needs was not to be had in time; nothing was stored."""
 
@@ -121,10 +124,12 @@ class Lane:
         return waits
 
     def send_away(self) -> None:
-        """Ends all waits: each raises TimeoutError."""
+        """Ends all waits: each raises TimeoutError. One that ends by itself at this moment must not be touched."""
         now = asyncio.get_running_loop().time()
         for wait in self._waits:
-            wait.reschedule(now)
+            end = wait.when()
+            if end is not None and end > now + _MOMENT_SECONDS:
+                wait.reschedule(now)
 
     def leave(self) -> None:
         """Gives the place to whoever has waited longest."""
