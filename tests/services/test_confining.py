@@ -180,6 +180,26 @@ def test_a_request_that_is_given_up_leaves_a_child_that_serves_the_next() -> Non
     assert run(work)[0] == Mapped("First", "True", "r", "m")
 
 
+def test_a_request_over_many_costly_rows_gives_up_after_a_few() -> None:
+    async def work() -> list[str]:
+        reasons = []
+        for request in (1, 2):
+            DEADLINE.set(asyncio.get_running_loop().time() + 60 * request)
+            for _ in range(assessing.MOST_OVERRUNS + 2 if request == 1 else 1):
+                failed = (await assessing._within_the_request(question(COSTLY, 5000)))[1]
+                assert isinstance(failed, Failure)
+                reasons.append(failed.reason)
+            # Rows that are surely quick are evaluated all the same.
+            assert (await assessing._within_the_request(question("true", 1, {})))[0] == Mapped(
+                "First", "True", "r", "m"
+            )
+        return reasons
+
+    reasons = run(work)
+    assert ["takes more than" in reason for reason in reasons] == [True, True, True, False, False, True]
+    assert reasons[3] == "rules on other resources of this request took too much"
+
+
 def test_a_task_gets_no_more_memory_than_its_limit() -> None:
     rules = (replace(FIRST, when=DOUBLING),)
     program = Program("conditions", rules, rules)

@@ -15,6 +15,7 @@ from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.services import recomputing
 from hyperfleet.services.recomputing import MOST_TRIES, ROWS_AT_ONCE
+from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.recomputations import Outdated
 from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
@@ -266,3 +267,19 @@ async def test_a_service_looks_again_every_five_minutes(db: Database, monkeypatc
         await asyncio.sleep(0.05)
     work.cancel()
     assert (await read(db, id))["status"]["phase"] == "NotReady"
+
+
+async def test_rows_of_other_rules_are_found_by_an_index(db: Database) -> None:
+    await create(db, "alpha", scope(NEW))
+    await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
+    await db.fetch(Statement("NO_SCAN", "SET enable_seqscan = off"))
+    plan = "\n".join(
+        row[0]
+        for row in await db.fetch(
+            Statement("PLAN", f"EXPLAIN {recomputations.MARKED.text}"), ["Cluster"], [rendering.rules(NEW)], 100
+        )
+    )
+    await db.fetch(Statement("SCAN", "RESET enable_seqscan"))
+    assert plan.count("resources_rules") == 2
+    assert "(rules < now.rules)" in plan
+    assert "(rules > now.rules)" in plan

@@ -6,6 +6,7 @@ refused for it (services/reporting.py).
 """
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,10 +20,17 @@ from hyperfleet.model.mapping import Answer, Failure, Mapped, Question
 from hyperfleet.model.resource import Status
 from hyperfleet.services import confining
 from hyperfleet.services.confining import Overrun, Program
+from hyperfleet.store.database import DEADLINE
 from hyperfleet.telemetry import logging
 
 SECONDS: Final = 0.5
 """Processor time that all rules of a kind may take together on one resource."""
+
+MOST_OVERRUNS: Final = 3
+"""Resources of one request on which rules may take too much before no more are tried."""
+
+_overruns: ContextVar[tuple[float | None, int]] = ContextVar("_overruns", default=(None, 0))
+"""The deadline of a request, which tells it from others, and its overruns so far."""
 
 _log = logging.get("rules")
 _encode: Final = msgspec.json.Encoder().encode
@@ -38,8 +46,15 @@ async def assess(kind: Kind, **facts: Any) -> Assessment:
 
 
 async def status(kind: Kind, id: UUID, **facts: Any) -> Status:
-    """The same for who must not be refused; what failed is logged."""
-    found = await assess(kind, **facts)
+    """The same for who must not be refused; what failed is logged.
+
+    A deletion may assess a whole tree within one request: after MOST_OVERRUNS no more resources are tried that may take
+    long, so that the request ends in time.
+    """
+    begun = assessment.begun(kind, **facts)
+    if begun.question is None:
+        return begun.status
+    found = assessment.finished(begun, await _within_the_request(begun.question))
     tell(kind, id, found.failures)
     return found.status
 
@@ -56,7 +71,29 @@ def tell(kind: Kind, id: UUID, failures: Sequence[Failure]) -> None:
         )
 
 
+async def _within_the_request(question: Question) -> list[Answer]:
+    deadline = DEADLINE.get(None)
+    known, overruns = _overruns.get()
+    if known != deadline:
+        overruns = 0
+    light = _light(question)
+    if light is not None:
+        return light
+    if deadline is not None and overruns >= MOST_OVERRUNS:
+        return [Failure(rule.type, "rules on other resources of this request took too much") for rule in question.rules]
+    answers, has_overrun = await _confined(question)
+    if has_overrun:
+        _overruns.set((deadline, overruns + 1))
+    return answers
+
+
 async def _answers(question: Question) -> list[Answer]:
+    light = _light(question)
+    return (await _confined(question))[0] if light is None else light
+
+
+def _light(question: Question) -> list[Answer] | None:
+    """The answers where they surely come at once, else None."""
     if mapping.size_of(question) <= mapping.LIGHT_BYTES:
         mapper = mapping.compiled(question.rules)
         try:
@@ -65,10 +102,11 @@ async def _answers(question: Question) -> list[Answer]:
             return [Failure(rule.type, str(failure)) for rule in question.rules]
         if facts.steps <= mapping.LIGHT_STEPS:
             return list(mapper.answers(facts))
-    return await _confined(question)
+    return None
 
 
-async def _confined(question: Question) -> list[Answer]:
+async def _confined(question: Question) -> tuple[list[Answer], bool]:
+    """The answers, and whether one of the rules took more than it may."""
     program = Program("conditions", question.rules, question.rules)
     value = _encode((msgspec.Raw(question.resource), tuple(map(msgspec.Raw, question.reports))))
     try:
@@ -77,12 +115,12 @@ async def _confined(question: Question) -> list[Answer]:
         parts, limit = overrun.parts, overrun.limit
     answers = [_answer(part) for part in parts]
     if limit is None:
-        return answers
+        return answers, False
     taken = f"{SECONDS:g} s of processor time" if limit == "time" else f"{confining.MEMORY >> 20} MiB of memory"
     first, *others = question.rules[len(parts) :]
     answers.append(Failure(first.type, f"evaluating it takes more than {taken} on this resource and its reports"))
     # What comes after it was not tried: each might take as long.
-    return [*answers, *(Failure(rule.type, f"the rule {first.type} before it took too much") for rule in others)]
+    return [*answers, *(Failure(rule.type, f"the rule {first.type} before it took too much") for rule in others)], True
 
 
 def _answer(part: bytes) -> Answer:
