@@ -140,12 +140,14 @@ FLEET: Final = (
         "Resources created, changed or asked to go.",
         "ops",
         _apart("sum", _STARTED),
+        width=6,
     ),
     Panel(
         "Reports by adapter",
         "All reports, stored or not. An adapter whose line ends has fallen silent.",
         "ops",
         {"{{adapter}}": "sum by (adapter) (rate(hyperfleet_api_reports_total{@kind}[$__rate_interval]))"},
+        width=6,
         alerts=("HyperFleetAdapterSilent",),
     ),
     Panel(
@@ -159,6 +161,15 @@ FLEET: Final = (
                 ' (rate(hyperfleet_api_reports_total{@kind,result!="stored"}[$__rate_interval]))'
             )
         },
+        width=6,
+    ),
+    Panel(
+        "Set aside",
+        "Resources that could not be recomputed after a change of rules. The log names each with the reason.",
+        "short",
+        {"all kinds": f"sum(max by (resource_type) (hyperfleet_api_resources_set_aside{{@kind}})) {_ZERO}"},
+        width=6,
+        thresholds={_GREEN: 0, _RED: 1},
     ),
 )
 REQUESTS: Final = (
