@@ -18,7 +18,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from hyperfleet.store import embedded
+from hyperfleet.store import embedded, roles
 from hyperfleet.store.connections import connect
 from tests.cli import serving
 from tests.cli.programs import environment
@@ -101,7 +101,7 @@ class Deployment:
         self.service = Service(place)
         mounted = place / "mounted"
         mounted.mkdir()
-        values = ["127.0.0.1", str(database_port), embedded.DATABASE, "hyperfleet", PASSWORD]
+        values = ["127.0.0.1", str(database_port), embedded.DATABASE, roles.USER, PASSWORD]
         for key, value in zip(SECRET.values(), values, strict=True):
             # A Secret made with --from-literal has no line break, one made from a file has one.
             (mounted / key).write_text(value + ("\n" if key == "db.password" else ""))
@@ -158,12 +158,10 @@ class Deployment:
                 return failure.code, json.loads(failure.read())
 
 
-async def _require_password(server: embedded.Server) -> None:
-    """From now on the server wants the password over TCP."""
-    connection = await connect(server.settings("postgres"), application_name="tests")
-    await connection.execute(f"ALTER ROLE hyperfleet PASSWORD '{PASSWORD}'")
-    (server.data_dir / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-    await connection.execute("SELECT pg_reload_conf()")
+async def _set_password(server: embedded.Server) -> None:
+    """The password that its TCP port takes from now on."""
+    connection = await connect(server.settings(), application_name="tests")
+    await connection.execute(f"ALTER ROLE {roles.USER} PASSWORD '{PASSWORD}'")
     await connection.close()
 
 
@@ -173,7 +171,7 @@ def deployment() -> Iterator[Deployment]:
         (port,) = free_ports(1)
         server = embedded.start(place / "data", port=port)
         try:
-            asyncio.run(_require_password(server))
+            asyncio.run(_set_password(server))
             yield Deployment(place, port)
         finally:
             embedded.stop(server)
