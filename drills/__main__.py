@@ -15,6 +15,7 @@ from bench import report
 DRILLS: Final = (
     *("rolling", "failover", "bouncing", "overload", "searchers", "strangers", "crowds"),
     *("hostile", "poison"),
+    *("slow_readers", "large_rows"),
 )
 DOCUMENT: Final = Path("docs/reliability.md")
 

@@ -103,20 +103,20 @@ def held(port: int) -> int:
 class Probes:
     """Callers as they should be, who ask all the while."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, path: str = f"{CLUSTERS}?pageSize=1") -> None:
         self.seconds: list[float] = []
         self.failed = 0
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(port,), daemon=True) for _ in range(PROBES)]
+        self._threads = [threading.Thread(target=self._ask, args=(port, path), daemon=True) for _ in range(PROBES)]
         for thread in self._threads:
             thread.start()
 
-    def _ask(self, port: int) -> None:
+    def _ask(self, port: int, path: str) -> None:
         while not self._over.is_set():
             began = time.perf_counter()
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             try:
-                connection.request("GET", f"{CLUSTERS}?pageSize=1")
+                connection.request("GET", path)
                 answer = connection.getresponse()
                 answer.read()
                 self.failed += answer.status != 200

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message
 
 from hyperfleet.errors import Unavailable
 from hyperfleet.http.app import application
-from hyperfleet.http.unsent import PIECE, SLOWEST, Unsent, close_connections
+from hyperfleet.http.unsent import LIGHT, PIECE, SLOWEST, TOGETHER, Unsent, close_connections
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG, create
 from tests.http import asgi
@@ -42,7 +42,7 @@ async def unread(app: ASGIApp, path: str) -> AsyncIterator[asyncio.Event]:
     scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
 
     async def ask() -> None:
-        await app(scope | {"headers": [], "client": ("127.0.0.1", "1")}, receive, send)
+        await app(scope | {"headers": [(b"host", b"test")], "client": ("127.0.0.1", "1")}, receive, send)
 
     request = asyncio.create_task(ask())
     await waits.wait()
@@ -142,3 +142,61 @@ async def test_connections_are_closed_by_their_callers_address() -> None:
         assert callers[1].recv(1) == b"x"
         for each in (*callers, *accepted):
             each.close()
+
+
+async def test_large_lists_are_made_two_at_a_time_and_small_ones_beside_them() -> None:
+    unsent, going = Unsent(1 << 30, 5.0), asyncio.Event()
+    begun: list[str] = []
+
+    async def make(name: str, size: int) -> bytes:
+        begun.append(name)
+        await going.wait()
+        return bytes(size)
+
+    def asked(name: str, items: int) -> asyncio.Task[bytes]:
+        return asyncio.create_task(unsent.made(name, items, lambda: make(name, items)))
+
+    large = [asked(f"large-{number}", 1000) for number in range(4)]
+    small = [asked(f"small-{number}", 100) for number in range(4)]
+    await asyncio.sleep(0.01)
+    assert sum(name.startswith("large") for name in begun) == TOGETHER
+    assert sum(name.startswith("small") for name in begun) == len(small)
+    going.set()
+    await asyncio.gather(*large, *small)
+    assert len(begun) == 8
+
+
+async def test_a_large_list_has_its_room_before_it_is_made() -> None:
+    unsent, going = Unsent(10 * LIGHT, 5.0), asyncio.Event()
+
+    async def make() -> bytes:
+        await going.wait()
+        return bytes(4 * LIGHT)
+
+    going.set()
+    assert len(await unsent.made("known", 1, make)) == 4 * LIGHT
+    going.clear()
+    two = [asyncio.create_task(unsent.made("known", 1, make)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await unsent.made("known", 1, make)
+    going.set()
+    await asyncio.gather(*two)
+    await unsent.made("known", 1, make)
+
+
+async def test_a_large_list_that_gets_no_turn_in_time_is_refused() -> None:
+    unsent = Unsent(1 << 30, 0.1)
+
+    async def never() -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    stuck = [asyncio.create_task(unsent.made("large", 1000, never)) for _ in range(TOGETHER)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await unsent.made("large", 1000, never)
+    for each in stuck:
+        each.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    assert await unsent.made("small", 1000, lambda: asyncio.sleep(0, b"x")) == b"x"

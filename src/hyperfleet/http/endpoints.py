@@ -7,7 +7,7 @@ for an id that is none is decided here and for any other by the statement that l
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Final
 from uuid import UUID
 
@@ -65,9 +65,10 @@ async def list_resources(exchange: Exchange) -> Answer:
     else:
         references, words = _listable((kind,), exchange.catalog)
         wanted = queries.listing(exchange.query, references=references, vocabulary=words)
-    exchange.unsent.require_room()
-    listed = await reading.resources(exchange.db, _scope(exchange), wanted, most=exchange.limits.max_page_bytes)
-    return Answer(200, listed)
+    scope, most = _scope(exchange), exchange.limits.max_page_bytes
+    name = (kind.name, wanted.size, hash(wanted.selection))
+    make = partial(reading.resources, exchange.db, scope, wanted, most=most)
+    return Answer(200, await exchange.unsent.made(name, wanted.size, make))
 
 
 async def create(exchange: Exchange) -> Answer:

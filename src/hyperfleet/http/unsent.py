@@ -9,12 +9,15 @@ import contextlib
 import os
 import socket
 import stat
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Final
 
 from starlette.types import Scope, Send
 
 from hyperfleet.errors import Unavailable
+from hyperfleet.store.deadlines import within
+from hyperfleet.store.lanes import Lane
 from hyperfleet.telemetry import logging, metrics
 
 PIECE: Final = 128 * 1024
@@ -24,6 +27,15 @@ SLOWEST: Final = 128 * 1024
 """Bytes a second at which a caller must read a large answer, on average."""
 
 RETRY_AFTER: Final = 5
+
+LIGHT: Final = 1 << 20
+"""A list that is expected to have no more bytes is made at once, beside all others."""
+
+TOGETHER: Final = 2
+"""Larger lists that a worker makes at a time: each keeps a core busy, here and in the database."""
+
+_ITEM: Final = 4096
+_MOST_KEPT: Final = 1024
 
 _log = logging.get("http")
 _Peer = tuple[str, str]
@@ -35,6 +47,9 @@ class Unsent:
     def __init__(self, most: int, patience: float) -> None:
         self.most = most
         self.now = 0
+        self._lists: dict[Hashable, int] = {}
+        self._expected = 0
+        self._lane = Lane(TOGETHER)
         self._patience = patience
         self._doomed: set[_Peer] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -44,12 +59,48 @@ class Unsent:
 
         There is always room for one answer.
         """
-        if self.now and self.now + max(size, 1) > self.most:
+        taken = self.now + self._expected
+        if taken and taken + max(size, 1) > self.most:
             raise Unavailable(
                 "Callers have not read earlier answers of this service yet; try again later, with a smaller `pageSize`"
                 " or with `fields`.",
                 retry_after=RETRY_AFTER,
             )
+
+    async def made(self, name: Hashable, items: int, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The list that `make` makes: a large one has its bytes taken into account before, and waits for its turn.
+
+        How large a list will be is told from the one of that `name` before, or from its number of items. Raises
+        Unavailable when there is no room for it, or no turn before the request's deadline.
+        """
+        before = self._lists.get(name, 0)
+        expected = before or items * _ITEM
+        self.require_room(expected if expected > LIGHT else 0)
+        body = await (make() if expected <= LIGHT else self._in_turn(expected, make))
+        if len(self._lists) >= _MOST_KEPT:
+            self._lists.clear()
+        self._lists[name] = max(len(body), before // 2)
+        return body
+
+    async def _in_turn(self, expected: int, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        self._expected += expected
+        try:
+            await self._enter()
+            try:
+                return await make()
+            finally:
+                self._lane.leave()
+        finally:
+            self._expected -= expected
+
+    async def _enter(self) -> None:
+        try:
+            await self._lane.enter(within(self._patience))
+        except TimeoutError:
+            raise Unavailable(
+                "Too many large lists are being made; try again later, with a smaller `pageSize` or with `fields`.",
+                retry_after=RETRY_AFTER,
+            ) from None
 
     def hold(self, size: int) -> None:
         """Counts bytes that wait from now on; a negative size when they do no longer."""
