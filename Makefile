@@ -88,6 +88,7 @@ docs: .venv/.dev ## Write the pages that follow from the code
 	$(BIN)/python -m tests.house.pages
 
 image: ## Build the image; IMAGE_TAG, IMAGE_REGISTRY, IMAGE_BASE, CONTAINER_TOOL
+	@$(call require,$(CONTAINER_TOOL),name another tool: make $@ CONTAINER_TOOL=docker)
 	$(CONTAINER_TOOL) build --file Containerfile --build-arg COMMIT=$(COMMIT) $(IMAGE_FLAGS) $(if $(IMAGE_BASE),--build-arg BASE=$(IMAGE_BASE)) \
 	  --tag $(IMAGE_REGISTRY)/$(IMAGE_NAME):$(IMAGE_TAG) .
 
@@ -102,6 +103,7 @@ binary: hyperfleet-api ## Build ./hyperfleet-api, one file for machines with the
 
 db/setup: .venv/.run ## Start PostgreSQL on localhost:5432, database and user hyperfleet
 ifeq ($(DB),podman)
+	@$(call require,podman,leave out DB=podman: PostgreSQL comes with the package)
 	@mkdir -p .run && umask 077 && { test -s $(DB_PASSWORD) || $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(24))' >$(DB_PASSWORD); }
 	POSTGRES_PASSWORD=$$(cat $(DB_PASSWORD)) podman run --detach --name $(DB_CONTAINER) --publish 127.0.0.1:$(DB_PORT):5432 \
 	  --env POSTGRES_DB=hyperfleet --env POSTGRES_USER=hyperfleet --env POSTGRES_PASSWORD $(DB_IMAGE)
@@ -113,6 +115,7 @@ endif
 
 db/login: .venv/.run ## Open psql on it
 ifeq ($(DB),podman)
+	@$(call require,podman,leave out DB=podman)
 	podman exec --interactive --tty $(DB_CONTAINER) psql -U hyperfleet hyperfleet
 else
 	@$(BIN)/hyperfleet-api db shell $(ARGS)
@@ -120,6 +123,7 @@ endif
 
 db/teardown: .venv/.run ## Stop it; the embedded one keeps its data, a container's go with it
 ifeq ($(DB),podman)
+	@$(call require,podman,leave out DB=podman)
 	podman rm --force --volumes $(DB_CONTAINER)
 else
 	@$(BIN)/hyperfleet-api db stop $(ARGS)
@@ -130,15 +134,25 @@ clean: ## Remove what make made here; data of the embedded PostgreSQL stay
 
 # The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
 define find-python
-for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+for p in $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11); do \
   "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1 && break; p=; \
 done; \
-test -n "$$p" || { echo "Python 3.11 to 3.14 is needed; none found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+test -n "$$p" || { echo "$(if $(PYTHON),PYTHON=$(PYTHON) is not a Python 3.11 to 3.14 that runs.,Python 3.11 to 3.14 is needed; none found. Name one: make PYTHON=/path/to/python3)" >&2; exit 1; }
+endef
+
+# $(call require,PROGRAM,INSTEAD): says what to install, or to do instead, when the program is not there.
+define require
+command -v $(1) >/dev/null || { echo "$(1) is not installed. On Debian and Ubuntu: apt install podman. Or $(2)." >&2; exit 1; }
+endef
+
+# Everything that make installs lies in this folder.
+define require-writable
+test -w . || { echo "$(CURDIR) cannot be written to; make installs into .tools and .venv there. Use a checkout of your own." >&2; exit 1; }
 endef
 
 # Debian splits the standard library: without python3-venv there is no ensurepip, and pip may still be there.
 $(UV_READY):
-	@$(find-python); rm -rf .tools; echo "Installing uv $(UV_VERSION) into .tools with $$p ..."; \
+	@$(require-writable); $(find-python); rm -rf .tools; echo "Installing uv $(UV_VERSION) into .tools with $$p ..."; \
 	"$$p" -m venv .tools >/dev/null 2>&1 || { rm -rf .tools; "$$p" -m venv --without-pip .tools && "$$p" -m pip --python .tools/bin/python --version >/dev/null 2>&1 && pip="$$p -m pip --python .tools/bin/python"; } || \
 	  { rm -rf .tools; echo "$$p has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	$${pip:-.tools/bin/python -m pip} install --quiet --disable-pip-version-check uv==$(UV_VERSION)
@@ -146,16 +160,19 @@ $(UV_READY):
 
 # --inexact: what development installed stays.
 .venv/.run: $(UV_READY) pyproject.toml uv.lock
+	@$(require-writable)
 	@echo "Installing the service into .venv, PostgreSQL included ..."
 	@$(UV) sync --quiet --frozen --no-dev --inexact --python .tools/bin/python
 	@touch $@
 
 .venv/.dev: $(UV_READY) pyproject.toml uv.lock
+	@$(require-writable)
 	@echo "Installing the service and what its development needs into .venv ..."
 	@$(UV) sync --quiet --frozen --group binary $$($(NODE) || echo --group node) --python .tools/bin/python
 	@touch $@ .venv/.run .venv/.binary
 
 .venv/.binary: $(UV_READY) pyproject.toml uv.lock
+	@$(require-writable)
 	$(UV) sync --quiet --frozen --no-dev --group binary --inexact --python .tools/bin/python
 	@touch $@ .venv/.run
 

@@ -1,11 +1,14 @@
 """The Makefile: what it offers, and that it says plainly what a machine lacks."""
 
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.cli import serving
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
@@ -107,6 +110,56 @@ def test_a_python_can_be_named(tmp_path: Path) -> None:
     named.chmod(0o755)
     make(f".tools/uv-{uv_version()}", f"PYTHON={named}", folder=tmp_path, path=path)
     assert (tmp_path / "asked").read_text().startswith("-m venv .tools")
+
+
+@pytest.mark.parametrize("named", ["/nope", "/bin/false"])
+def test_a_python_that_is_named_and_does_not_do_is_not_replaced_by_another(tmp_path: Path, named: str) -> None:
+    done = make(f".tools/uv-{uv_version()}", f"PYTHON={named}", folder=tmp_path, path=machine(tmp_path, "exit 0"))
+    assert done.returncode != 0
+    assert f"PYTHON={named} is not a Python 3.11 to 3.14 that runs." in done.stderr
+    assert not (tmp_path / ".tools").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account that may not write here")
+@pytest.mark.parametrize("target", [".tools/uv-{}", ".venv/.run"])
+def test_a_folder_that_cannot_be_written_to_is_named(target: str) -> None:
+    with serving.folder() as folder:
+        shutil.copy(ROOT / "Makefile", folder)
+        (folder / "pyproject.toml").touch()
+        (folder / "uv.lock").touch()
+        if target == ".venv/.run":
+            (folder / ".tools").mkdir()
+            (folder / ".tools" / f"uv-{uv_version()}").touch()
+        done = subprocess.run(
+            ["make", target.format(uv_version())],
+            cwd=folder,
+            user="nobody",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert f"{folder} cannot be written to" in done.stderr
+        assert "ensurepip" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (("image",), "make image CONTAINER_TOOL=docker"),
+        (("image-push",), "make image CONTAINER_TOOL=docker"),
+        (("db/setup", "DB=podman", "--old-file=.venv/.run"), "leave out DB=podman"),
+    ],
+)
+def test_a_container_tool_that_is_missing_is_named_with_what_to_install(
+    tmp_path: Path, words: tuple[str, ...], instead: str
+) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".run").touch()
+    done = make(*words, folder=tmp_path, path=machine(tmp_path, "exit 0"))
+    assert done.returncode != 0
+    assert "podman is not installed. On Debian and Ubuntu: apt install podman. Or" in done.stderr
+    assert instead in done.stderr
 
 
 def test_a_missing_program_is_named_with_the_package_that_brings_it(tmp_path: Path) -> None:
