@@ -12,7 +12,7 @@ from hyperfleet.cli.configuration import load
 from hyperfleet.settings import rows, value
 from tests.cli.programs import run
 
-COMMANDS = ("serve", "migrate", "config", "db start", "db stop", "db status", "db shell")
+COMMANDS = ("serve", "migrate", "config", "db start", "db stop", "db status", "db shell", "db dump", "db restore")
 
 
 def test_help_lists_the_commands() -> None:
@@ -55,6 +55,41 @@ def test_an_unknown_command_names_the_nearest() -> None:
     assert done.returncode == 1
     assert "serve" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (("migrate", "--chek"), "--check"),
+        (("openapi", "--yml"), "--yaml"),
+        (("db", "start", "--prot=5432"), "--port"),
+        (("db", "restore", "file", "--replce"), "--replace"),
+        (("rules", "test", "--resorce", "file"), "--resource"),
+        (("migrate", "--database-hots=x"), "--database-host"),
+    ],
+)
+def test_an_unknown_flag_names_the_nearest_of_the_command_s_own_and_of_the_settings(
+    words: tuple[str, ...], nearest: str
+) -> None:
+    done = run(*words)
+    assert done.returncode == 1
+    assert f"is unknown; did you mean {nearest}?" in done.stderr
+
+
+def test_an_unknown_flag_is_one_mistake_among_others() -> None:
+    done = run("migrate", "--chek", variables={"HYPERFLEET_DATABASE_PORT": "x"})
+    assert done.returncode == 1
+    assert "2 mistakes" in done.stderr
+    assert "Flag --chek is unknown; did you mean --check?" in done.stderr
+
+
+def test_a_flag_near_to_none_names_none() -> None:
+    assert "Flag --verbose is unknown.\n" in run("migrate", "--verbose").stderr
+
+
+@pytest.mark.parametrize(("words", "nearest"), [(("migrat",), "migrate"), (("db", "strat"), "start")])
+def test_an_unknown_command_below_another_names_the_nearest_too(words: tuple[str, ...], nearest: str) -> None:
+    assert f'Did you mean "{nearest}"?' in run(*words).stderr
 
 
 def test_the_commands_load_nothing_heavy_before_they_run() -> None:

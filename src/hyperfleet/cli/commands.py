@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from hyperfleet.cli import configuration, flags, reference
 from hyperfleet.errors import HyperFleetError
+from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.settings import BadSettings, Loaded
 
 PROGRAM: Final = "hyperfleet-api"
@@ -34,6 +35,21 @@ def _load(given: Mapping[str, str], needed: tuple[str, ...]) -> Loaded:
     return configuration.load(given, os.environ, needed=needed)
 
 
+def _loaded(
+    given: Mapping[str, str], unknown: Mapping[str, str], own_flags: Sequence[str], needed: tuple[str, ...]
+) -> Loaded:
+    """The settings; an unknown flag may misspell one of the command's own, which no setting has."""
+    near = {flag: nearest_name(flag, own_flags) for flag in unknown}
+    mistakes = [f"Flag {flag} is unknown{did_you_mean(own)}" for flag, own in near.items() if own]
+    try:
+        loaded = _load({**given, **{flag: text for flag, text in unknown.items() if not near[flag]}}, needed)
+    except BadSettings as wrong:
+        raise BadSettings([*mistakes, *wrong.mistakes]) from None
+    if mistakes:
+        raise BadSettings(mistakes)
+    return loaded
+
+
 def _with_settings(app: App, *needed: str, name: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Makes a function a command that takes the flags of the settings at `needed`, of all without any.
 
@@ -44,11 +60,12 @@ def _with_settings(app: App, *needed: str, name: str = "") -> Callable[[Callable
 
     def register(work: Callable[..., int]) -> Callable[..., int]:
         own = list(signature(work, eval_str=True).parameters.values())[1:]
+        own_flags = [f"--{each.name.replace('_', '-')}" for each in own if each.kind == each.KEYWORD_ONLY]
 
         def command(*words: str, unknown: Mapping[str, str], **given: Any) -> int:
             mine = {name: given.pop(name) for name in [each.name for each in own] if name in given}
             texts = {flags.flag_of(name): text for name, text in given.items() if text is not None}
-            return work(_load({**texts, **unknown}, paths), *words, **mine)
+            return work(_loaded(texts, unknown, own_flags, paths), *words, **mine)
 
         vars(command)["__signature__"] = Signature([*own, *flags.arguments(paths)])
         command.__doc__ = work.__doc__
