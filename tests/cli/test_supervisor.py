@@ -21,6 +21,7 @@ from hyperfleet.cli.supervisor import ECHO_SECONDS
 from hyperfleet.store import embedded, migrations
 from hyperfleet.store.connections import connect
 from tests.cli import serving
+from tests.cli.programs import run
 from tests.cli.serving import CLUSTERS, Service, create, descendants, eventually, fetched, kill, lives, names
 
 HANDS = 8
@@ -156,11 +157,27 @@ def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve
     assert set(service.worker_pids()).isdisjoint(workers)
 
 
-def test_a_service_whose_postgresql_is_killed_stops_and_says_so(service: Service) -> None:
-    family = descendants(service.pid)
+def test_a_service_whose_postgresql_is_killed_starts_it_again_and_loses_nothing(service: Service) -> None:
+    assert create(service.api, "kept") == 201
     server = embedded.status(service.data)
     assert server is not None
     kill(server.pid)
+    eventually(lambda: bool(service.lines("the embedded PostgreSQL serves again")), "it serves again")
+    eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
+    assert service.lines("the embedded PostgreSQL ended by itself")[0]["joined"] is False
+    eventually(lambda: create(service.api, "after") in {201, 409}, "writes go on")
+    assert names(service.api) == {"kept", "after"}
+    family = descendants(service.pid)
+    service.signal()
+    assert service.wait() == 0
+    eventually(lambda: not any(map(lives, family)), "all gone", 15)
+    assert embedded.status(service.data) is None
+
+
+def test_a_service_ends_when_its_postgresql_is_stopped_on_purpose(service: Service) -> None:
+    family = descendants(service.pid)
+    stopped = run("db", "stop", f"--database-embedded-data-dir={service.data}")
+    assert stopped.returncode == 0, stopped.stderr
     assert service.wait() == 1
     assert service.lines("the embedded PostgreSQL ended by itself")
     eventually(lambda: not any(map(lives, family)), "all gone", 15)

@@ -127,15 +127,18 @@ def start(
     if account is not None:
         programs.remove_unused_copies()
     data_directories.make(data_dir, account)
-    with _alone(data_dir):
-        running = _settled(data_dir)
-        if running is not None:
-            raise AlreadyRunning(running)
-        data_directories.initialise(data_dir, binaries, account)
-        with opened(data_dir) as folder:
-            roles.write_rules(folder)
-        server = _launched(data_dir, binaries, account, port, background=background, connections=connections)
-        return _provided(server, binaries, tcp=port is not None, kinds=kinds)
+    try:
+        with _alone(data_dir):
+            running = _settled(data_dir)
+            if running is not None:
+                raise AlreadyRunning(running)
+            data_directories.initialise(data_dir, binaries, account)
+            with opened(data_dir) as folder:
+                roles.write_rules(folder)
+            server = _launched(data_dir, binaries, account, port, background=background, connections=connections)
+            return _provided(server, binaries, tcp=port is not None, kinds=kinds)
+    except OSError as failure:
+        raise Unavailable(f"{data_dir} cannot be used: {failure.strerror}.{_about_room(data_dir)}") from failure
 
 
 def _resolved(data_dir: Path) -> Path:
@@ -220,10 +223,8 @@ def _provided(server: Server, binaries: Path, *, tcp: bool, kinds: str) -> Serve
             provision.set_password(server.data_dir)
         with opened(server.data_dir) as folder:
             folder.write(_KINDS_FILE, f"{server.pid} {kinds}")
-    except BaseException as failure:
+    except BaseException:
         stop(server)
-        if isinstance(failure, OSError):
-            raise Unavailable(f"{server.data_dir} cannot be written to: {failure.strerror}.") from failure
         raise
     return replace(server, kinds=kinds)
 
@@ -350,7 +351,9 @@ def _await_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
         if len(lines) >= 8 and lines[7].strip() == "ready" and lines[0].strip() == str(process.pid):
             return
         if process.poll() is not None:
-            raise Unavailable(f"The embedded PostgreSQL ended at once: {_last_words(server)}{_about_room(server)}")
+            raise Unavailable(
+                f"The embedded PostgreSQL ended at once: {_last_words(server)}{_about_room(server.data_dir)}"
+            )
         patience.wait(0.005)
 
 
@@ -368,8 +371,8 @@ def is_full(data_dir: Path) -> bool:
     return shutil.disk_usage(data_dir).free < ROOM_BYTES
 
 
-def _about_room(server: Server) -> str:
-    if not is_full(server.data_dir):
+def _about_room(data_dir: Path) -> str:
+    if not is_full(data_dir):
         return ""
-    free = shutil.disk_usage(server.data_dir).free // 2**20
-    return f" The disk of {server.data_dir} has {free} MB left: make room for {ROOM_BYTES // 2**20} MB at least."
+    free = shutil.disk_usage(data_dir).free // 2**20
+    return f" Its disk has {free} MB left: make room for {ROOM_BYTES // 2**20} MB at least."
