@@ -184,7 +184,8 @@ def test_an_empty_variable_is_unset_and_two_that_differ_are_a_mistake() -> None:
     both = {"OPENAPI_SCHEMA_PATH": str(path_of("aws")), "HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": here}
     done = run("config", variables=both)
     assert done.returncode == 1
-    assert "set server.openapi_schema_path to different values" in done.stderr
+    assert "server.openapi_schema_path: variable " in done.stderr
+    assert "set different values; remove one of them." in done.stderr
 
 
 def test_a_flag_beats_the_variable() -> None:
