@@ -6,6 +6,7 @@ import helm_python as helm
 import pytest
 import yaml
 
+from hyperfleet.cli.names import ROWS
 from tests.chart.manifests import CHART, rendered
 from tests.house.test_settings import nested
 
@@ -181,6 +182,13 @@ def test_every_value_that_the_chart_knows_as_the_originals_is_tried() -> None:
     known = yaml.safe_load((CHART / "files" / "original-values.yaml").read_text())
     tried = [path for path, _, refusal in ORIGINAL if refusal]
     assert [each for each in known if not any(path == each or path.startswith(each + ".") for path in tried)] == []
+
+
+@pytest.mark.parametrize("path", ["server.jwt.enabled", "server.authorization.enabled"])
+def test_no_alias_in_the_environment_gets_around_a_value_of_the_chart(path: str) -> None:
+    for variable in ROWS[path].variables:
+        with pytest.raises(helm.HelmError, match=f"extraEnv: {variable} is set by the chart"):
+            rendered({"extraEnv": [{"name": variable, "value": "false"}]})
 
 
 def test_all_of_them_are_refused_at_once() -> None:
