@@ -32,7 +32,6 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 - {use: "set monitoring.tracing.endpoint", variables: [OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]}
 - {use: "set monitoring.tracing.share", variables: [OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG]}
 {{- end }}
-- {path: server.authz.enabled, use: "set auth.enableAuthz"}
 - {use: "set config, or config.existingConfigMap", variables: [HYPERFLEET_CONFIG]}
 - {use: "set config.database.pool.conn_retry_attempts", variables: [HYPERFLEET_DATABASE_POOL_CONN_RETRY_ATTEMPTS]}
 {{- end }}

@@ -1,5 +1,6 @@
 """Pools that fit the smallest of the database's limits, and workers that fit the container's memory."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,21 @@ from structlog.testing import capture_logs
 
 from hyperfleet import settings
 from hyperfleet.cli import databases, sizing
-from hyperfleet.store import embedded
+from hyperfleet.store import embedded, roles
+from hyperfleet.store.connections import connect
 from tests.cli.test_external_database import External, external, place
 
 __all__ = ["external", "place"]
+
+
+def as_superuser(server: embedded.Server, statement: str) -> None:
+    async def execute() -> None:
+        here = replace(server.settings("postgres"), username=roles.SUPERUSER)
+        connection = await connect(here, application_name="tests")
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(execute())
 
 
 @pytest.fixture
@@ -35,14 +47,14 @@ def test_the_smallest_limit_counts(external: External, postgres: embedded.Server
     here = postgres.settings(external.name)
     server = databases.connections(here)
     assert server < embedded.CONNECTIONS + 1
-    external.execute(f"CREATE ROLE {external.name} LOGIN SUPERUSER CONNECTION LIMIT 7")
+    as_superuser(postgres, f"CREATE ROLE {external.name} LOGIN CONNECTION LIMIT 7")
     try:
         assert databases.connections(replace(here, username=external.name)) == 7
         external.execute(f"ALTER DATABASE {external.name} CONNECTION LIMIT 6")
         assert databases.connections(replace(here, username=external.name)) == 6
         assert databases.connections(here) == 6
     finally:
-        external.execute(f"DROP ROLE {external.name}")
+        as_superuser(postgres, f"DROP ROLE {external.name}")
 
 
 def test_a_service_whose_pools_exceed_the_database_starts_with_smaller_ones_and_says_so(external: External) -> None:
