@@ -49,7 +49,9 @@ class Memory:
         self._thread.start()
 
     def _watch(self, pids: list[int]) -> None:
-        while not self._over.wait(SAMPLE_SECONDS):
+        is_over = False
+        while not is_over:
+            is_over = self._over.wait(SAMPLE_SECONDS)
             for pid in pids:
                 with contextlib.suppress(OSError):
                     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
