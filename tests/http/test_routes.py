@@ -94,7 +94,7 @@ async def test_the_service_says_what_it_is(client: httpx2.AsyncClient) -> None:
         "/Clusters",
         "/clusters/",
         f"/clusters/{MISSING}/",
-        "//clusters",
+        "http://test/api/hyperfleet/v1//clusters",
         f"/clusters//{MISSING}",
         f"/clusters%2F{MISSING}",
         f"/clusters/{MISSING}%2fstatuses",
