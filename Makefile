@@ -177,12 +177,12 @@ $(UV_READY):
 	@touch $@ .venv/.run
 
 # From the lock, so that the file holds what was tested.
-hyperfleet-api: .venv/.binary packaging/same_python.py $(shell find src -type f -not -name '*.pyc')
+hyperfleet-api: .venv/.binary packaging/preamble.py $(shell find src -type f -not -name '*.pyc')
 	@rm -rf build/binary
 	$(UV) export --quiet --frozen --no-dev --no-emit-project --output-file build/binary/requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --target build/binary/site --require-hashes -r build/binary/requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --target build/binary/site --no-deps .
 	@"$(BIN)/python" -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")' > build/binary/python
 	$(BIN)/shiv --site-packages build/binary/site --entry-point hyperfleet.cli.commands:main \
-	  --preamble packaging/same_python.py --root '~/.cache/hyperfleet-api' --compressed --reproducible \
+	  --preamble packaging/preamble.py --root '~/.cache/hyperfleet-api' --compressed --reproducible \
 	  --python "/usr/bin/env python$$(cat build/binary/python)" --output-file $@

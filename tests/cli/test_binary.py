@@ -92,7 +92,7 @@ def test_another_python_is_refused_in_words(tmp_path: Path) -> None:
     site = tmp_path / "site-packages"
     (site / "bin").mkdir(parents=True)
     (site / "compiled.cpython-39-x86_64-linux-gnu.so").touch()
-    shutil.copy(ROOT / "packaging" / "same_python.py", site / "bin")
-    done = run("", program=("python3", str(site / "bin" / "same_python.py")))
+    shutil.copy(ROOT / "packaging" / "preamble.py", site / "bin")
+    done = run("", program=("python3", str(site / "bin" / "preamble.py")))
     assert done.returncode == 1
     assert "was made for Python 3.9" in done.stderr
