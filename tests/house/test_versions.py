@@ -1,6 +1,7 @@
 """One version everywhere, and one license."""
 
 import json
+import re
 import tomllib
 from importlib.metadata import metadata
 from pathlib import Path
@@ -13,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CHART: dict[str, Any] = yaml.safe_load((ROOT / "charts" / "Chart.yaml").read_text())
 
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
 
 def locked() -> str:
     packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
@@ -24,6 +27,7 @@ def locked() -> str:
     [
         ("the installed package", metadata("hyperfleet-api")["Version"]),
         ("uv.lock", locked()),
+        ("the newest entry of the changelog", re.findall(r"^## \[([0-9.]+)\] - \d{4}-\d\d-\d\d$", CHANGELOG, re.M)[0]),
         ("the chart", CHART["version"]),
         ("the chart's application", CHART["appVersion"]),
         ("the served document", json.loads((ROOT / "src/hyperfleet/http/openapi.json").read_text())["info"]["version"]),
