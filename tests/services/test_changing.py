@@ -124,7 +124,7 @@ async def test_a_precondition_is_looked_at_also_when_nothing_would_change(db: Da
 def merging(key: str, value: int) -> Any:
     """A patch that sets one member of the spec and leaves the others."""
 
-    def patch(old: Desired) -> Desired:
+    async def patch(old: Desired) -> Desired:
         spec = msgspec.json.decode(old.spec) | {key: value}
         return Desired(msgspec.json.encode(spec), old.labels, old.references)
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from starlette.routing import Route as Pattern
 from starlette.routing import Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
 from hyperfleet.http import endpoints, publications
@@ -110,6 +110,31 @@ def application(
     fixed: dict[str | None, ASGIApp] = {path: serve for path, serve in bound if "{" not in path}
     patterns = [Pattern(path, serve) for path, serve in bound if "{" in path]
 
+    lifespan = _lifespan(db, catalog, callers, recomputes=recomputes)
+    router = Router(patterns, redirect_slashes=False, default=_unknown_path, lifespan=lifespan)
+
+    async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
+        await fixed.get(scope.get("path"), router)(scope, receive, send)
+
+    described = document(
+        catalog,
+        provider,
+        token_headers=callers.headers,
+        is_vouched=gateway is not None,
+        forbids=tenants is not None or permissions is not None,
+    )
+    return Middleware(
+        dispatch,
+        db,
+        settings.server,
+        publications.publications(described),
+        entrance(catalog, settings),
+    )
+
+
+def _lifespan(db: Database, catalog: Catalog, callers: Callers, *, recomputes: bool) -> Lifespan[Any]:
+    """What runs beside the requests, from the start of the application to its end."""
+
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         # The parent has waited for the database. A worker that takes the place of another while it is away answers 503
@@ -130,25 +155,7 @@ def application(
             await db.close()
             logging.drain()
 
-    router = Router(patterns, redirect_slashes=False, default=_unknown_path, lifespan=lifespan)
-
-    async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
-        await fixed.get(scope.get("path"), router)(scope, receive, send)
-
-    described = document(
-        catalog,
-        provider,
-        token_headers=callers.headers,
-        is_vouched=gateway is not None,
-        forbids=tenants is not None or permissions is not None,
-    )
-    return Middleware(
-        dispatch,
-        db,
-        settings.server,
-        publications.publications(described),
-        entrance(catalog, settings),
-    )
+    return lifespan
 
 
 def routes(row: Row, catalog: Catalog) -> Iterator[Route]:

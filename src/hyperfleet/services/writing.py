@@ -132,22 +132,27 @@ async def change(
                 return _rendered(scope, found)
             assert written is not None
     envelope, resource_version = written
-    metrics.count_reconciliation_started(kind.name, is_delete=False)
-    changed = difference(rendering.desired(found.envelope), wanted.desired)
-    _tell(
-        "resource changed",
-        "update",
-        audit.which(kind.name, id, found.name, found.owner_kind, found.owner_id),
-        resource_version,
-        caller,
-        generation=wanted.generation,
-        changed=changed.paths,
-        changes=changed.count,
-    )
+    _tell_change(id, found, wanted, resource_version, caller)
     now_stored = replace(
         found, envelope=envelope, resource_version=resource_version, status=rendering.status(wanted.status)
     )
     return _rendered(scope, now_stored)
+
+
+def _tell_change(id: UUID, found: Changeable, change: Change, resource_version: int, caller: Caller) -> None:
+    """Counts a stored change and writes its audit line."""
+    metrics.count_reconciliation_started(found.kind, is_delete=False)
+    changed = difference(rendering.desired(found.envelope), change.desired)
+    _tell(
+        "resource changed",
+        "update",
+        audit.which(found.kind, id, found.name, found.owner_kind, found.owner_id),
+        resource_version,
+        caller,
+        generation=change.generation,
+        changed=changed.paths,
+        changes=changed.count,
+    )
 
 
 def _needed(scope: Scope, draft: Draft) -> Collection[UUID]:

@@ -190,11 +190,9 @@ def statement(
         # One look at the matches serves the count and the page; a page alone would stop at its end.
         within = _within(scope, listing, parameters, exactly=exactly)
         matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {wanted}{within}) "
-    total = "NULL::bigint"
-    if counted:
-        total = (
-            "(SELECT count(*) FROM found)" if matches else _total(scope, listing, wanted, parameters, exactly=exactly)
-        )
+    total = "(SELECT count(*) FROM found)" if matches else "NULL::bigint"
+    if counted and not matches:
+        total = _total(scope, listing, wanted, parameters, exactly=exactly)
     has_owner = _has_owner(scope, parameters)
     if listing.page_token is not None:
         last = tokens.keys(listing.page_token, bound, [(sql_type(key), is_nullable(key)) for key in order])
