@@ -87,6 +87,28 @@ def test_a_flag_near_to_none_names_none() -> None:
     assert "Flag --verbose is unknown.\n" in run("migrate", "--verbose").stderr
 
 
+def test_a_flag_before_the_command_is_refused_with_the_right_order() -> None:
+    done = run("--database-password=hunter2", "serve")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hyperfleet-api: Put flags after the command: hyperfleet-api COMMAND --database-password."
+        " See hyperfleet-api --help.\n"
+    )
+
+
+def test_a_flag_for_the_file_of_a_value_is_refused_with_the_variable_that_names_it() -> None:
+    said = run("config", "--database-password-file=/nowhere").stderr
+    assert said == (
+        "hyperfleet-api: Flag --database-password-file is unknown;"
+        " name the file in the variable HYPERFLEET_DATABASE_PASSWORD_FILE.\n"
+    )
+
+
+def test_a_configuration_file_as_an_argument_is_refused_with_its_flag() -> None:
+    said = run("config", "hyperfleet.yaml").stderr
+    assert "Argument hyperfleet.yaml is unexpected; settings are flags, such as --config=FILE." in said
+
+
 @pytest.mark.parametrize(("words", "nearest"), [(("migrat",), "migrate"), (("db", "strat"), "start")])
 def test_an_unknown_command_below_another_names_the_nearest_too(words: tuple[str, ...], nearest: str) -> None:
     assert f'Did you mean "{nearest}"?' in run(*words).stderr

@@ -162,7 +162,7 @@ def test_migrate_waits_for_the_database_a_bounded_time_and_says_which_one(tmp_pa
     done = run("migrate", *bounds, "--database-host=127.0.0.1", f"--database-port={port}", "--database-password=hush")
     assert done.returncode == 1
     assert f"the database hyperfleet at 127.0.0.1, port {port}" in done.stderr
-    assert done.stdout.count("the database is not there yet") == 1
+    assert done.stdout.count("the database is not reachable yet") == 1
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stdout + done.stderr
 

@@ -110,7 +110,7 @@ KIND = "kind: Channel, plural: channels"
         (f"entities: [{{{KIND}, plurl: x}}]", "line 1: setting entities[0].plurl is unknown; did you mean plural?"),
         (f"entities: [{{{KIND}, qqq: x}}]", "line 1: setting entities[0].qqq is unknown."),
         (f"entities: [{{{KIND}, ? [a] : x}}]", "line 1: setting entities[0].? is unknown."),
-        (f"entities: [{{{KIND}, plural: x}}]", "entities[0].plural (line 1): stands twice in the same mapping."),
+        (f"entities: [{{{KIND}, plural: x}}]", "entities[0].plural (line 1): appears twice in the same mapping."),
         ("entities:\n  - plural: channels", "entities[0].kind (line 2): is missing."),
         ("entities: [{kind: ''}]", "entities[0].kind (line 1): is missing."),
         ("entities: [{kind: [Channel]}]", "entities[0].kind (line 1): must be a single value, not ('Channel',)."),

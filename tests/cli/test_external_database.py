@@ -132,7 +132,7 @@ def away(place: Path, attempts: int) -> Service:
 def test_a_database_that_is_not_there_is_waited_for_as_often_as_the_setting_says(place: Path) -> None:
     service = away(place, 3).start()
     assert service.wait() == 1
-    assert len(service.lines("the database is not there yet")) == 2
+    assert len(service.lines("the database is not reachable yet")) == 2
     assert "Could not use the database hyperfleet at 127.0.0.1" in service.text()
     assert "Traceback" not in service.text()
 

@@ -128,8 +128,8 @@ def test_a_configuration_without_anything_to_warn_of_prints_no_warning() -> None
 DOCUMENT = "openapi: 3.0.3\ncomponents:\n  schemas:\n    ClusterSpec:\n"
 BROKEN = [
     ("a: b: c\n", "cannot be read: line 1: mapping values are not allowed in this context."),
-    ("", "It is no OpenAPI document, which is a mapping."),
-    ("kind: ConfigMap\n", "It is no OpenAPI 3.0 document: `openapi: 3.0.3` is missing."),
+    ("", "It is not an OpenAPI document, which is a mapping."),
+    ("kind: ConfigMap\n", "It is not an OpenAPI 3.0 document: `openapi: 3.0.3` is missing."),
     ("openapi: 3.1.0\n", "It says `openapi: 3.1.0`; OpenAPI 3.0 is read."),
     (DOCUMENT + "      type: thing\n", "#/components/schemas/ClusterSpec/type: must be one of array, boolean,"),
     (DOCUMENT + "      $ref: other.yaml#/A\n", "the reference other.yaml#/A leaves the document"),
@@ -140,7 +140,7 @@ BROKEN = [
         DOCUMENT + "      enum: ['4.14', 4.15]\n      type: string\n",
         "ClusterSpec/enum/1: 4.15 is not a string: quote it.",
     ),
-    (DOCUMENT + "      minimum: 1\n      minimum: 2\n", "line 6: 'minimum' stands twice in one mapping."),
+    (DOCUMENT + "      minimum: 1\n      minimum: 2\n", "line 6: 'minimum' appears twice in one mapping."),
 ]
 
 

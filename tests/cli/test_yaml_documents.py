@@ -74,7 +74,7 @@ def test_an_empty_document_is_null_and_a_byte_order_mark_is_none_of_it(tmp_path:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: 1\nb: 2\na: 3", "line 3: 'a' stands twice in one mapping"),
+        ("a: 1\nb: 2\na: 3", "line 3: 'a' appears twice in one mapping"),
         ("a: b: c", "line 1: mapping values are not allowed in this context"),
         ("a:\n\t- b", "line 2: found character "),
         ("a: [1", "line "),
@@ -85,9 +85,9 @@ def test_an_empty_document_is_null_and_a_byte_order_mark_is_none_of_it(tmp_path:
         ("a: &x [*x]", "line 1: "),
         ("a: !!binary aaaa", "line 1: the tag tag:yaml.org,2002:binary is not known"),
         ("a: !!python/object:os.system {}", "line 1: the tag tag:yaml.org,2002:python/object:os.system is not known"),
-        ("a: 1e999", "line 1: 1e999 is no number that JSON can hold"),
-        ("a:\n  - .nan", "line 2: .nan is no number that JSON can hold"),
-        ("a: -.inf", "line 1: -.inf is no number that JSON can hold"),
+        ("a: 1e999", "line 1: 1e999 is not a number that JSON can hold"),
+        ("a:\n  - .nan", "line 2: .nan is not a number that JSON can hold"),
+        ("a: -.inf", "line 1: -.inf is not a number that JSON can hold"),
         ("a: 1\n---\nb: 2", "line 2: a second document begins"),
         ("[" * 100_000, "line 1: "),
         ("- " * 100_000, "line 1: it is nested deeper than 200"),

@@ -186,6 +186,7 @@ def test_an_empty_file_sets_nothing(text: str, tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("server: [", "is not YAML"),
+        ("server:\n  port: 1\n bad", "expected <block end>, but found '<scalar>'"),
         ("- server", "must hold a mapping"),
         ("just words", "must hold a mapping"),
         ("server: 5", "server ("),
@@ -194,8 +195,8 @@ def test_an_empty_file_sets_nothing(text: str, tmp_path: Path) -> None:
         ("server: {port: {a: 1}}", "must be a single value"),
         ("logging: {masking: {headers: authorization}}", "must be a list"),
         ("logging: {masking: {headers: [{a: 1}]}}", "logging.masking.headers"),
-        ("server: {port: 1}\nserver: {host: x}", "stands twice"),
-        ("server:\n  port: 1\n  port: 2", "stands twice"),
+        ("server: {port: 1}\nserver: {host: x}", "appears twice"),
+        ("server:\n  port: 1\n  port: 2", "appears twice"),
         ("? [a]\n: 1", "is unknown"),
     ],
 )

@@ -83,7 +83,7 @@ def test_names_that_stand_for_something_else_are_reserved() -> None:
 def test_a_plural_is_a_lower_case_word_of_a_path(plural: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, plural=plural))
     assert len(found) == (0 if fits else 1)
-    assert all(f"the plural {plural!r} is no word of a path" in mistake for mistake in found)
+    assert all(f"the plural {plural!r} cannot be part of a path" in mistake for mistake in found)
 
 
 def test_a_plural_that_is_taken_is_refused_and_another_one_is_not() -> None:
@@ -223,7 +223,7 @@ def test_where_no_adapter_is_named_the_type_of_any_adapters_success_is_taken(req
 def test_the_type_of_a_condition_is_a_word_that_searches_can_name(type: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, conditions=of_type(type)))
     assert len(found) == (0 if fits else 1)
-    assert all(f"the condition {type!r} is no type" in mistake for mistake in found)
+    assert all(f"the condition {type!r} is not a valid type" in mistake for mistake in found)
 
 
 def referring(kind: Kind, *rules: ReferenceRule) -> Kind:
@@ -256,7 +256,7 @@ def test_two_references_of_a_kind_have_different_types() -> None:
 def test_the_type_of_a_reference_is_a_word(type: str, fits: bool) -> None:
     found = mistakes(referring(PLANET, ReferenceRule(type, "Moon")), MOON)
     assert len(found) == (0 if fits else 1)
-    assert all(f"the reference {type!r} is no word" in mistake for mistake in found)
+    assert all(f"the reference {type!r} is not a valid name" in mistake for mistake in found)
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def start(
     *,
     port: Annotated[int | None, Parameter(help="Listen on this TCP port of localhost too, say 5432.")] = None,
 ) -> int:
-    """Start it in the background; it runs until `db stop`. Started already is fine.
+    """Start it in the background; it runs until `db stop`. Succeeds when it already runs.
 
     Service and `migrate` find it by its data directory: with no database configured they use it as it runs.
     """
@@ -318,6 +318,9 @@ def explained(mistakes: Sequence[str]) -> Iterator[str]:
 
 def run(tokens: Sequence[str]) -> int:
     """Runs one command line, without the program's name; the exit status."""
+    if tokens and tokens[0].startswith("--") and tokens[0] not in ("--help", "--version"):
+        flag = tokens[0].partition("=")[0]
+        return _fail(f"Put flags after the command: {PROGRAM} COMMAND {flag}. See {PROGRAM} --help.")
     try:
         command, bound, left_over, _ = app.parse_known_args(flags.spelled_out(tokens))
         unknown = flags.unknown(left_over)
@@ -325,11 +328,11 @@ def run(tokens: Sequence[str]) -> int:
             status: int = command(*bound.args, **bound.kwargs, unknown=unknown)
             return status
         if unknown:
-            return _fail(f"{next(iter(unknown))} is no command; {PROGRAM} --help lists them.")
+            return _fail(f"{next(iter(unknown))} is not a command; {PROGRAM} --help lists them.")
         command(*bound.args, **bound.kwargs)
     except CycloptsError as wrong:
         wrong.verbose = False
-        return _fail(f"{wrong} {PROGRAM} --help tells more.")
+        return _fail(f"{wrong} See {PROGRAM} --help.")
     except BadSettings as wrong:
         return _fail(*explained(wrong.mistakes))
     except HyperFleetError as failure:

@@ -30,8 +30,8 @@ _SERVICE_LINK: Final = re.compile(
     r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
-# YAML's own sentences may quote what stands in the file: `*hunter2` is an alias that is not defined.
-_QUOTED: Final = re.compile(r" *(['\"]).{2,}\1")
+# YAML's own sentences may quote the file: `*hunter2` is an alias that is not defined. `'<scalar>'` is a word of YAML.
+_QUOTED: Final = re.compile(r" *(['\"])(?!<[a-z -]+>\1).{2,}\1")
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) ->
         source = entries.source(key, file)
         path = prefix + (key.value if isinstance(key, yaml.ScalarNode) else "?")
         if path in seen:
-            mistakes.add(path, f"{path} ({source}): stands twice in the same mapping.")
+            mistakes.add(path, f"{path} ({source}): appears twice in the same mapping.")
         seen.add(path)
         if path in names.GROUPS:
             if isinstance(node, yaml.MappingNode):
@@ -292,4 +292,4 @@ def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Found
             # Somebody typed it for this very command, so it is never unrelated.
             mistakes.texts.append(f"Flag {flag}{names.unknown_flag(flag)}")
         elif flag != CONFIG_FLAG:
-            mistakes.texts.append(f"Argument {flag} is unknown.")
+            mistakes.texts.append(f"Argument {flag} is unexpected; settings are flags, such as --config=FILE.")

@@ -81,7 +81,7 @@ async def schema(configured: settings.Database) -> migrations.State:
                 raise
             if attempt == attempts:
                 raise Unavailable(f"Could not use {described(configured)}: {failure}") from failure
-            _log.warning("the database is not there yet", attempt=attempt, attempts=attempts)
+            _log.warning("the database is not reachable yet", attempt=attempt, attempts=attempts)
         await asyncio.sleep(configured.pool.conn_retry_interval)
     raise AssertionError(attempts)
 

@@ -118,7 +118,7 @@ class _Reading:
                 what = f"{source(key, self._file)}: setting {path}.{name} is unknown"
                 self._mistakes.add(path, what + did_you_mean(nearest_name(name, known)))
             elif name in seen:
-                self._wrong(key, f"{path}.{name}", "stands twice in the same mapping")
+                self._wrong(key, f"{path}.{name}", "appears twice in the same mapping")
             elif not is_unset(value):
                 given[name] = value
                 self.sources[f"{path}.{name}"] = source(key, self._file)

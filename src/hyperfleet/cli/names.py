@@ -90,6 +90,9 @@ _KNOWN_PATHS: Final = (*ROWS, *sorted(_groups(ROWS)))
 
 def unknown_flag(flag: str) -> str:
     """The end of the sentence about a flag that does not exist."""
+    value = FLAGS.get(flag.removesuffix("-file"))
+    if value is not None and flag.endswith("-file"):
+        return f" is unknown; name the file in the variable {variable_of(_path_of(value))}{FILE_SUFFIX.upper()}."
     return _end(flag, _KNOWN_FLAGS, flag_of, _misspelt(flag, _KNOWN_FLAGS))
 
 

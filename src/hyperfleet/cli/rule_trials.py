@@ -159,7 +159,7 @@ def _time(text: Any, otherwise: datetime) -> datetime:
     try:
         return otherwise if text is None else msgspec.convert(text, datetime)
     except msgspec.ValidationError:
-        raise BadSettings([f"{text!r} is no time; write it as 2026-01-31T12:00:00Z."]) from None
+        raise BadSettings([f"{text!r} is not a time; write it as 2026-01-31T12:00:00Z."]) from None
 
 
 def _object(file: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class _Builder:
                 self._end(event)
             elif isinstance(event, yaml.AliasEvent):
                 if event.anchor not in self._anchors:
-                    raise _wrong(event, f"the alias *{event.anchor} stands for nothing before it")
+                    raise _wrong(event, f"the alias *{event.anchor} refers to nothing before it")
                 self._add(self._anchors[event.anchor], event)
             elif isinstance(event, yaml.ScalarEvent):
                 self._scalar(event)
@@ -102,7 +102,7 @@ class _Builder:
         if self._expects_name():
             name = str(event.value)
             if name in self._open[-1][0]:
-                raise _wrong(event, f"{name!r} stands twice in one mapping")
+                raise _wrong(event, f"{name!r} appears twice in one mapping")
             self._name[-1] = name
             return
         if event.tag not in _TAGS:
@@ -150,7 +150,7 @@ def _plain(event: Any) -> Any:
             return number
     elif not _NO_NUMBER.fullmatch(text):
         return text
-    raise _wrong(event, f"{text[:80]} is no number that JSON can hold")
+    raise _wrong(event, f"{text[:80]} is not a number that JSON can hold")
 
 
 def _wrong(event: Any, sentence: str) -> BadFile:

@@ -64,7 +64,7 @@ def _not_json(body: bytes, reason: str) -> str:
     if "utf-8" in reason.lower():
         return "The body is not UTF-8."
     if _SURROGATE.search(body):
-        return "The body holds half a surrogate pair, which is no character."
+        return "The body holds half a surrogate pair, which is not a character."
     position = _POSITION.search(reason)
     where = f" at byte {int(position[1]) + 1}" if position else ", or it ends too early"
     return f"The body is not one JSON document: it is malformed{where}."

@@ -68,7 +68,7 @@ def key_set(published: bytes, before: KeySet) -> KeySet:
         raise BadKeySet("it is not JSON") from None
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise BadKeySet("it is no JSON Web Key Set: an object with a list `keys`")
+        raise BadKeySet("it is not a JSON Web Key Set: an object with a list `keys`")
     if len(entries) > MOST_KEYS:
         raise BadKeySet(f"it has more than {MOST_KEYS} keys")
     known = {(key.id, key.algorithms, key.made_of): key for key in before.keys}

@@ -153,8 +153,8 @@ def _unknown(name: str, known: Iterable[str]) -> str:
         return "this path takes no parameters"
     nearest = nearest_name(name, names)
     if nearest is not None:
-        return f"is no parameter of this path; the nearest is `{nearest}`"
-    return f"is no parameter of this path; there are {', '.join(names)}"
+        return f"is not a parameter of this path; the nearest is `{nearest}`"
+    return f"is not a parameter of this path; there are {', '.join(names)}"
 
 
 def _one(given: dict[str, list[str]], name: str) -> str | None:

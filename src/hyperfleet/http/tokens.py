@@ -66,14 +66,16 @@ class Issuer:
             if not is_unverified_email(claims, name):
                 return self.identity(value)
             if name == self.identity_claims[-1]:
-                raise invalid("The e-mail address in the token is not verified (email_verified), so it is no identity.")
+                raise invalid(
+                    "The e-mail address in the token is not verified (email_verified), so it is not an identity."
+                )
         return ""
 
     def identity(self, text: str) -> str:
         """The identity that a claim or a header gives, empty when it says nothing; raises Unauthenticated."""
         identity = printable_identity(text)
         if identity and self.identity_pattern and not self.identity_pattern.fullmatch(identity):
-            raise invalid("The identity is not one of those that are accepted here.")
+            raise invalid("The identity is not accepted here.")
         return identity
 
 

@@ -100,7 +100,7 @@ def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> I
         yield f"the plural {kind.plural!r} is reserved."
     elif not _PLURAL.fullmatch(kind.plural) or len(kind.plural) > LONGEST_WORD:
         yield (
-            f"the plural {kind.plural!r} is no word of a path: lower-case letters and digits, a letter first, with"
+            f"the plural {kind.plural!r} cannot be part of a path: lower-case letters and digits, a letter first, with"
             f" single hyphens between, at most {LONGEST_WORD}."
         )
     elif kind.plural in plurals:
@@ -147,8 +147,8 @@ def _condition_mistakes(kind: Kind) -> Iterator[str]:
     for type, times in Counter(rule.type for rule in kind.conditions).items():
         if not _CONDITION_TYPE.fullmatch(type) or len(type) > LONGEST_CONDITION_TYPE:
             yield (
-                f"the condition {type!r} is no type: letters, digits, `-` and `_`, a letter first, a letter or digit"
-                f" last, at most {LONGEST_CONDITION_TYPE}."
+                f"the condition {type!r} is not a valid type: letters, digits, `-` and `_`, a letter first, a letter or"
+                f" digit last, at most {LONGEST_CONDITION_TYPE}."
             )
         elif type in RESERVED_CONDITIONS or type in own or (not kind.named_adapters and type.endswith(SUCCESS)):
             yield f"the condition {type} is one of the service's own."
@@ -182,8 +182,8 @@ def _reference_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str
         what = f"the reference {rule.type!r}"
         if not _REFERENCE_TYPE.fullmatch(rule.type):
             yield (
-                f"{what} is no word: letters, digits, `-` and `_`, a letter first, a letter or digit last, at most"
-                f" {LONGEST_WORD}."
+                f"{what} is not a valid name: letters, digits, `-` and `_`, a letter first, a letter or digit last, at"
+                f" most {LONGEST_WORD}."
             )
         elif rule.type in seen:
             yield f"{what} is declared twice."

@@ -179,7 +179,7 @@ def _condition_field(parts: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
     if detail is None or len(parts) > 4:
         raise UnknownField(
             f"a condition has no {lexer.shown('.'.join(parts[3:]))}; besides its status it has "
-            f"{', '.join(sorted(_CONDITION_DETAILS))}; a type with a dot stands in brackets, `status.conditions['a.b']`"
+            f"{', '.join(sorted(_CONDITION_DETAILS))}; put a type with a dot in brackets, `status.conditions['a.b']`"
         )
     return detail, parts[2:3]
 
@@ -319,7 +319,7 @@ def _selected_paths(text: str) -> tuple[dict[tuple[str, ...], None], bool]:
         if position == len(text):
             return paths, everything
         if text[position] != ",":
-            raise lexer.Misread(position + 1, "expected is a comma or the end")
+            raise lexer.Misread(position + 1, "expected a comma or the end")
         position += 1
 
 
@@ -333,7 +333,7 @@ def _selected(text: str, position: int) -> tuple[tuple[str, ...], int]:
     """The path of the member that is named at `position`, and where its name ends."""
     token = lexer.name(text, position)
     if token is None:
-        raise lexer.Misread(position + 1, "expected is a member's name or `*`")
+        raise lexer.Misread(position + 1, "expected a member's name or `*`")
     try:
         return _selected_path(cast(tuple[str, ...], token.value)), token.end
     except UnknownField as wrong:

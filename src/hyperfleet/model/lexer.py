@@ -71,7 +71,7 @@ _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|.)|''", re.DOTALL)
 _ESCAPES: Final = {"\\": "\\", "'": "'", '"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _NO_ESCAPE: Final = r"an escape is one of `\\ \' \" \/ \b \f \n \r \t \uXXXX`, in patterns of `like` also `\% \_`"
-_NO_BRACKET: Final = "in brackets stands one quoted name, such as `spec['machine.type']`; arrays are not searched"
+_NO_BRACKET: Final = "put one quoted name in brackets, such as `spec['machine.type']`; arrays are not searched"
 _SIGNS: Final = {"==": "=", "<>": "!="}
 _SHOWN: Final = 80
 
@@ -219,7 +219,7 @@ def _unicode(escapes: str, position: int) -> str:
     try:
         found = b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be")
     except UnicodeDecodeError:
-        raise Misread(position, "a lone surrogate is no character") from None
+        raise Misread(position, "a lone surrogate is not a character") from None
     if "\0" in found:
         raise Misread(position, "NUL is in no stored text")
     return found
@@ -230,7 +230,7 @@ def _bare_value(text: str, kind: str | None, start: int, end: int) -> Token:
         word = start
         while end < len(text) and _WORD.match(text, end):
             end += 1
-        raise Misread(start + 1, f"{shown(text[word:end])} is no number and no time; a text stands in quotes")
+        raise Misread(start + 1, f"{shown(text[word:end])} is neither a number nor a time; put text in quotes")
     raw = text[start:end]
     if kind == "number":
         return Token("number", _number(raw, start + 1), start, end)
@@ -258,4 +258,4 @@ def _unreadable(text: str, position: int) -> str:
     char = text[position]
     if char in "'\"":
         return f"the text that begins here has no closing {char}"
-    return f"{shown(char)} belongs to no name, value or operator; a text stands in quotes"
+    return f"{shown(char)} is not part of a name, a value or an operator; put text in quotes"

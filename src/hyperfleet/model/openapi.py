@@ -53,10 +53,10 @@ _HINTS: Final = {
 def require_document(document: object) -> dict[str, Any]:
     """The document, when it is OpenAPI 3.0; raises BadSchema."""
     if not isinstance(document, dict):
-        raise BadSchema(["It is no OpenAPI document, which is a mapping."])
+        raise BadSchema(["It is not an OpenAPI document, which is a mapping."])
     version = document.get("openapi")
     if version is None:
-        raise BadSchema(["It is no OpenAPI 3.0 document: `openapi: 3.0.3` is missing."])
+        raise BadSchema(["It is not an OpenAPI 3.0 document: `openapi: 3.0.3` is missing."])
     if not re.fullmatch(r"3\.0(\.[0-9]+)?", str(version)):
         raise BadSchema([f"It says `openapi: {_shown(version)}`; OpenAPI 3.0 is read."])
     at = document
@@ -161,7 +161,7 @@ class _Conversion:
             if keyword in _READERS:
                 _READERS[keyword](self, out, keyword, value, f"{at}/{keyword}", depth)
             else:
-                self._wrong(at, f"`{_shown(keyword)}` is no keyword of OpenAPI 3.0{_hint(keyword)}")
+                self._wrong(at, f"`{_shown(keyword)}` is not a keyword of OpenAPI 3.0{_hint(keyword)}")
         self._flags(given, at)
         self._costs(out, at)
         for path, sentence in literal.misfits(given):

@@ -150,15 +150,15 @@ def _covers(names: Sequence[str], name: str) -> bool:
 
 def _mistakes(rules: Sequence[Rule], kinds: Sequence[str]) -> Iterator[str]:
     if not rules:
-        yield "there is no rule, so nobody might do anything."
+        yield "there is no rule, so no caller may do anything."
     seen: set[str] = set()
     for rule in rules:
         if rule.name in seen:
-            yield f"rule {rule.name!r} stands twice."
+            yield f"rule {rule.name!r} appears twice."
         seen.add(rule.name)
         for what, given, known in (("verb", rule.verbs, VERBS), ("kind", rule.kinds, kinds)):
             if not given:
                 yield f"rule {rule.name!r} names no {what}; {EVERY!r} is all."
             for name in given:
                 if name != EVERY and name not in known:
-                    yield f"rule {rule.name!r}: {name!r} is no {what}; one of {', '.join(known)}, or {EVERY}."
+                    yield f"rule {rule.name!r}: {name!r} is not a {what}; use one of {', '.join(known)}, or {EVERY}."

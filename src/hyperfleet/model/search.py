@@ -119,13 +119,13 @@ OPERATORS: Final[dict[fields.Type, tuple[str, ...]]] = {
 }
 """What may follow a field of each type; the words also negated by `not`."""
 
-_NO_ORDER: Final = "true and false have no order; they are compared by = or != only"
+_NO_ORDER: Final = "true and false have no order; compare them by = or !="
 _LONE_BACKSLASH: Final = r"the pattern ends in a lone backslash; a backslash itself is `\\\\` in a pattern"
 _NO_PATTERN: Final = r"`\%` and `\_` are for the patterns of `like` only; elsewhere write % and _"
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _VALUES: Final = frozenset({"text", "pattern", "number", "time", "boolean"})
 _ADVICE: Final = {
-    "text": "is text, which stands in quotes",
+    "text": "is text; put it in quotes",
     "integer": "is a whole number, written without quotes such as 3",
     "time": "is a time, written as 2026-01-31T12:00:00Z or, for its first moment, a date as 2026-01-31",
     "any": "is compared with a text in quotes, a number, true or false",
@@ -143,7 +143,7 @@ class _Parser:
         tree = self._any(0)
         token = self._tokens[self._next]
         if token.kind == ")":
-            raise Misread(token.start + 1, "this `)` closes nothing; expected is `and`, `or` or the end")
+            raise Misread(token.start + 1, "this `)` closes nothing; expected `and`, `or` or the end")
         if token.kind != "end":
             self._unexpected("`and`, `or` or the end")
         return tree
@@ -213,7 +213,7 @@ class _Parser:
     def _relation(self, ref: FieldRef, sign: Token) -> Expression:
         if self._tokens[self._next].kind == "null":
             form = "is not null" if sign.value == "!=" else "is null"
-            raise Misread(sign.start + 1, f"what is absent is found by {_called(ref, form)}")
+            raise Misread(sign.start + 1, f"use {_called(ref, form)} to find what is absent")
         value = self._choice(ref) if sign.value in ("=", "!=") else self._value(ref)
         if sign.value == "!=":
             return Not(Comparison(ref, "=", value))
@@ -256,7 +256,7 @@ class _Parser:
         token = self._advance()
         if token.kind not in ("text", "pattern"):
             self._next -= 1
-            self._unexpected("a pattern in quotes, in which % stands for any text and _ for one character")
+            self._unexpected("a pattern in quotes", "; % matches any text and _ one character")
         pattern = cast(str, token.value)
         if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
             raise Misread(token.start + 1, _LONE_BACKSLASH)
@@ -296,12 +296,12 @@ class _Parser:
 
     def _no_value(self, ref: FieldRef, token: Token) -> NoReturn:
         if token.kind == "name" and ref.field.type in ("text", "any"):
-            self._unexpected(f"a value; a text stands in quotes, '{shown(self._source(token))[1:-1]}'")
+            self._unexpected("a value", f"; put text in quotes: '{shown(self._source(token))[1:-1]}'")
         if token.kind in ("(", "["):
-            self._unexpected("one value; a list stands after `in`")
+            self._unexpected("one value", "; use `in` for a list")
         if token.kind == "null":
-            self._unexpected(f"a value; what is absent is found by {_called(ref, 'is null')}")
-        self._unexpected(f"a value: {_called(ref)} {_ADVICE[ref.field.type]}")
+            self._unexpected("a value", f"; use {_called(ref, 'is null')} to find what is absent")
+        self._unexpected("a value", f"; {_called(ref)} {_ADVICE[ref.field.type]}")
 
     def _no_term(self, token: Token) -> NoReturn:
         if token.kind in _VALUES:
@@ -338,10 +338,10 @@ class _Parser:
             start = self._tokens[self._next - 1].start
             raise Misread(start + 1, f"parentheses and `not` are nested at most {NESTED} deep")
 
-    def _unexpected(self, expected: str) -> NoReturn:
+    def _unexpected(self, expected: str, advice: str = "") -> NoReturn:
         token = self._tokens[self._next]
         found = "the end of the search" if token.kind == "end" else self._shown(token)
-        raise Misread(token.start + 1, f"expected is {expected}, not {found}")
+        raise Misread(token.start + 1, f"expected {expected}, not {found}{advice}")
 
     def _source(self, token: Token) -> str:
         return self._text[token.start : token.end]

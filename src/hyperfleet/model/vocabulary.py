@@ -59,12 +59,12 @@ def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind]) -> Vocabulary:
 
 def fault_of_value(called: str, choices: tuple[str, ...], value: str) -> str:
     """What is wrong with a value of a field that has these only."""
-    return f"{called} is never {lexer.shown(value)}; {_nearest(value, choices)}it is one of {_listed(choices)}"
+    return f"{called} is never {lexer.shown(value)}; {_nearest(value, choices)}the choices are {_listed(choices)}"
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
     nearest = nearest_name(word, known)
-    return "" if nearest is None else f"the nearest is `{nearest}`, "
+    return "" if nearest is None else f"the nearest is `{nearest}`; "
 
 
 def _listed(words: tuple[str, ...]) -> str:

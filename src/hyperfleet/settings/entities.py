@@ -105,7 +105,7 @@ class Entity:
         absent="the built-in kind's",
     )
     parent_kind: str | None = member(
-        "The kind of its owners. Fixed for a built-in kind.", absent="none: it stands at the top"
+        "The kind of its owners. Fixed for a built-in kind.", absent="none: a top-level kind"
     )
     on_parent_delete: str | None = member(
         "What deleting an owner does while it has resources of this kind: `restrict` refuses, `cascade` deletes them"
