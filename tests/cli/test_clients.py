@@ -268,6 +268,33 @@ def test_a_dump_that_fails_leaves_the_file_as_it_was(there: Variables, tmp_path:
     assert (nowhere.returncode, "There is no folder" in nowhere.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["/", "/dev/null", "/dev/stdout", "folder", "pipe", "link to pipe"])
+def test_a_dump_takes_the_place_of_nothing_but_a_file(there: Variables, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link to pipe").symlink_to("pipe")
+    place = tmp_path / name
+    before = place.lstat()
+
+    tried = run("db", "dump", str(place), variables=there)
+
+    assert tried.returncode == 1
+    assert tried.stderr == f"hyperfleet-api: {place} is not a file, and the dump would take its place; name a file.\n"
+    after = place.lstat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+
+
+def test_a_dump_goes_where_a_link_leads(there: Variables, tmp_path: Path) -> None:
+    (tmp_path / "latest.dump").symlink_to("of today.dump")
+
+    assert run("db", "dump", str(tmp_path / "latest.dump"), variables=there).returncode == 0
+
+    assert (tmp_path / "latest.dump").is_symlink()
+    dumped = (tmp_path / "of today.dump").stat()
+    assert dumped.st_size > 0
+    assert dumped.st_mode & 0o777 == 0o600
+
+
 def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(Unavailable, match="bundled pg_dump does not speak"):

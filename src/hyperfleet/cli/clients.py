@@ -38,10 +38,15 @@ def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
 def dump(configured: settings.Database, file: Path) -> int:
     """Writes the database into a file, as it is at one moment; pg_dump's exit status.
 
-    The file is complete or as it was before, and for its owner alone to read.
+    The file is complete or as it was before, and for its owner alone to read. Raises Unavailable for a place that is
+    not a file's.
     """
-    if not file.absolute().parent.is_dir():
-        raise Unavailable(f"There is no folder {file.absolute().parent} for the dump.")
+    # A new file takes the place of the old one, so a device or a pipe would be gone, and a link no link any more.
+    if file.exists() and not file.is_file():
+        raise Unavailable(f"{file} is not a file, and the dump would take its place; name a file.")
+    file = Path(os.path.realpath(file))
+    if not file.parent.is_dir():
+        raise Unavailable(f"There is no folder {file.parent} for the dump.")
     with databases.available(configured) as connection, _new_file(file) as new:
         way = clients.environment(connection)
         command = [clients.program("pg_dump", way), "--format=custom", f"--file={new}"]
