@@ -13,6 +13,12 @@ from hyperfleet.model.workload import MOST_ITERATIONS, workload
 ENVIRONMENT = Environment(maps=("resource",), lists=("statuses",))
 
 
+def nested(start: str, grown: str, times: int, end: str) -> str:
+    """An expression that names a value, makes a larger one of it, names that, and so on."""
+    steps = "".join(f"optional.of({grown % (f'v{at}', f'v{at}')}).optMap(v{at + 1}, " for at in range(times))
+    return f"{start}.optMap(v0, {steps}{end % f'v{times}'}{')' * (times + 1)}.hasValue()"
+
+
 def test_a_rule_without_loops_costs_its_text() -> None:
     found = workload("resource.status.phase == 'Ready'")
     assert found.steps(10_000, 100) == found.steps(0, 0) < 1000
@@ -60,6 +66,10 @@ def test_loops_multiply_up_to_the_librarys_budget() -> None:
         ("resource.l.all(x, dig(resource, 'd.0.a') == 'b')", {"l": ["zz"] * 20, "d": [{"a": "b"}] * 500}),
         ("resource.l.map(x, x + x).map(x, x + x).map(x, x + x).size() > 0", {"l": ["ab" * 50] * 40}),
         ("resource.l.exists(x, x.matches('^[a-z]+b$'))", {"l": ["aaa"] * 5}),
+        (nested("optional.of(resource.l)", "%s + %s", 8, "%s.size() > 3"), {"l": [1, 2]}),
+        (nested("optional.of(resource)", "[%s, %s]", 8, "toJson(%s).contains('z')"), {"l": "a"}),
+        (nested("optional.of(resource)", "{'a': %s, 'b': %s}", 8, "toJson(%s).contains('z')"), {"l": "a"}),
+        ("resource.?l.optMap(x, [x, 'b', 'c', 1]).orValue(['d']) == [resource.l]", {"l": "a"}),
     ],
 )
 def test_what_counts_as_light_is_done_at_once(text: str, value: Any) -> None:
@@ -78,6 +88,9 @@ def test_what_counts_as_light_is_done_at_once(text: str, value: Any) -> None:
     ("text", "size", "widest"),
     [
         ("['ab'].map(x, x + x)" + ".map(x, x + x)" * 20 + ".size() > 0", 10, 0),
+        (nested("optional.of([1, 2])", "%s + %s", 20, "%s.size() > 3"), 10, 2),
+        (nested("optional.of(resource)", "[%s, %s]", 20, "toJson(%s).contains('z')"), 10, 0),
+        (nested("optional.of(resource)", "{'a': %s, 'b': %s}", 20, "toJson(%s).contains('z')"), 10, 0),
         ("resource.l.map(x, x + 1).size() > 0", 20_000, 5_000),
         ("resource.l.all(x, statuses.exists(s, toJson(s.data).contains(x)))", 60_000, 1_000),
         ("resource.l.all(x, resource.s.matches('(a{1,100}){1,10}b'))", 10_000, 100),

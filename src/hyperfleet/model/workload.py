@@ -16,7 +16,8 @@ _TOKEN: Final = re.compile(
 _LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 _COLLECTING: Final = frozenset({"map", "filter"})
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
-_CHEAP_CALLS: Final = frozenset({"has", "optMap", "optFlatMap", "or", "orValue", "hasValue", "value"})
+_BINDERS: Final = frozenset({"optMap", "optFlatMap"})
+_CHEAP_CALLS: Final = _BINDERS | {"has", "or", "orValue", "hasValue", "value"}
 _LITERAL: Final = "'"
 _CONSTANTS: Final = frozenset({_LITERAL, "true", "false", "null"})
 _TOKEN_STEPS: Final = 15
@@ -29,10 +30,14 @@ _MOST_DOUBLINGS: Final = 40
 
 
 class Workload(NamedTuple):
-    """What counts of an expression: its size, its loops, and what looks at, or copies, whole values."""
+    """What counts of an expression: its size, its loops, and what looks at, or copies, whole values.
+
+    One that names values (`binds`) may make of each a larger one, which it names again.
+    """
 
     tokens: int
     loops: int
+    binds: bool
     collecting: int
     looking: int
     callbacks: int
@@ -42,7 +47,7 @@ class Workload(NamedTuple):
     def steps(self, size: int, largest: int) -> int:
         """Steps on values of so many bytes, whose largest list or map has so many members, at most."""
         doublings = min(self.copying, _MOST_DOUBLINGS)
-        growth = 1 if not doublings else 1 << doublings if self.loops else doublings + 1
+        growth = 1 if not doublings else 1 << doublings if self.binds else doublings + 1
         members = max(largest, self.tokens) * growth
         iterations = min(MOST_ITERATIONS, members**self.loops) if self.loops else 1
         touched = size * growth
@@ -62,6 +67,7 @@ def workload(text: str) -> Workload:
         token for token, after in zip(tokens, [*tokens[1:], ""], strict=True) if after == "(" and token.isidentifier()
     ]
     callbacks = sum(call in ("dig", "toJson") for call in calls)
+    loops = sum(call in _LOOPS for call in calls)
     known = _LOOPS | _CHEAP_CALLS | {"dig", "toJson", "matches"}
     comparisons = sum(
         token in _COMPARISONS and not _CONSTANTS & {before, after} and not (before[:1].isdigit() or after[:1].isdigit())
@@ -69,14 +75,29 @@ def workload(text: str) -> Workload:
     )
     return Workload(
         tokens=len(tokens),
-        loops=sum(call in _LOOPS for call in calls),
+        loops=loops,
+        binds=bool(loops) or not _BINDERS.isdisjoint(calls),
         collecting=sum(call in _COLLECTING for call in calls),
         looking=comparisons + tokens.count("in") + tokens.count("+") + sum(call not in known for call in calls),
         callbacks=callbacks,
         # Every second text in JSON may be twice as long: what was escaped is escaped again.
-        copying=tokens.count("+") + max(0, calls.count("toJson") - 1),
+        copying=tokens.count("+") + max(0, calls.count("toJson") - 1) + _repeats(tokens),
         patterns=sum(_pattern(tokens, literals, at) for at, token in enumerate(tokens) if token == "matches"),
     )
+
+
+def _repeats(tokens: list[str]) -> int:
+    """How often a list or map may hold a value once more, as `[v, v]` does: it is not copied, but looked at twice."""
+    repeats = 0
+    open: list[str] = []
+    for token, after in zip(tokens, [*tokens[1:], ""], strict=True):
+        if token in ("(", "[", "{"):
+            open.append(token)
+        elif token in (")", "]", "}") and open:
+            open.pop()
+        elif token == "," and open and open[-1] != "(":
+            repeats += open[-1] == "{" or not (after in _CONSTANTS or after[:1].isdigit())
+    return repeats
 
 
 def _pattern(tokens: list[str], literals: dict[int, str], at: int) -> int:
