@@ -32,7 +32,7 @@ def metrics_page() -> str:
         "Served at `:8080/metrics`, summed over the workers. All carry `component` and `version` as well. In `path`,",
         "ids are `-`, and an unknown path is `-` as a whole; adapters beyond a hundred are `other`.",
         "",
-        "| metric | type | labels | what it tells |",
+        "| metric | type | labels | what it measures |",
         "|---|---|---|---|",
     ]
     return "\n".join([*head, *rows, ""])

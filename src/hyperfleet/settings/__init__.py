@@ -105,7 +105,7 @@ class Tenant:
     )
     header: str = _setting(
         "",
-        'A header that brings all dimensions as one JSON object, such as `{"org": "red"}`, for those that neither'
+        'A header that brings all dimensions as one JSON object, such as `{"org": "red"}`, for the ones that neither'
         " their claim nor their own header brings.",
         NAME_OF_HEADER,
     )
