@@ -4,11 +4,10 @@ Headers count because a gateway in front sets them, and removes them from what c
 both say something, the token counts.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-
-import msgspec
 
 from hyperfleet.errors import Forbidden
 from hyperfleet.http.exchange import Exchange
@@ -16,7 +15,6 @@ from hyperfleet.model.resource import Caller
 from hyperfleet.settings.access import VALUE, VALUE_LENGTH
 
 _IS_SYSTEM: Final = b"true"
-_decode: Final = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +79,12 @@ class Tenants:
         if not lines:
             return {}
         try:
-            members = _decode(lines[0]) if len(lines) == 1 else None
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            members = json.loads(lines[0].decode(), object_pairs_hook=_once) if len(lines) == 1 else None
+        except (ValueError, RecursionError):
             members = None
         name = self._header.decode()
         if not isinstance(members, dict):
-            raise Forbidden(f"The header {name} must be one JSON object with your tenant's dimensions.")
+            raise Forbidden(f"The header {name} must be one JSON object with each of your tenant's dimensions once.")
         # Passed over, a dimension would widen what the caller sees.
         if members.keys() - {each.key for each in self._dimensions}:
             known = ", ".join(each.key for each in self._dimensions)
@@ -124,3 +122,11 @@ def _line(lines: Sequence[bytes]) -> str | bool | None:
     if len(lines) > 1:
         return False
     return lines[0].decode("latin-1").strip(" \t") if lines else None
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object with these members; raises ValueError when two are alike, since nobody knows which one counts."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError
+    return members
