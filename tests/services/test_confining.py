@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -178,6 +179,33 @@ def test_a_request_that_is_given_up_leaves_a_child_that_serves_the_next() -> Non
         return await assessing._answers(question("true", 1000))
 
     assert run(work)[0] == Mapped("First", "True", "r", "m")
+
+
+def test_a_request_that_is_given_up_while_a_child_starts_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    launch = subprocess.Popen
+
+    def slow(*words: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        if not started:
+            time.sleep(0.5)
+        started.append(launch(*words, **options))
+        return started[-1]
+
+    async def work() -> tuple[list[Answer], int]:
+        monkeypatch.setattr(subprocess, "Popen", slow)
+        first = asyncio.create_task(assessing._answers(question(COSTLY, 1000)))
+        await asyncio.sleep(0.2)
+        first.cancel()
+        await asyncio.wait([first])
+        answered = await assessing._answers(question("true", 1000))
+        await asyncio.sleep(0.7)
+        assert len(started) == 2
+        return answered, sum(child.poll() is None for child in started)
+
+    answered, alive = run(work)
+    assert answered[0] == Mapped("First", "True", "r", "m")
+    assert alive == 1
+    assert all(child.poll() is not None for child in started)
 
 
 def test_a_request_over_many_costly_rows_gives_up_after_a_few() -> None:

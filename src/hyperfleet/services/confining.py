@@ -112,7 +112,7 @@ class _Child:
     async def _run(self, program: Program, value: bytes, seconds: float) -> tuple[bytes, ...]:
         if self._process is None or self._process.poll() is not None or len(self._known) >= MOST_PROGRAMS:
             self.end()
-            await asyncio.to_thread(self._start)
+            await self._start()
         parts: list[bytes] = []
         is_over = False
         try:
@@ -172,19 +172,14 @@ class _Child:
             raise RuntimeError(f"the child for {__name__} ended with status {status}")
         return "time" if status == -signal.SIGPROF else "memory"
 
-    def _start(self) -> None:
-        ours, its = socket.socketpair()
-        with its:
-            path = os.pathsep.join(entry for entry in sys.path if entry)
-            environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
-                stdin=its.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**environment, "PYTHONPATH": path},
-            )
-        ours.setblocking(False)
+    async def _start(self) -> None:
+        launch = asyncio.get_running_loop().run_in_executor(None, _launched)
+        try:
+            process, ours = await asyncio.shield(launch)
+        except asyncio.CancelledError:
+            # Nobody waits for it any more, and the next task starts its own.
+            launch.add_done_callback(_abandoned)
+            raise
         self._process, self._socket, self._known = process, ours, {}
         self._finalizer = weakref.finalize(self, _ended, process, ours)
 
@@ -194,6 +189,31 @@ class _Child:
             self._finalizer()
         self._process = self._socket = self._finalizer = None
         self._known = {}
+
+
+_Launched = tuple["subprocess.Popen[bytes]", socket.socket]
+
+
+def _launched() -> _Launched:
+    """A new child, and the parent's end of what they talk through."""
+    ours, its = socket.socketpair()
+    with its:
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
+            stdin=its.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**environment, "PYTHONPATH": path},
+        )
+    ours.setblocking(False)
+    return process, ours
+
+
+def _abandoned(launch: "asyncio.Future[_Launched]") -> None:
+    if not launch.cancelled() and launch.exception() is None:
+        _ended(*launch.result())
 
 
 def _ended(process: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
