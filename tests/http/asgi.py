@@ -56,7 +56,7 @@ async def send(
     async def answer(message: Message) -> None:
         answered.append(message)
 
-    own = [(b"host", host.encode())] if host is not None and "host" not in dict(headers) else []
+    own = [(b"host", host.encode())] if host is not None and "host" not in {name.lower() for name, _ in headers} else []
     sent = own + [
         (name.lower().encode(), value.encode() if isinstance(value, str) else value) for name, value in headers
     ]

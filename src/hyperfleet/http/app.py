@@ -215,7 +215,7 @@ class _Bound:
             exchange.answer = await endpoint(exchange)
 
 
-_NO_PATH: Final = "The API has no such path."
+_NO_PATH: Final = "The API has no such path; /api/hyperfleet/v1/openapi lists its paths."
 
 
 def _other_method(method: str, allow: str) -> Answer:

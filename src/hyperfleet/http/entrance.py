@@ -68,7 +68,7 @@ def entrance(catalog: Catalog, settings: Settings) -> Callable[[Exchange], Answe
         beside = {name: _address(listener, path, host) for name, (path, listener) in listeners.items()}
         links = below | {name: address for name, address in beside.items() if address is not None}
         if exchange.media_type == HTML:
-            page = _page(facts["version"], links, catalog)
+            page = _page(facts["version"], links, catalog, _TOKENS if settings.server.jwt.enabled else "")
             return Answer(200, page, b"text/html; charset=utf-8", publications.PAGE_HEADERS)
         return Answer(200, msgspec.json.encode({**facts, "links": links}))
 
@@ -101,14 +101,17 @@ _TEXTS: Final = {
     "health": "Health",
     "metrics": "Metrics",
 }
+_TOKENS: Final = "<p>Lists need a token, which a link cannot send: use <i>Authorize</i> in Swagger UI.</p>\n"
 _PAGE: Final = Template(files(__package__).joinpath("swagger", "entrance.html").read_text(encoding="utf-8"))
 
 
-def _page(version: str, links: Mapping[str, str], catalog: Catalog) -> bytes:
+def _page(version: str, links: Mapping[str, str], catalog: Catalog, tokens: str) -> bytes:
     plurals = {kind.plural.replace("-", "_"): kind.plural for kind in catalog.kinds}
     about = [_item(links[name], text) for name, text in _TEXTS.items() if name in links]
     lists = [_item(links[name], plural) for name, plural in plurals.items()]
-    return _PAGE.substitute(version=html.escape(version), about="".join(about), lists="".join(lists)).encode()
+    return _PAGE.substitute(
+        version=html.escape(version), about="".join(about), lists="".join(lists), tokens=tokens
+    ).encode()
 
 
 def _item(address: str, text: str) -> str:
