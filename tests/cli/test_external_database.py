@@ -113,7 +113,7 @@ def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_d
         external.execute(f"ALTER DATABASE {external.name} ALLOW_CONNECTIONS true", on="postgres")
         eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
         assert [service.status(service.api, CLUSTERS) for _ in range(10)] == [200] * 10, service.text()
-        assert not service.lines("the HTTP server ended by itself"), service.text()
+        assert not service.lines("the HTTP server ended unexpectedly"), service.text()
     finally:
         service.stop()
 

@@ -153,7 +153,7 @@ def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve
     kill(server)
     eventually(lambda: not any(map(lives, workers)), "workers gone", 15)
     eventually(lambda: len(service.worker_pids()) == 2 and service.status(service.api, CLUSTERS) == 200, "new ones")
-    eventually(lambda: len(service.lines("the HTTP server ended by itself")) == 1, "a line")
+    eventually(lambda: len(service.lines("the HTTP server ended unexpectedly")) == 1, "a line")
     assert set(service.worker_pids()).isdisjoint(workers)
 
 
@@ -164,7 +164,7 @@ def test_a_service_whose_postgresql_is_killed_starts_it_again_and_loses_nothing(
     kill(server.pid)
     eventually(lambda: bool(service.lines("the embedded PostgreSQL serves again")), "it serves again")
     eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
-    assert service.lines("the embedded PostgreSQL ended by itself")[0]["joined"] is False
+    assert service.lines("the embedded PostgreSQL ended unexpectedly")[0]["joined"] is False
     eventually(lambda: create(service.api, "after") in {201, 409}, "writes go on")
     assert names(service.api) == {"kept", "after"}
     family = descendants(service.pid)
@@ -179,7 +179,7 @@ def test_a_service_ends_when_its_postgresql_is_stopped_on_purpose(service: Servi
     stopped = run("db", "stop", f"--database-embedded-data-dir={service.data}")
     assert stopped.returncode == 0, stopped.stderr
     assert service.wait() == 1
-    assert service.lines("the embedded PostgreSQL ended by itself")
+    assert service.lines("the embedded PostgreSQL ended unexpectedly")
     eventually(lambda: not any(map(lives, family)), "all gone", 15)
 
 
@@ -345,7 +345,7 @@ def test_a_second_service_ends_when_the_postgresql_that_it_joined_does(place: Pa
         service.signal()
         assert service.wait() == 0
         assert second.wait() == 1
-        assert second.lines("the embedded PostgreSQL ended by itself")[0]["joined"] is True
+        assert second.lines("the embedded PostgreSQL ended unexpectedly")[0]["joined"] is True
     finally:
         second.stop()
 

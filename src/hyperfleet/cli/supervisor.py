@@ -268,7 +268,7 @@ class Service:
         status = 0
         while signals.count == 0:
             if self._workers.poll() is not None:
-                _log.error("the HTTP server ended by itself", status=self._workers.poll())
+                _log.error("the HTTP server ended unexpectedly", status=self._workers.poll())
                 if not self._restarted(signals):
                     status = 1
                     break
@@ -286,7 +286,7 @@ class Service:
         start of the service makes one of its own.
         """
         status = ended.process.poll() if ended.process else 0
-        _log.error("the embedded PostgreSQL ended by itself", pid=ended.pid, joined=ended.process is None)
+        _log.error("the embedded PostgreSQL ended unexpectedly", pid=ended.pid, joined=ended.process is None)
         if not status:
             return False
         self._readiness.stage = "starting its database again"
