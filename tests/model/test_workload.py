@@ -8,6 +8,7 @@ import pytest
 
 from hyperfleet.model.expression import Environment, EvaluationFailed, largest, plain
 from hyperfleet.model.mapping import LIGHT_STEPS
+from hyperfleet.model.permission import MOST_STEPS
 from hyperfleet.model.workload import MOST_ITERATIONS, workload
 
 ENVIRONMENT = Environment(maps=("resource",), lists=("statuses",))
@@ -101,6 +102,18 @@ def test_what_counts_as_light_is_done_at_once(text: str, value: Any) -> None:
 def test_what_may_take_long_is_not_light(text: str, size: int, widest: int) -> None:
     ENVIRONMENT.compile(text, "bool")
     assert workload(text).steps(size, widest) > LIGHT_STEPS
+
+
+def test_maps_that_hold_their_lists_again_and_again_cost_what_they_write() -> None:
+    text = "[resource.l]" + ".map(x, x.map(y, x))" * 4 + ".exists(x, toJson(x).contains('z'))"
+    given = {"resource": {"l": list(range(20))}, "statuses": []}
+    facts = ENVIRONMENT.facts(given)
+    started = time.thread_time()
+    ENVIRONMENT.compile(text, "bool").truth(facts)
+    taken = time.thread_time() - started
+    # Nine loops end within a hundred iterations, and write 20^5 numbers.
+    assert taken > 0.05
+    assert workload(text).steps(80, 20) > MOST_STEPS
 
 
 def test_usual_rules_on_usual_rows_are_light() -> None:

@@ -37,6 +37,7 @@ class Workload(NamedTuple):
 
     tokens: int
     loops: int
+    maps: int
     binds: bool
     collecting: int
     looking: int
@@ -50,7 +51,9 @@ class Workload(NamedTuple):
         growth = 1 if not doublings else 1 << doublings if self.binds else doublings + 1
         members = max(largest, self.tokens) * growth
         iterations = min(MOST_ITERATIONS, members**self.loops) if self.loops else 1
-        touched = size * growth
+        # One map may hold its whole list for each member of it, the next all of that, and so on, in few iterations.
+        held: int = min(members**self.maps // MOST_ITERATIONS, 1 << _MOST_DOUBLINGS)
+        touched = size * growth * max(held, 1)
         each = (
             self.tokens * _TOKEN_STEPS
             + (self.looking + _CALLBACK_STEPS * self.callbacks) * touched
@@ -76,6 +79,7 @@ def workload(text: str) -> Workload:
     return Workload(
         tokens=len(tokens),
         loops=loops,
+        maps=calls.count("map"),
         binds=bool(loops) or not _BINDERS.isdisjoint(calls),
         collecting=sum(call in _COLLECTING for call in calls),
         looking=comparisons + tokens.count("in") + tokens.count("+") + sum(call not in known for call in calls),
