@@ -192,7 +192,7 @@ def test_64_labels_are_taken_and_65_are_refused() -> None:
     assert len(draft(labels=without(labels, "k64")).desired.labels) == 64
 
 
-@pytest.mark.parametrize("name", ["Name", "metadata", "tenancy", "Spec", "resourceVersion", "", "a" * 500])
+@pytest.mark.parametrize("name", ["Name", "metadata", "tenant", "Spec", "resourceVersion", "", "a" * 500])
 def test_an_unknown_member_of_a_draft_is_refused_by_its_name(name: str) -> None:
     assert refusal(draft, **{name: "x"}) == ("VAL-002", (name,))
 
