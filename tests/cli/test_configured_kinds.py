@@ -151,7 +151,8 @@ def test_an_entry_changes_a_built_in_kind(service: Service) -> None:
     pool = created(service, f"{cluster['href']}/nodepools", "workers")
     types = [condition["type"] for condition in pool["status"]["conditions"]]
     assert types == ["Reconciled", "LastKnownReconciled"]
-    assert cluster["status"]["conditions"] == []
+    assert cluster["status"]["conditions"][0]["message"] == "No adapter has reported yet"
+    assert "[" in pool["status"]["conditions"][0]["message"], "this one names the adapters that the entry requires"
 
 
 def test_a_worker_that_is_replaced_serves_the_kinds_of_the_start(service: Service, image: dict[str, Any]) -> None:

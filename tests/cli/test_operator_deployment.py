@@ -72,6 +72,7 @@ CONFINED: Final = """
 set -e
 mount --bind /tmp /tmp
 mount --bind "$PLACE" "$PLACE"
+mount --bind "$PWD" "$PWD"
 while read -r _ at _; do
   case $at in
     /tmp | /proc* | /sys* | /dev*) ;;

@@ -27,18 +27,23 @@ def answered(service: Service, sent: bytes) -> tuple[int, str]:
     """Status and code of the answer; no code where there is no problem document."""
     with socket.create_connection(("127.0.0.1", service.api), timeout=10) as connection:
         connection.sendall(sent)
-        head = b""
-        while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
-            head += piece
-        head, _, body = head.partition(b"\r\n\r\n")
+        head, body = _head(connection, b"")
         if head.startswith(b"HTTP/1.1 100"):
-            head, _, body = body.partition(b"\r\n\r\n")
+            head, body = _head(connection, body)
         lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
         length = int(lines.get(b"content-length", b"0"))
         while len(body) < length and (piece := connection.recv(65536)):
             body += piece
     status = int(head.split(b" ")[1])
     return status, json.loads(body).get("code", "") if body else ""
+
+
+def _head(connection: socket.socket, received: bytes) -> tuple[bytes, bytes]:
+    """The next head of an answer, and what came behind it."""
+    while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
+        received += piece
+    head, _, rest = received.partition(b"\r\n\r\n")
+    return head, rest
 
 
 def get(*lines: bytes, version: bytes = b"1.1", path: str = "/api/hyperfleet") -> bytes:

@@ -46,7 +46,8 @@ def place(migrated: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def service(place: Path) -> Iterator[Service]:
-    running = Service(place).start()
+    # Some tests hold a lock for longer than requests wait for one by default.
+    running = Service(place, HYPERFLEET_DATABASE_LOCK_TIMEOUT="1m").start()
     try:
         yield running.ready()
     finally:
@@ -246,7 +247,7 @@ def test_the_same_signal_passed_on_by_another_does_not_cut_what_is_under_way(ser
 
 
 def test_a_stop_takes_no_longer_than_the_setting_allows(place: Path) -> None:
-    service = Service(place, HYPERFLEET_HEALTH_SHUTDOWN_TIMEOUT="1s").start()
+    service = Service(place, HYPERFLEET_HEALTH_SHUTDOWN_TIMEOUT="1s", HYPERFLEET_DATABASE_LOCK_TIMEOUT="1m").start()
     try:
         service.ready()
         with ThreadPoolExecutor(1) as hand, locked(service.data):
@@ -292,7 +293,7 @@ def test_a_taken_port_is_refused_by_name(place: Path, taken: str) -> None:
         service = Service(place, data=place / "untouched", variables={f"HYPERFLEET_{group}_PORT": str(port)}).start()
         assert service.wait() == 1
     assert f"Port {port} on 127.0.0.1 is in use" in service.text()
-    assert f"{group.lower()}.port" in service.text()
+    assert f"--{group.lower()}-port=PORT" in service.text()
     assert not service.data.exists()
 
 

@@ -86,7 +86,7 @@ ROWS: Final[list[tuple[bytes, str, tuple[str, ...]]]] = [
     (draft(references={"uses": []}), "VAL-002", ("references.uses",)),
     *(
         (draft(**{wrong: 1}), "VAL-002", (wrong,))
-        for wrong in ("nmae", "Name", "tenancy", "metadata", "x" * 80, "$ref", "")
+        for wrong in ("nmae", "Name", "tenant", "metadata", "x" * 80, "$ref", "")
     ),
     (draft(a=1, b=2), "VAL-000", ("a", "b")),
     (draft(name=1, spec=[], labels=3, kind="x", other=1), "VAL-000", ("other", "kind", "name", "spec", "labels")),

@@ -117,7 +117,7 @@ async def test_a_bad_report_is_400_before_its_resource_is_looked_for(
     [
         report(observed_time=None, data=None, metadata=None),
         report(observed_time=ahead(240)),
-        report(observed_time="0001-01-01T00:00:00Z"),
+        report(observed_time="2000-01-01T00:00:00Z"),
         report(observed_time="2026-01-01t02:00:00.123456789+02:00"),
         report(observed_generation=1.0),
         report(adapter="A.b_c-9" + "x" * 56),
@@ -141,7 +141,6 @@ async def test_report_data_beyond_256_kib_is_413(unconnected: httpx2.AsyncClient
     for body in (
         report(data={"a": "x" * (256 << 10)}),
         report(data=half, metadata=half),
-        report(metadata=half, data=half, x=1),
     ):
         answer = await unconnected.post(f"/clusters/{MISSING}/statuses", json=body)
         assert (answer.status_code, answer.json()["code"]) == (413, "HYPERFLEET-VAL-005")

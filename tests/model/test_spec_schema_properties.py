@@ -173,7 +173,8 @@ def test_a_spec_is_refused_exactly_when_openapi_refuses_it(
     try:
         schema = SpecSchema(written, "Spec")
     except BadSchema as failure:
-        assume("refers to itself" not in str(failure))
+        # Values that their own type excludes are refused as well: test_literal.py says which.
+        assume("refers to itself" not in str(failure) and not re.search(r"/enum/\d+: ", str(failure)))
         raise
     found = schema.faults({"a": value})
     assert (found == []) == fits(written, part, value), found
