@@ -1,13 +1,16 @@
 """The names of settings beside their own: files that hold a value, aliases, and names that nothing corresponds to."""
 
+import os
+import time
 from collections import Counter
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 import yaml
 
-from hyperfleet.cli import names
+from hyperfleet.cli import names, value_files
 from hyperfleet.cli.configuration import LARGEST_VALUE, load
 from hyperfleet.settings import BOOLEAN, Row, Secret, value
 from hyperfleet.settings.aliases import ALIASES, RETIRED
@@ -111,6 +114,34 @@ def test_a_directory_is_not_read(tmp_path: Path) -> None:
     assert mistakes(environ={HOST_FILE: str(tmp_path)}) == (
         f"{HOST_FILE}: the file {tmp_path} cannot be read: Is a directory.",
     )
+
+
+def test_a_pipe_that_nobody_writes_to_does_not_stop_the_start_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(value_files, "WAIT_SECONDS", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert mistakes(environ={HOST_FILE: str(pipe)}) == (
+        f"{HOST_FILE}: the file {pipe} cannot be read: nothing was written to the pipe within 0.2 s.",
+    )
+
+
+def test_a_pipe_is_read_until_its_writer_ends(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("w") as file:
+            for part in ("db.", "example", ".com\n"):
+                time.sleep(0.05)
+                file.write(part)
+                file.flush()
+
+    writer = Thread(target=write)
+    writer.start()
+    assert load({}, {HOST_FILE: str(pipe)}, files=[]).settings.database.host == "db.example.com"
+    writer.join()
 
 
 def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from hyperfleet.cli import certificates, entries, names
+from hyperfleet.cli import certificates, entries, names, value_files
 from hyperfleet.cli.mistakes import Mistakes
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
 from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Settings, built, value
@@ -262,8 +262,7 @@ def _is_service_link(name: str, text: str) -> bool:
 def _from_value_file(name: Name, path: str, source: str, mistakes: Mistakes) -> Iterator[_Found]:
     """The value in a file, without its last line break; an empty file leaves the setting unset."""
     try:
-        with Path(path).open("rb") as file:
-            raw = file.read(LARGEST_VALUE + 1)
+        raw = value_files.read(path, LARGEST_VALUE + 1)
         if len(raw) > LARGEST_VALUE:
             mistakes.add(name.row.path, f"{name.text}: the file {path} is larger than {LARGEST_VALUE >> 20} MiB.")
             return

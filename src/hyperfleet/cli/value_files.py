@@ -1,0 +1,41 @@
+"""Files that hold the value of one setting: regular ones, and pipes such as a shell's process substitution."""
+
+import errno
+import os
+import select
+import stat
+import time
+from typing import Final
+
+WAIT_SECONDS: Final = 10.0
+"""How long the writer of a pipe may take; a pipe that nobody writes to must not stop the start for ever."""
+
+
+def read(path: str, most: int) -> bytes:
+    """The first `most` bytes of a file. Raises OSError, and ValueError for a path that holds a NUL."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return _piped(descriptor, most)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
+
+
+def _piped(descriptor: int, most: int) -> bytes:
+    until = time.monotonic() + WAIT_SECONDS
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
+    parts: list[bytes] = []
+    size = 0
+    while size < most:
+        # Without a writer a pipe has no end yet: this waits for the first one to come.
+        if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
+            raise OSError(errno.ETIMEDOUT, f"nothing was written to the pipe within {WAIT_SECONDS:g} s")
+        part = os.read(descriptor, most - size)
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
