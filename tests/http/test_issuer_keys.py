@@ -322,12 +322,26 @@ async def test_a_wrong_signature_is_refused_at_once_while_its_issuer_is_away() -
 
 
 async def test_forged_tokens_beyond_those_that_may_wait_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(issuer_keys, "MOST_WAITING", 3)
+    monkeypatch.setattr(issuer_keys, "MOST_DOUBTED", 3)
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             assert await passes(verifier, token())
             forged = [token("RS256-attacker", header={"kid": "RS256-one"}, sub=str(number)) for number in range(9)]
             assert set(await asyncio.gather(*(outcome(verifier, value) for value in forged))) == {"AUT-002"}
+
+
+async def test_forged_tokens_leave_room_for_callers_with_a_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer_keys, "MOST_WAITING", 4)
+    monkeypatch.setattr(issuer_keys, "MOST_DOUBTED", 3)
+    with local_issuer("RS256-one") as issuer:
+        async with verifier_of(issuer) as verifier:
+            assert await passes(verifier, token())
+            forged = [token("RS256-attacker", header={"kid": "RS256-one"}, sub=str(number)) for number in range(9)]
+            waiting = [asyncio.create_task(outcome(verifier, value)) for value in forged]
+            await asyncio.sleep(0)
+            issuer.publishes = key_set("RS256-one", "RS256-two")
+            assert await outcome(verifier, token("RS256-two")) == "passed"
+            assert set(await asyncio.gather(*waiting)) == {"AUT-002"}
 
 
 async def test_keys_are_fetched_ahead_and_at_regular_times() -> None:

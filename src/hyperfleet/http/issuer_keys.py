@@ -19,6 +19,9 @@ COOLDOWN_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 300.0
 FETCH_SECONDS: Final = 5.0
 MOST_WAITING: Final = 500
+MOST_DOUBTED: Final = 100
+"""How many may wait before tokens with a wrong signature do not: forged ones must leave room for those that name a new
+key."""
 
 _log = logging.get("issuers")
 
@@ -77,7 +80,7 @@ class IssuerKeys:
         """
         wanted_at = time.monotonic()
         while (key := self._keys.find(id, algorithm)) is wrong and self._answered_at < wanted_at:
-            if self._waiting >= MOST_WAITING or self._rests():
+            if self._waiting >= MOST_DOUBTED or self._rests():
                 return None
             await self._wait()
         return None if key is wrong else key
