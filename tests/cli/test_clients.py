@@ -215,8 +215,10 @@ def test_a_dump_restored_into_a_new_data_directory_serves_what_was_served(
 
 async def restored_while_used(server: embedded.Server, file: Path, own: str) -> str:
     connection = await connect(server.settings(), application_name="a service")
-    refused = await asyncio.to_thread(run, "db", "restore", str(file), "--replace", own)
-    await connection.close()
+    try:
+        refused = await asyncio.to_thread(run, "db", "restore", str(file), "--replace", own)
+    finally:
+        await connection.close()
     assert refused.returncode == 1
     return refused.stderr
 

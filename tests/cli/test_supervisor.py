@@ -91,18 +91,19 @@ class Creators:
 @contextlib.contextmanager
 def locked(data: Path) -> Iterator[None]:
     """No request that needs the table is answered while the context lasts."""
-    loop = asyncio.new_event_loop()
     server = embedded.status(data)
     assert server is not None
+    loop = asyncio.new_event_loop()
+    connection = loop.run_until_complete(connect(server.settings(), application_name="tests"))
     try:
-        connection = loop.run_until_complete(connect(server.settings(), application_name="tests"))
         loop.run_until_complete(connection.execute("BEGIN; LOCK TABLE resources IN ACCESS EXCLUSIVE MODE"))
         yield
         with contextlib.suppress(Exception):
             loop.run_until_complete(connection.execute("COMMIT"))
-        connection.terminate()
     finally:
-        loop.run_until_complete(asyncio.sleep(0))
+        connection.terminate()
+        # The transport closes in a later turn of the loop.
+        loop.run_until_complete(asyncio.sleep(0.05))
         loop.close()
 
 

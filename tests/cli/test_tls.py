@@ -69,6 +69,7 @@ def test_every_listener_can_speak_tls_and_then_nothing_else() -> None:
             assert service.ended() is None, service.text()
             assert asked(service.api, CLUSTERS, trust) == 200
             assert asked(service.metrics, "/metrics", trust) == 200
+            eventually(lambda: bool(service.lines("ready")), "logged as ready")
             [ready] = service.lines("ready")
             assert all(ready[name].startswith("https://") for name in ("api", "metrics", "health"))
             for port, path in ((service.api, CLUSTERS), (service.metrics, "/metrics"), (service.health, "/healthz")):
