@@ -82,7 +82,7 @@ def test_all_of_them_are_named_at_once() -> None:
     ids=str,
 )
 def test_values_of_the_type_are_taken(schema: dict[str, Any]) -> None:
-    SpecSchema(document(Spec={"type": "object", "properties": {"v": schema}}), "Spec")
+    assert SpecSchema(document(Spec={"type": "object", "properties": {"v": schema}}), "Spec").faults({}) == []
 
 
 def test_what_is_quoted_fits() -> None:

@@ -33,7 +33,10 @@ def test_a_costly_pattern_is_refused_with_its_place_and_what_to_write(text: str)
 
 @pytest.mark.parametrize("text", USUAL)
 def test_usual_patterns_are_taken(text: str) -> None:
-    SpecSchema(document(Spec={"type": "string", "pattern": text}), "Spec")
+    schema = SpecSchema(
+        document(Spec={"type": "object", "properties": {"a": {"type": "string", "pattern": text}}}), "Spec"
+    )
+    assert schema.faults({}) == []
 
 
 def test_a_longest_text_beside_it_makes_a_pattern_cheap() -> None:

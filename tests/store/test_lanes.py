@@ -124,7 +124,8 @@ async def test_a_cancelled_search_leaves_its_place(small: Database) -> None:
         await asyncio.sleep(0.05)
         for one in searches:
             one.cancel()
-        await asyncio.gather(*searches, return_exceptions=True)
+        ended = await asyncio.gather(*searches, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in ended)
     await asyncio.wait_for(search(small, ONE), 1)
 
 
@@ -256,10 +257,13 @@ async def test_beside_a_stalled_row_only_so_many_wait() -> None:
 
 async def test_those_who_need_several_rows_never_wait_for_each_other_for_ever() -> None:
     here = lanes()
+    written: list[int] = []
 
     async def write(number: int) -> None:
         rows = [f"row-{(number * step) % 5}" for step in (1, 2, 3)]
         async with here.turn(f"own-{number}", beside=rows):
             await asyncio.sleep(0.001)
+            written.append(number)
 
     await asyncio.wait_for(asyncio.gather(*(write(number) for number in range(100))), 5)
+    assert sorted(written) == list(range(100))
