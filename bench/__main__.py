@@ -1,129 +1,99 @@
 """`python -m bench`: runs every scenario in interleaved rounds and prints a table of medians.
 
-`--clusters`, `--rounds`, `--seconds` size the run; `--write` puts the table into docs/performance.md.
+`--clusters`, `--rounds`, `--seconds` size the run; `--write` puts the table into docs/performance.md. `--against PATH`
+compares this checkout with another one: the rounds alternate between the two.
 """
 
 import argparse
 import asyncio
-import random
 import shutil
 import tempfile
-import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import ceilings, load, report, service
+from bench import against, ceilings, load, report, service
+from bench.rounds import Figures, require_successes
 from bench.scenarios import SCENARIOS, Scenario
 
 
-@dataclass(slots=True)
-class Figures:
-    """What the rounds of one scenario gave, a value a round."""
-
-    scenario: Scenario
-    rate: list[float] = field(default_factory=list)
-    p50: list[float] = field(default_factory=list)
-    p99: list[float] = field(default_factory=list)
-    statements: list[float] = field(default_factory=list)
-    service_cpu: list[float] = field(default_factory=list)
-    database_cpu: list[float] = field(default_factory=list)
-    ceiling: list[float] = field(default_factory=list)
-    hot: list[float] = field(default_factory=list)
-    failures: int = 0
-
-    def row(self) -> list[str]:
-        """The medians, as cells."""
-        ceiling = median(self.ceiling) if self.ceiling else None
-        rate = median(self.rate)
-        return [
-            self.scenario.name,
-            f"{rate:,.0f}",
-            f"{median(self.p50):.1f}",
-            f"{median(self.p99):.1f}",
-            f"{median(self.statements):.2f}",
-            f"{median(self.service_cpu):.0f}",
-            f"{median(self.database_cpu):.0f}",
-            f"{median(self.hot):.0%}" if self.hot else "–",
-            f"{ceiling:,.0f}" if ceiling else "–",
-            f"{rate / ceiling:.0%}" if ceiling else "–",
-        ]
-
-
 def main() -> None:
-    """Runs the benchmark; raises SystemExit when an answer was no success."""
+    """Runs the benchmark; raises SystemExit when an answer was not a success."""
     options = argparse.ArgumentParser(prog="bench", description=__doc__)
     options.add_argument("--clusters", type=int, default=10_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=float, default=4)
     options.add_argument("--only", default="", help="scenarios whose name contains this")
     options.add_argument("--write", action="store_true")
+    options.add_argument("--against", type=Path, help="another checkout, with its .venv, to compare this one with")
     given = options.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("bench: wrk is missing; on Debian and Ubuntu: apt install wrk")
+    if given.against and given.write:
+        raise SystemExit("bench: --write stores the figures of this checkout alone; leave out --against")
+    scenarios = [scenario for scenario in SCENARIOS if given.only in scenario.name]
+    started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
     with tempfile.TemporaryDirectory(prefix="hyperfleet-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with service.running(folder) as running:
-            lines = _measure(running, given)
+        if given.against:
+            lines = _compared(folder, scenarios, started, given)
+        else:
+            with service.running(folder) as running:
+                lines = _measured(running, scenarios, started, given)
     print("\n".join(lines))
     if given.write:
         report.write(lines, "bench")
 
 
-def _measure(running: service.Service, given: argparse.Namespace) -> list[str]:
-    ids, fresh = asyncio.run(service.fill(given.clusters))
-    (running.folder / "ids").write_text("\n".join(ids))
-    (running.folder / "fresh").write_text("\n".join(fresh))
-    service.dump(running.folder / "spec", service.spec(random.Random(2)))
+def _compared(folder: Path, scenarios: list[Scenario], started: str, given: argparse.Namespace) -> list[str]:
+    with against.both(folder, given.against) as services:
+        for running in services.values():
+            service.prepare(running, given.clusters)
+        rows = against.measure(services, scenarios, rounds=given.rounds, seconds=given.seconds, started=started)
+    return against.lines(rows, given.against, clusters=given.clusters, rounds=given.rounds, seconds=given.seconds)
+
+
+def _measured(
+    running: service.Service, scenarios: list[Scenario], started: str, given: argparse.Namespace
+) -> list[str]:
+    service.prepare(running, given.clusters)
     asyncio.run(service.execute(running, ceilings.NUMBERS))
-    asyncio.run(service.execute(running, "VACUUM ANALYZE"))
     samples = asyncio.run(service.samples(running))
-    started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-    all_figures = [Figures(scenario) for scenario in SCENARIOS if given.only in scenario.name]
+    measured = [Figures(scenario) for scenario in scenarios]
     for round in range(given.rounds):
-        for figures in all_figures:
-            # Connections of the ceiling before are counted once they are gone, not while they go.
-            time.sleep(0.5)
-            before = service.usage(running)
-            updated = asyncio.run(service.updates(running))
-            seen = load.run(
-                service.API,
-                figures.scenario.lua,
-                folder=running.folder,
-                round=round,
-                started=started,
-                seconds=given.seconds,
-            )
-            after = service.usage(running)
-            figures.rate.append(seen.rate)
-            figures.p50.append(seen.p50)
-            figures.p99.append(seen.p99)
-            figures.failures += seen.failures
-            figures.statements.append((after.statements - before.statements) / seen.answers)
-            figures.service_cpu.append((after.service - before.service) / seen.answers * 1e6)
-            figures.database_cpu.append((after.database - before.database) / seen.answers * 1e6)
-            now = asyncio.run(service.updates(running))
-            rows, hot = now[0] - updated[0], now[1] - updated[1]
-            if rows > seen.answers / 2:
-                figures.hot.append(hot / rows)
+        for figures in measured:
+            figures.measure(running, round=round, started=started, seconds=given.seconds)
             ceiling = ceilings.run(
                 running.server, figures.scenario, samples, clusters=given.clusters, seconds=given.seconds
             )
             if ceiling is not None:
                 figures.ceiling.append(ceiling)
-            print(
-                f"round {round + 1}: {figures.scenario.name}: {seen.rate:,.0f}/s, {seen.failures} failures", flush=True
-            )
-    failed = [figures.scenario.name for figures in all_figures if figures.failures]
-    if failed:
-        raise SystemExit(f"bench: answers that were no success in: {', '.join(failed)}")
+            print(f"round {round + 1}: {figures.scenario.name}: {figures.rate[-1]:,.0f}/s", flush=True)
+    require_successes(measured)
     return [
-        *report.table([figures.row() for figures in all_figures]),
+        *report.table([_row(figures) for figures in measured]),
         "",
         f"A worker's memory: {service.worker_memory(running):.0f} MB. {given.clusters:,} clusters, {given.rounds}"
         f" rounds of {given.seconds:.0f} s, {load.CONNECTIONS} connections.",
+    ]
+
+
+def _row(figures: Figures) -> list[str]:
+    """The medians, as cells."""
+    ceiling = median(figures.ceiling) if figures.ceiling else None
+    rate = median(figures.rate)
+    return [
+        figures.scenario.name,
+        f"{rate:,.0f}",
+        f"{median(figures.p50):.1f}",
+        f"{median(figures.p99):.1f}",
+        f"{median(figures.statements):.2f}",
+        f"{median(figures.service_cpu):.0f}",
+        f"{median(figures.database_cpu):.0f}",
+        f"{median(figures.hot):.0%}" if figures.hot else "–",
+        f"{ceiling:,.0f}" if ceiling else "–",
+        f"{rate / ceiling:.0%}" if ceiling else "–",
     ]
 
 

@@ -7,7 +7,6 @@ token and a tenant. `--write` puts the table into docs/performance.md.
 import argparse
 import asyncio
 import contextlib
-import random
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -46,26 +45,18 @@ def _configured(folder: Path) -> tuple[str, dict[str, str]]:
     return str(file), {"Authorization": f"Bearer {token}", ORG: "large"}
 
 
-def _fill(running: service.Service, clusters: int, headers: Mapping[str, str]) -> None:
-    ids, fresh = asyncio.run(service.fill(clusters, running.url, headers))
-    (running.folder / "ids").write_text("\n".join(ids))
-    (running.folder / "fresh").write_text("\n".join(fresh))
-    service.dump(running.folder / "spec", service.spec(random.Random(2)))
-    asyncio.run(service.execute(running, "VACUUM ANALYZE"))
-
-
 def _measured(folder: Path, given: argparse.Namespace) -> list[list[str]]:
     file, headers = _configured(folder)
     with contextlib.ExitStack() as stack:
         services = []
-        for offset, more in enumerate(({}, {"HYPERFLEET_CONFIG": file, "HYPERFLEET_SERVER_JWT_ENABLED": ""})):
+        for offset, variables in enumerate(({}, {"HYPERFLEET_CONFIG": file, "HYPERFLEET_SERVER_JWT_ENABLED": ""})):
             place = folder / f"service-{offset}"
             place.mkdir(mode=0o755)
-            services.append(stack.enter_context(service.running(place, 1000 * offset, **more)))
+            services.append(stack.enter_context(service.running(place, 1000 * offset, variables=variables)))
         callers: list[Mapping[str, str]] = [{}, headers]
         asyncio.run(service.fill(given.clusters // 10, services[1].url, {**headers, ORG: "small"}))
         for running, sent in zip(services, callers, strict=True):
-            _fill(running, given.clusters, sent)
+            service.prepare(running, given.clusters, sent)
         started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
         rates: dict[str, list[list[float]]] = {name: [[], []] for name in NAMES if given.only in name}
         for round in range(given.rounds):

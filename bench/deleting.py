@@ -123,7 +123,7 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "kinds.yaml").write_text(KINDS, encoding="utf-8")
-        with service.running(folder, HYPERFLEET_CONFIG=str(folder / "kinds.yaml")) as running:
+        with service.running(folder, variables={"HYPERFLEET_CONFIG": str(folder / "kinds.yaml")}) as running:
             small, large = asyncio.run(_measured(running, given.trees, given.large))
     lines = [
         *report.table(small, ("", "p50 ms", "p99 ms", "requests")),

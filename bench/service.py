@@ -35,42 +35,70 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running service: its supervisor's process id, its database, the folder of this run, its address."""
+    """The running service: its supervisor's process id, its database, the folder of this run, its addresses."""
 
     pid: int
     server: embedded.Server
     folder: Path
-    url: str = API
+    url: str
+    metrics: str
+    database: str
 
 
 @contextlib.contextmanager
-def running(folder: Path, offset: int = 0, **more: str) -> Iterator[Service]:
+def running(
+    folder: Path,
+    offset: int = 0,
+    *,
+    python: str = sys.executable,
+    server: embedded.Server | None = None,
+    database: str = embedded.DATABASE,
+    variables: Mapping[str, str] = NOTHING,
+) -> Iterator[Service]:
     """`hyperfleet-api serve` on ports of its own, ready, and stopped at the end.
 
-    `offset` is added to the ports, for a second service beside the first; `more` are further variables.
+    `offset` is added to the ports, for a second service beside the first. `python` is the interpreter of the checkout
+    that serves. With `server` the service uses that PostgreSQL's `database`, otherwise an embedded PostgreSQL of its
+    own. `variables` come on top of those that the benchmark sets.
     """
     url, health = f"http://127.0.0.1:{API_PORT + offset}", HEALTH_PORT + offset
+    metrics = METRICS_PORT + offset
     settings = {
         "HYPERFLEET_SERVER_JWT_ENABLED": "false",
         "HYPERFLEET_SERVER_HOST": "127.0.0.1",
         "HYPERFLEET_SERVER_PORT": str(API_PORT + offset),
-        "HYPERFLEET_METRICS_PORT": str(METRICS_PORT + offset),
+        "HYPERFLEET_METRICS_PORT": str(metrics),
         "HYPERFLEET_HEALTH_PORT": str(health),
-        "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(folder / "data"),
-        **more,
+        **(_external(server, database) if server else {"HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": str(folder / "data")}),
+        **variables,
     }
+    environment = os.environ | settings
+    if server is not None:
+        done = subprocess.run([python, "-m", "hyperfleet", "migrate"], env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"The database {database} could not be migrated:\n{done.stderr[-2000:]}")
     with (folder / "service.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hyperfleet", "serve"], env=os.environ | settings, stdout=log, stderr=log
-        )
+        process = subprocess.Popen([python, "-m", "hyperfleet", "serve"], env=environment, stdout=log, stderr=log)
     try:
         _await_ready(process, folder, url, health)
-        server = embedded.status(folder / "data")
-        assert server is not None
-        yield Service(process.pid, server, folder, url)
+        used = server or embedded.status(folder / "data")
+        assert used is not None
+        yield Service(process.pid, used, folder, url, f"http://127.0.0.1:{metrics}/metrics", database)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def _external(server: embedded.Server, database: str) -> dict[str, str]:
+    """The variables with which a service uses this database."""
+    used = server.settings(database)
+    return {
+        "HYPERFLEET_DATABASE_HOST": used.host,
+        "HYPERFLEET_DATABASE_PORT": str(used.port),
+        "HYPERFLEET_DATABASE_NAME": used.name,
+        "HYPERFLEET_DATABASE_USERNAME": used.username,
+        "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": "",
+    }
 
 
 def _await_ready(process: subprocess.Popen[bytes], folder: Path, url: str, health: int) -> None:
@@ -142,6 +170,15 @@ async def fill(clusters: int, url: str = API, headers: Mapping[str, str] = NOTHI
     return ids, fresh
 
 
+def prepare(service: Service, clusters: int, headers: Mapping[str, str] = NOTHING) -> None:
+    """Fills the fleet, writes the files that wrk's scripts read, and gathers the planner's statistics."""
+    ids, fresh = asyncio.run(fill(clusters, service.url, headers))
+    (service.folder / "ids").write_text("\n".join(ids))
+    (service.folder / "fresh").write_text("\n".join(fresh))
+    (service.folder / "spec").write_text(json.dumps(spec(random.Random(2))))
+    asyncio.run(execute(service, "VACUUM ANALYZE"))
+
+
 def _report(adapter: int, *, fails: bool) -> dict[str, Any]:
     conditions = [
         {
@@ -174,7 +211,7 @@ def usage(service: Service) -> Usage:
     tree = _children(service.pid)
     database = {service.server.pid, *_children(service.server.pid)}
     of_database = sum(map(_cpu, database)) + _cpu_of_the_gone(service.server.pid)
-    return Usage(sum(_cpu(pid) for pid in tree - database | {service.pid}), of_database, _statements())
+    return Usage(sum(_cpu(pid) for pid in tree - database | {service.pid}), of_database, _statements(service.metrics))
 
 
 def worker_memory(service: Service) -> float:
@@ -187,7 +224,7 @@ def worker_memory(service: Service) -> float:
 
 async def updates(service: Service) -> tuple[int, int]:
     """How many rows of `resources` were updated so far, and how many of these touched no index."""
-    connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
+    connection: asyncpg.Connection = await connect(service.server.settings(service.database), application_name="bench")
     await connection.execute("SELECT pg_stat_force_next_flush()")
     row = await connection.fetchrow(
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'resources'"
@@ -198,14 +235,14 @@ async def updates(service: Service) -> tuple[int, int]:
 
 async def execute(service: Service, statements: str) -> None:
     """Runs SQL as it is."""
-    connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
+    connection: asyncpg.Connection = await connect(service.server.settings(service.database), application_name="bench")
     await connection.execute(statements)
     await connection.close()
 
 
 async def samples(service: Service) -> dict[str, str]:
     """A stored row and the report that its ceiling writes again, as texts; a reconciled one, so that nothing flips."""
-    connection: asyncpg.Connection = await connect(service.server.settings(), application_name="bench")
+    connection: asyncpg.Connection = await connect(service.server.settings(service.database), application_name="bench")
     row = await connection.fetchrow(
         "SELECT * FROM resources JOIN adapter_statuses ON resource_id = id"
         " WHERE adapter = 'adapter-1' AND condition_status ->> 'Reconciled' = 'True' LIMIT 1"
@@ -214,8 +251,8 @@ async def samples(service: Service) -> dict[str, str]:
     return {name: value.decode() for name, value in row.items() if isinstance(value, bytes)}
 
 
-def _statements() -> float:
-    text = urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=5).read().decode()
+def _statements(metrics: str) -> float:
+    text = urllib.request.urlopen(metrics, timeout=5).read().decode()
     found = re.findall(r"^hyperfleet_db_query_duration_seconds_count\{[^}]*\} ([\d.e+]+)$", text, re.MULTILINE)
     return sum(map(float, found))
 
@@ -258,8 +295,3 @@ def _resident(pid: int) -> float:
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
         return int(found[1]) / 1024 if found else 0.0
     return 0.0
-
-
-def dump(path: Path, value: object) -> None:
-    """JSON into a file."""
-    path.write_text(json.dumps(value))
