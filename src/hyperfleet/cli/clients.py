@@ -129,22 +129,31 @@ def _running(
     command: list[str], way: Mapping[str, str], *, stdin: int | None = None, stdout: int | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """The program; what asks this process to end asks it, and Ctrl-C is for it alone: psql cancels a query."""
-    try:
-        process = subprocess.Popen(command, env=way, stdin=stdin, stdout=stdout)
-    except OSError as failure:
-        raise Unavailable(f"{command[0]} does not start: {failure.strerror}.") from failure
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        if number != signal.SIGINT:
+        if number == signal.SIGINT:
+            return
+        if process is None:
+            early.append(number)
+        else:
             process.send_signal(number)
 
+    # Before the program starts: a signal that ended this process alone would leave the program behind.
     previous = {
         number: signal.signal(number, pass_on)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
         if signal.getsignal(number) != signal.SIG_IGN
     }
     try:
+        try:
+            process = subprocess.Popen(command, env=way, stdin=stdin, stdout=stdout)
+        except OSError as failure:
+            raise Unavailable(f"{command[0]} does not start: {failure.strerror}.") from failure
         with process:
+            for number in early:
+                process.send_signal(number)
             yield process
     finally:
         for number, handler in previous.items():
