@@ -19,6 +19,7 @@ from hyperfleet.errors import Unavailable
 from hyperfleet.store import connections, embedded, programs
 from hyperfleet.store.database import Database, Statement
 from tests.cli import serving
+from tests.sessions import session, value
 
 ONE = Statement("ONE", "SELECT 1", is_read=True)
 WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('Kept', '*', 0, 1)")
@@ -67,9 +68,11 @@ async def opened(configured: settings.Database, timeout: float = 6.0) -> float:
     """The seconds that a connection took."""
     began = time.monotonic()
     connection = await connections.connect(configured, application_name="tests", timeout=timeout)
-    took = time.monotonic() - began
-    assert await connection.fetchval("SELECT NOT pg_is_in_recovery()")
-    await connection.close()
+    try:
+        took = time.monotonic() - began
+        assert await connection.fetchval("SELECT NOT pg_is_in_recovery()")
+    finally:
+        await connection.close()
     return took
 
 
@@ -88,9 +91,7 @@ async def test_a_service_on_a_standby_reads_nothing(standby: embedded.Server) ->
 async def test_a_url_may_ask_for_a_standby(standby: embedded.Server) -> None:
     here = standby.settings()
     url = f"postgresql://{here.username}@/{here.name}?host={here.host}&port={here.port}&target_session_attrs=any"
-    connection = await connections.connect(settings.Database(url=settings.Secret(url)), application_name="tests")
-    assert await connection.fetchval("SELECT pg_is_in_recovery()")
-    await connection.close()
+    assert await value(settings.Database(url=settings.Secret(url)), "SELECT pg_is_in_recovery()")
 
 
 async def test_of_several_hosts_the_primary_is_found_and_then_asked_first(
@@ -143,3 +144,21 @@ def test_a_standby_that_is_promoted_is_taken(standby: embedded.Server) -> None:
         return True
 
     serving.eventually(is_primary, "the standby is promoted")
+
+
+async def test_a_connection_whose_preparation_fails_is_closed(
+    database_settings: settings.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may go away, or the caller's time may end, between the log-in and the last question."""
+    application = "half made"
+    monkeypatch.setattr(connections, "_JSONB_VERSION", None)
+    with pytest.raises(AttributeError):
+        await connections.connect(database_settings, application_name=application)
+    monkeypatch.undo()
+    async with session(database_settings) as other:
+        counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+        for _ in range(100):
+            if not await other.fetchval(counted, application):
+                return
+            await asyncio.sleep(0.05)
+    pytest.fail("It is open after five seconds.")

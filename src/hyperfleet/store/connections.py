@@ -83,12 +83,17 @@ async def _connect(
         )
     except asyncpg.TargetServerAttributeNotMatched:
         raise asyncpg.TargetServerAttributeNotMatched(_STANDBY) from None
-    await connection.set_type_codec(
-        "json", schema="pg_catalog", encoder=_unchanged, decoder=_unchanged, format="binary"
-    )
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_JSONB_VERSION.__add__, decoder=_without_version, format="binary"
-    )
+    try:
+        # Each asks the server for the type's number.
+        await connection.set_type_codec(
+            "json", schema="pg_catalog", encoder=_unchanged, decoder=_unchanged, format="binary"
+        )
+        await connection.set_type_codec(
+            "jsonb", schema="pg_catalog", encoder=_JSONB_VERSION.__add__, decoder=_without_version, format="binary"
+        )
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 
