@@ -9,11 +9,12 @@ import pytest
 
 from hyperfleet import settings
 from hyperfleet.store import embedded
-from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.database import Database
 from tests.chart.manifests import of_kind, one, rendered
 from tests.chart.values import EXTERNAL
 from tests.cli.programs import tool
 from tests.fleet import create
+from tests.sessions import session
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,8 @@ async def test_what_it_leaves_can_be_restored(
     tool(postgres, "createdb", name)
     try:
         tool(postgres, "pg_restore", f"--dbname={name}", "--exit-on-error", str(job.directory / dump))
-        restored = Database(replace(database_settings, name=name))
-        await restored.open()
-        rows = await restored.fetch(Statement("NAMES", "SELECT name FROM resources"))
-        await restored.close()
+        async with session(replace(database_settings, name=name)) as restored:
+            rows = await restored.fetch("SELECT name FROM resources")
         assert [row["name"] for row in rows] == ["kept"]
     finally:
         tool(postgres, "dropdb", name)

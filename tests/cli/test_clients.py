@@ -18,12 +18,12 @@ from hyperfleet import settings
 from hyperfleet.errors import Unavailable
 from hyperfleet.services import reading
 from hyperfleet.store import clients, embedded, migrations
-from hyperfleet.store.connections import connect
-from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.database import Statement
 from hyperfleet.store.pages import Listing
 from tests.cli import serving
 from tests.cli.programs import environment, run
 from tests.fleet import CLUSTERS, below, create, report, send
+from tests.sessions import pool, session
 
 Variables = dict[str, str]
 
@@ -91,8 +91,17 @@ def test_a_signal_reaches_psql_and_is_its_end(there: Variables, number: int, sta
         assert shell.stdout is not None
         assert shell.stdout.readline() == b"here\n"
         shell.send_signal(number)
-        shell.communicate(timeout=60)
-        assert shell.returncode == status
+        # Its input stays open: the end of that would be psql's end as well.
+        assert shell.wait(60) == status
+
+
+def test_a_signal_that_comes_while_psql_starts_reaches_it(there: Variables, tmp_path: Path) -> None:
+    """The psql of this machine's path sends the signal to its parent before it does anything else."""
+    psql = tmp_path / "psql"
+    psql.write_text("#!/bin/sh\nkill -TERM $PPID\nexec sleep 60\n")
+    psql.chmod(0o755)
+    tls = {"HYPERFLEET_DATABASE_SSL_MODE": "require", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert run("db", "shell", variables=there | tls).returncode == 128 + signal.SIGTERM
 
 
 def test_a_password_is_on_no_command_line(there: Variables, tmp_path: Path) -> None:
@@ -139,9 +148,7 @@ def test_a_url_says_the_same_to_the_programs(url: str, way: Variables, monkeypat
 
 async def served(configured: settings.Database) -> tuple[bytes, int]:
     """Everything that is served, and the highest version in it."""
-    db = Database(configured)
-    await db.open()
-    try:
+    async with pool(configured) as db:
         page = await reading.resources(db, CLUSTERS, Listing())
         [(everything,)] = await db.fetch(
             Statement(
@@ -153,26 +160,19 @@ async def served(configured: settings.Database) -> tuple[bytes, int]:
         )
         versions = [int(item["resource_version"]) for item in json.loads(page)["items"]]
         return page + everything.encode(), max(versions)
-    finally:
-        await db.close()
 
 
 async def filled(configured: settings.Database) -> None:
     await migrations.upgrade(configured)
-    db = Database(configured)
-    await db.open()
-    cluster = await create(db, "kept", labels={"env": "production"}, spec={"text": "ü\\N\t\n", "number": 1.0})
-    await create(db, "pool", below(UUID(cluster["id"])))
-    await send(db, cluster["id"], report(adapter="dns-adapter"))
-    await db.close()
+    async with pool(configured) as db:
+        cluster = await create(db, "kept", labels={"env": "production"}, spec={"text": "ü\\N\t\n", "number": 1.0})
+        await create(db, "pool", below(UUID(cluster["id"])))
+        await send(db, cluster["id"], report(adapter="dns-adapter"))
 
 
 async def one_more(configured: settings.Database) -> int:
-    db = Database(configured)
-    await db.open()
-    created = await create(db, "after")
-    await db.close()
-    return int(created["resource_version"])
+    async with pool(configured) as db:
+        return int((await create(db, "after"))["resource_version"])
 
 
 @pytest.fixture
@@ -214,11 +214,8 @@ def test_a_dump_restored_into_a_new_data_directory_serves_what_was_served(
 
 
 async def restored_while_used(server: embedded.Server, file: Path, own: str) -> str:
-    connection = await connect(server.settings(), application_name="a service")
-    try:
+    async with session(server.settings(), "a service"):
         refused = await asyncio.to_thread(run, "db", "restore", str(file), "--replace", own)
-    finally:
-        await connection.close()
     assert refused.returncode == 1
     return refused.stderr
 

@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 
 from hyperfleet.store import embedded
-from hyperfleet.store.database import Database
 from tests import fleet
 from tests.cli.programs import run
+from tests.sessions import pool
 
 
 @pytest.fixture
@@ -81,11 +81,9 @@ def test_migrate_brings_statuses_to_the_rules_of_the_kinds_that_the_configuratio
         return int(json.loads(said.splitlines()[-1])["recomputed"])
 
     async def fill() -> None:
-        db = Database(configured)
-        await db.open()
-        for name in ("alpha", "beta"):
-            await fleet.create(db, name)
-        await db.close()
+        async with pool(configured) as db:
+            for name in ("alpha", "beta"):
+                await fleet.create(db, name)
 
     assert recomputed() == 0
     name = empty_database["HYPERFLEET_DATABASE_NAME"]

@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 
 from hyperfleet.store import embedded, migrations
-from hyperfleet.store.connections import connect
+from tests import sessions
 from tests.cli import serving
 from tests.cli.serving import CLUSTERS, Service, create, eventually, fetched, free_ports, names
-
-
-async def executed(server: embedded.Server, database: str, statement: str) -> None:
-    connection = await connect(server.settings(database), application_name="tests")
-    await connection.execute(statement)
-    await connection.close()
 
 
 class External:
@@ -32,7 +26,7 @@ class External:
         self.execute(f"CREATE DATABASE {self.name}", on="postgres")
 
     def execute(self, statement: str, *, on: str = "") -> None:
-        asyncio.run(executed(self.server, on or self.name, statement))
+        asyncio.run(sessions.execute(self.server.settings(on or self.name), statement))
 
     def migrate(self) -> None:
         asyncio.run(migrations.upgrade(self.server.settings(self.name)))

@@ -19,11 +19,11 @@ import pytest
 import yaml
 
 from hyperfleet.store import embedded, roles
-from hyperfleet.store.connections import connect
 from tests.cli import serving
 from tests.cli.programs import environment
 from tests.cli.serving import CLUSTERS, Service, fetched, free_ports
 from tests.http.issuing import ISSUER, key_set, token
+from tests.sessions import execute
 
 PASSWORD: Final = "p/ss w@rd"
 AUDIENCE: Final = "hyperfleet-api"
@@ -159,20 +159,14 @@ class Deployment:
                 return failure.code, json.loads(failure.read())
 
 
-async def _set_password(server: embedded.Server) -> None:
-    """The password that its TCP port takes from now on."""
-    connection = await connect(server.settings(), application_name="tests")
-    await connection.execute(f"ALTER ROLE {roles.USER} PASSWORD '{PASSWORD}'")
-    await connection.close()
-
-
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
     with serving.folder() as place:
         (port,) = free_ports(1)
         server = embedded.start(place / "data", port=port)
         try:
-            asyncio.run(_set_password(server))
+            # Its TCP port takes this password from now on.
+            asyncio.run(execute(server.settings(), f"ALTER ROLE {roles.USER} PASSWORD '{PASSWORD}'"))
             yield Deployment(place, port)
         finally:
             embedded.stop(server)

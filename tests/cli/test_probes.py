@@ -12,8 +12,8 @@ import pytest
 
 from hyperfleet.cli import probes
 from hyperfleet.store import embedded
-from hyperfleet.store.connections import connect
 from tests.cli import serving
+from tests.sessions import value
 
 
 @pytest.fixture
@@ -76,12 +76,8 @@ def test_a_database_that_goes_silent_holds_no_probe_longer_than_the_setting(
 
 
 async def connections_of_probes(server: embedded.Server) -> int:
-    connection = await connect(server.settings(), application_name="tests")
-    found: int = await connection.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hyperfleet-api probe'"
-    )
-    await connection.close()
-    return found
+    counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hyperfleet-api probe'"
+    return int(await value(server.settings(), counted))
 
 
 def test_a_probe_leaves_no_connection_behind(postgres: embedded.Server) -> None:

@@ -10,20 +10,14 @@ from structlog.testing import capture_logs
 from hyperfleet import settings
 from hyperfleet.cli import databases, sizing
 from hyperfleet.store import embedded, roles
-from hyperfleet.store.connections import connect
 from tests.cli.test_external_database import External, external, place
+from tests.sessions import execute
 
 __all__ = ["external", "place"]
 
 
 def as_superuser(server: embedded.Server, statement: str) -> None:
-    async def execute() -> None:
-        here = replace(server.settings("postgres"), username=roles.SUPERUSER)
-        connection = await connect(here, application_name="tests")
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(execute())
+    asyncio.run(execute(replace(server.settings("postgres"), username=roles.SUPERUSER), statement))
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 
 from hyperfleet import settings
 from hyperfleet.http import queries
-from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database
 from tests.fleet import create, read
 from tests.http.conftest import SETTINGS, client_of
+from tests.sessions import pool, session
 
 SEARCH = "/clusters?search=name%20%3D%20%27nobody%27&fields=*,status.adapters"
 LOCK = "LOCK TABLE adapter_statuses IN ACCESS EXCLUSIVE MODE"
@@ -27,15 +27,15 @@ async def busy(database_settings: settings.Database, db: Database) -> AsyncItera
     configured = replace(
         SETTINGS, server=server, database=replace(database_settings, pool=settings.Pool(max_connections=4))
     )
-    here = Database(configured.database, limits=server)
-    stranger = await connect(database_settings, application_name="stranger")
-    async with client_of(here, configured) as client:
+    async with (
+        session(database_settings, "stranger") as stranger,
+        pool(configured.database, limits=server) as here,
+        client_of(here, configured) as client,
+    ):
         await stranger.execute("BEGIN")
         await stranger.execute(LOCK)
         yield client
         await stranger.execute("ROLLBACK")
-    await stranger.close()
-    await here.close()
 
 
 async def test_a_search_that_takes_too_long_is_504_with_what_would_be_faster(busy: httpx2.AsyncClient) -> None:

@@ -17,10 +17,10 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.store import migrations
-from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database
 from hyperfleet.store.lanes import Held
 from tests.fleet import CLUSTER, CLUSTERS, below, change, create, delete, force_delete, read, report, send
+from tests.sessions import session
 
 LOCK_SECONDS: Final = 2.0
 CONNECTIONS: Final = 8
@@ -44,10 +44,9 @@ async def impatient(database_settings: settings.Database, db: Database) -> Async
     await here.open()
     yield here
     await here.close()
-    connection = await connect(configured, application_name="tests")
-    name = await connection.fetchval("SELECT quote_ident(current_database())")
-    await connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {name} RESET ALL")
-    await connection.close()
+    async with session(configured) as connection:
+        name = await connection.fetchval("SELECT quote_ident(current_database())")
+        await connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {name} RESET ALL")
 
 
 @asynccontextmanager
@@ -55,14 +54,13 @@ async def stranger(
     configured: settings.Database, statement: str, *arguments: object
 ) -> AsyncIterator[asyncpg.Connection]:
     """Another session, in a transaction in which it has sent a statement; it is rolled back at the end."""
-    connection = await connect(configured, application_name="stranger")
-    await connection.execute("BEGIN")
-    await connection.fetch(statement, *arguments)
-    try:
-        yield connection
-    finally:
-        await connection.execute("ROLLBACK")
-        await connection.close()
+    async with session(configured, "stranger") as connection:
+        await connection.execute("BEGIN")
+        await connection.fetch(statement, *arguments)
+        try:
+            yield connection
+        finally:
+            await connection.execute("ROLLBACK")
 
 
 async def delete_child(db: Database, held: str, child: str) -> Any:
@@ -95,8 +93,8 @@ async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
     holding, write = WRITES[name]
     held = (await create(impatient, "held"))["id"]
     child = (await create(impatient, "child", below(UUID(held))))["id"]
-    async with stranger(database_settings, holding, UUID(held)) as session:
-        before = await session.fetch(VERSIONS)
+    async with stranger(database_settings, holding, UUID(held)) as other:
+        before = await other.fetch(VERSIONS)
         began = monotonic()
         with pytest.raises(Held) as told:
             await write(impatient, held, child)
@@ -104,9 +102,8 @@ async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
         assert "Another session holds a lock" in told.value.detail
         assert told.value.row.name == "SVC-001"
         assert dict(told.value.headers)["Retry-After"]
-    connection = await connect(database_settings, application_name="tests")
-    assert await connection.fetch(VERSIONS) == before
-    await connection.close()
+    async with session(database_settings) as connection:
+        assert await connection.fetch(VERSIONS) == before
     if write is not force:
         await write(impatient, held, child)
 
@@ -129,10 +126,10 @@ async def test_while_forty_writers_wait_for_one_row_the_others_keep_their_pace(
         return monotonic() - began
 
     alone = await others("alone", 1)
-    async with stranger(database_settings, ROW, UUID(held)) as session:
+    async with stranger(database_settings, ROW, UUID(held)) as other:
         writers = [asyncio.create_task(change(impatient, held, spec={"a": n})) for n in range(1, 41)]
         await asyncio.sleep(0.2)
-        assert await session.fetchval(WAITING) == 1
+        assert await other.fetchval(WAITING) == 1
         # The forty wait for two seconds, in one connection: it was in all connections that the others waited once.
         assert await others("beside", 11) < 3 * alone + 0.5
         outcomes = await asyncio.gather(*writers, return_exceptions=True)
@@ -175,13 +172,13 @@ async def test_of_the_connections_few_wait_for_an_owner_however_many_want_its_ch
 ) -> None:
     held = UUID((await create(impatient, "held"))["id"])
     pools = [(await create(impatient, f"old-{number}", below(held)))["id"] for number in range(10)]
-    async with stranger(database_settings, ROW, held) as session:
+    async with stranger(database_settings, ROW, held) as other:
         if what == "creates":
             waiting = [asyncio.create_task(create(impatient, f"new-{n}", below(held))) for n in range(10)]
         else:
             waiting = [asyncio.create_task(delete(impatient, id, below(held))) for id in pools]
         await asyncio.sleep(0.3)
-        assert 1 <= await session.fetchval(WAITING) <= CONNECTIONS // 4
+        assert 1 <= await other.fetchval(WAITING) <= CONNECTIONS // 4
         assert (await create(impatient, "elsewhere"))["name"] == "elsewhere"
     await asyncio.gather(*waiting)
 

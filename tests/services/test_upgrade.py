@@ -22,9 +22,9 @@ from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.services import lingering, reading, recomputing
 from hyperfleet.store import counts, embedded, migrations
-from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database, Statement
 from tests.fleet import create, delete, is_there, names, read, report, send
+from tests.sessions import execute
 
 STORED: Final = Path(__file__).parents[1] / "cases" / "upgrades" / "0005.sql"
 CLUSTER, NODE_POOL = BUILT_IN
@@ -63,19 +63,16 @@ async def before(
 ) -> AsyncIterator[settings.Database]:
     """The database that the version before left."""
     name = f"upgrade_{worker_id}"
-    connection = await connect(postgres.settings("postgres"), application_name="tests")
-    await connection.execute(f"CREATE DATABASE {name}")
+    server = postgres.settings("postgres")
+    await execute(server, f"CREATE DATABASE {name}")
     configured = postgres.settings(name)
     present = command.upgrade
     with monkeypatch.context() as patched:
         patched.setattr(command, "upgrade", lambda config, _: present(config, "0005"))
         await migrations.upgrade(configured)
-    writing = await connect(configured, application_name="tests")
-    await writing.execute(STORED.read_text())
-    await writing.close()
+    await execute(configured, STORED.read_text())
     yield configured
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+    await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

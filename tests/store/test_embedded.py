@@ -16,8 +16,8 @@ import pytest
 
 from hyperfleet.errors import Unavailable
 from hyperfleet.store import embedded
-from hyperfleet.store.connections import connect
 from tests.cli import serving
+from tests.sessions import execute, value
 
 
 @pytest.fixture
@@ -26,24 +26,15 @@ def data() -> Iterator[Path]:
         yield folder / "data dir"
 
 
-async def value(server: embedded.Server, *statements: str) -> object:
-    connection = await connect(server.settings(), application_name="tests")
-    for statement in statements[:-1]:
-        await connection.execute(statement)
-    found = await connection.fetchval(statements[-1])
-    await connection.close()
-    return found
-
-
 def test_what_was_committed_is_there_after_a_hard_kill(data: Path) -> None:
     server = embedded.start(data)
-    asyncio.run(value(server, "CREATE TABLE kept AS SELECT 7 AS number", "SELECT 1"))
+    asyncio.run(execute(server.settings(), "CREATE TABLE kept AS SELECT 7 AS number"))
     os.kill(server.pid, signal.SIGKILL)
     assert server.process is not None
     server.process.wait()
     server = embedded.start(data)
     try:
-        assert asyncio.run(value(server, "SELECT number FROM kept")) == 7
+        assert asyncio.run(value(server.settings(), "SELECT number FROM kept")) == 7
     finally:
         embedded.stop(server)
     assert embedded.status(data) is None
@@ -53,9 +44,9 @@ def test_it_is_durable_and_sorts_by_bytes(data: Path) -> None:
     server = embedded.start(data)
     try:
         for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
-            assert asyncio.run(value(server, f"SHOW {setting}")) == "on"
-        assert asyncio.run(value(server, "SELECT 'B' < 'a'")) is True
-        assert asyncio.run(value(server, "SHOW listen_addresses")) == ""
+            assert asyncio.run(value(server.settings(), f"SHOW {setting}")) == "on"
+        assert asyncio.run(value(server.settings(), "SELECT 'B' < 'a'")) is True
+        assert asyncio.run(value(server.settings(), "SHOW listen_addresses")) == ""
     finally:
         embedded.stop(server)
 
@@ -86,7 +77,7 @@ def test_a_set_up_that_was_killed_with_all_its_processes_is_begun_again(data: Pa
     starter.wait()
     server = embedded.start(data)
     try:
-        assert asyncio.run(value(server, "SELECT 1")) == 1
+        assert asyncio.run(value(server.settings(), "SELECT 1")) == 1
         assert not (data / ".new").exists()
     finally:
         embedded.stop(server)
@@ -103,7 +94,7 @@ def test_a_set_up_that_was_complete_but_not_yet_in_its_place_is_gone_on_with(dat
     (new / "complete").touch()
     server = embedded.start(data)
     try:
-        assert asyncio.run(value(server, "SELECT 1")) == 1
+        assert asyncio.run(value(server.settings(), "SELECT 1")) == 1
     finally:
         embedded.stop(server)
 
@@ -144,7 +135,7 @@ def test_data_stay_with_their_account_when_the_machine_gets_another(
     monkeypatch.setattr(pwd, "getpwnam", lambda _: other)
     server = embedded.start(data)
     try:
-        assert asyncio.run(value(server, "SELECT 1")) == 1
+        assert asyncio.run(value(server.settings(), "SELECT 1")) == 1
     finally:
         embedded.stop(server)
 
@@ -156,7 +147,7 @@ def test_it_starts_whatever_the_file_mode_mask_is(data: Path) -> None:
     finally:
         os.umask(previous)
     try:
-        assert asyncio.run(value(server, "SELECT 1")) == 1
+        assert asyncio.run(value(server.settings(), "SELECT 1")) == 1
     finally:
         embedded.stop(server)
 
@@ -195,7 +186,7 @@ def test_the_number_of_another_directorys_server_is_not_taken_for_this_ones(data
 def test_it_takes_as_many_connections_as_the_pools_need(data: Path) -> None:
     server = embedded.start(data, connections=340)
     try:
-        assert asyncio.run(value(server, "SHOW max_connections")) == "340"
+        assert asyncio.run(value(server.settings(), "SHOW max_connections")) == "340"
     finally:
         embedded.stop(server)
 
@@ -212,7 +203,7 @@ def test_a_long_path_gets_a_short_directory_for_its_socket(data: Path) -> None:
     server = embedded.start(data / ("long" * 20))
     try:
         assert len(str(server.socket_dir)) < 90
-        assert asyncio.run(value(server, "SELECT 1")) == 1
+        assert asyncio.run(value(server.settings(), "SELECT 1")) == 1
     finally:
         embedded.stop(server)
 

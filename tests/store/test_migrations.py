@@ -1,13 +1,11 @@
 """Migrations: one process at a time, never edited once released, told apart when older or newer."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
-import asyncpg
 import pytest
 from alembic import command
 
@@ -15,10 +13,10 @@ from hyperfleet import settings
 from hyperfleet.model.resource import Scope, Tenancy
 from hyperfleet.services import reading
 from hyperfleet.store import embedded, migrations
-from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database
 from hyperfleet.store.pages import Listing
 from tests.fleet import CLUSTER, create
+from tests.sessions import session
 
 RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",
@@ -34,18 +32,10 @@ RELEASED = {
 async def empty(postgres: embedded.Server, worker_id: str) -> AsyncIterator[settings.Database]:
     """A database without anything in it."""
     name = f"migrations_{worker_id}"
-    connection = await connect(postgres.settings("postgres"), application_name="tests")
-    await connection.execute(f"CREATE DATABASE {name}")
-    yield postgres.settings(name)
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
-
-
-@contextlib.asynccontextmanager
-async def connected(configured: settings.Database) -> AsyncIterator[asyncpg.Connection]:
-    connection = await connect(configured, application_name="tests")
-    yield connection
-    await connection.close()
+    async with session(postgres.settings("postgres")) as connection:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.settings(name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_released_migration_is_not_edited() -> None:
@@ -57,7 +47,7 @@ def test_a_released_migration_is_not_edited() -> None:
 async def test_eight_processes_that_migrate_at_once_all_succeed(empty: settings.Database) -> None:
     await asyncio.gather(*(migrations.upgrade(empty) for _ in range(8)))
     assert await migrations.state(empty) == "current"
-    async with connected(empty) as connection:
+    async with session(empty) as connection:
         assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
 
 
@@ -105,7 +95,7 @@ async def test_a_tenancy_that_comes_while_the_schema_changes_is_not_forgotten(
     db = Database(empty)
     await db.open()
     await create(db, "before", Scope(CLUSTER, tenancy=(("org", "a"),)))
-    async with connected(empty) as connection, connected(empty) as watching:
+    async with session(empty) as connection, session(empty) as watching:
         writing = connection.transaction()
         await writing.start()
         # Another tenancy's first row, whose transaction is not over.
@@ -134,14 +124,14 @@ async def test_a_database_says_how_it_stands_to_this_version(empty: settings.Dat
     await migrations.upgrade(empty)
     assert await migrations.state(empty) == "current"
     assert not await migrations.pending(empty)
-    async with connected(empty) as connection:
+    async with session(empty) as connection:
         await connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
     assert await migrations.state(empty) == "newer"
     assert not await migrations.pending(empty)
 
 
 async def test_migrating_waits_for_the_process_that_migrates(empty: settings.Database) -> None:
-    async with connected(empty) as connection:
+    async with session(empty) as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", migrations.LOCK)
         waiting = asyncio.create_task(migrations.upgrade(empty))
         await asyncio.sleep(0.5)
@@ -154,7 +144,7 @@ async def test_migrating_waits_for_the_process_that_migrates(empty: settings.Dat
 
 async def test_the_role_has_a_limit_on_statements_in_this_database_only(empty: settings.Database) -> None:
     await migrations.upgrade(empty)
-    async with connected(empty) as connection:
+    async with session(empty) as connection:
         assert await connection.fetchval("SHOW statement_timeout") == "1min"
         assert await connection.fetchval("SHOW lock_timeout") == "5s"
         assert await connection.fetchval("SHOW max_parallel_workers_per_gather") == "0"
@@ -162,6 +152,6 @@ async def test_the_role_has_a_limit_on_statements_in_this_database_only(empty: s
 
 async def test_the_words_of_the_first_schema_are_there_as_views(empty: settings.Database) -> None:
     await migrations.upgrade(empty)
-    async with connected(empty) as connection:
+    async with session(empty) as connection:
         for name in ("clusters", "node_pools", "labels", "adapter_statuses"):
             assert await connection.fetchval(f"SELECT count(*) FROM {name}") == 0

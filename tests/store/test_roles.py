@@ -13,10 +13,10 @@ import pytest
 
 from hyperfleet.settings import Secret
 from hyperfleet.store import embedded, migrations, programs, roles
-from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database
 from tests import fleet
 from tests.cli import serving
+from tests.sessions import execute, pool, session, value
 
 
 @pytest.fixture
@@ -34,17 +34,9 @@ def running(data: Path, port: int | None = None) -> Iterator[embedded.Server]:
         embedded.stop(server)
 
 
-def over_tcp(server: embedded.Server, password: str, username: str = roles.USER) -> asyncpg.Connection:
-    configured = replace(server.settings(), host="127.0.0.1", username=username, password=Secret(password))
-    return connect(configured, application_name="tests")
-
-
 async def tried(server: embedded.Server, password: str, statement: str, username: str = roles.USER) -> object:
-    connection = await over_tcp(server, password, username)
-    try:
-        return await connection.fetchval(statement)
-    finally:
-        await connection.close()
+    over_tcp = replace(server.settings(), host="127.0.0.1", username=username, password=Secret(password))
+    return await value(over_tcp, statement)
 
 
 def test_the_tcp_port_takes_its_password_and_nothing_else(data: Path) -> None:
@@ -85,10 +77,8 @@ def test_without_a_port_no_password_is_made(data: Path) -> None:
     ["COPY resources FROM PROGRAM 'id'", "SELECT pg_read_file('/etc/hostname')", "CREATE ROLE more", "LOAD 'x'"],
 )
 async def test_the_service_s_role_is_not_a_superuser(db: Database, postgres: embedded.Server, statement: str) -> None:
-    connection = await connect(postgres.settings(), application_name="tests")
     with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedTableError)):
-        await connection.execute(statement.replace("resources", "pg_class"))
-    await connection.close()
+        await execute(postgres.settings(), statement.replace("resources", "pg_class"))
 
 
 def made_by_the_version_before(data: Path) -> None:
@@ -136,22 +126,19 @@ class old_server:  # noqa: N801
 
 async def filled(server: embedded.Server) -> None:
     await migrations.upgrade(server.settings())
-    db = Database(server.settings())
-    await db.open()
-    await fleet.create(db, "kept")
-    await db.close()
+    async with pool(server.settings()) as db:
+        await fleet.create(db, "kept")
     for database in ("hyperfleet", "another"):
-        connection = await connect(server.settings(database), application_name="tests")
-        await connection.execute(
+        await execute(
+            server.settings(database),
             "CREATE SCHEMA own; CREATE TABLE own.notes (id bigint GENERATED ALWAYS AS IDENTITY, at serial);"
             " CREATE VIEW own.seen AS SELECT id FROM own.notes; CREATE TYPE own.mood AS ENUM ('fine');"
             " CREATE TYPE own.pair AS (a int, b int); CREATE DOMAIN own.small AS int; CREATE SEQUENCE own.numbers;"
             " CREATE FUNCTION own.one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE EXTENSION pg_trgm;"
             " CREATE MATERIALIZED VIEW own.kept AS SELECT 1 AS one;"
             " CREATE TABLE own.parts (id int) PARTITION BY LIST (id);"
-            " CREATE TABLE own.part PARTITION OF own.parts FOR VALUES IN (1)"
+            " CREATE TABLE own.part PARTITION OF own.parts FOR VALUES IN (1)",
         )
-        await connection.close()
 
 
 OWNED_BY_ANOTHER = """
@@ -171,20 +158,17 @@ UNION ALL SELECT datname FROM pg_database WHERE datname = current_database() AND
 
 async def converted(server: embedded.Server) -> None:
     for database in ("hyperfleet", "another"):
-        connection = await connect(server.settings(database), application_name="tests")
-        assert [name for (name,) in await connection.fetch(OWNED_BY_ANOTHER, roles.USER)] == []
-        assert await connection.fetchval("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
-        assert await connection.fetchval("SELECT rolname FROM pg_roles WHERE rolname LIKE '%conversion'") is None
-        await connection.execute(
-            "ALTER TABLE own.notes ADD COLUMN more text; DROP VIEW own.seen; DROP SCHEMA own CASCADE"
-        )
-        await connection.close()
+        async with session(server.settings(database)) as connection:
+            assert [name for (name,) in await connection.fetch(OWNED_BY_ANOTHER, roles.USER)] == []
+            assert await connection.fetchval("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
+            assert await connection.fetchval("SELECT rolname FROM pg_roles WHERE rolname LIKE '%conversion'") is None
+            await connection.execute(
+                "ALTER TABLE own.notes ADD COLUMN more text; DROP VIEW own.seen; DROP SCHEMA own CASCADE"
+            )
     assert await migrations.state(server.settings()) == "current"
     await migrations.upgrade(server.settings())
-    db = Database(server.settings())
-    await db.open()
-    await fleet.create(db, "after")
-    await db.close()
+    async with pool(server.settings()) as db:
+        await fleet.create(db, "after")
 
 
 @pytest.mark.parametrize("cut_short", ["", roles.CONVERTER, roles.CONVERTER + roles.RENAMED])

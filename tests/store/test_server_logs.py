@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hyperfleet.store import embedded, server_logs
-from hyperfleet.store.connections import connect
 from tests.cli import serving
+from tests.sessions import execute
 
 
 @pytest.fixture
@@ -84,19 +84,13 @@ def test_no_line_is_cut_by_the_turn_of_the_files(tmp_path: Path) -> None:
     assert first % 10 == second % 10 == 0
 
 
-async def said(server: embedded.Server, statement: str) -> None:
-    connection = await connect(server.settings(), application_name="tests")
-    await connection.execute(statement)
-    await connection.close()
-
-
 def test_the_log_of_a_running_server_is_bounded_and_has_what_was_said_last() -> None:
     with serving.folder() as place:
         data = place / "data"
         server = embedded.start(data)
         try:
             talk = "DO $$ BEGIN FOR n IN 1..25 LOOP RAISE LOG '% %', n, repeat('x', 1048576); END LOOP; "
-            asyncio.run(said(server, talk + "RAISE LOG 'the last word'; END $$"))
+            asyncio.run(execute(server.settings(), talk + "RAISE LOG 'the last word'; END $$"))
             log = data / server_logs.NAME
             serving.eventually(lambda: b"the last word" in log.read_bytes(), "the last word is in the log")
             present, earlier = kept(data)
@@ -113,7 +107,7 @@ def test_the_text_of_a_statement_that_failed_is_not_in_the_log() -> None:
         server = embedded.start(place / "data")
         try:
             with pytest.raises(Exception, match="does not exist"):
-                asyncio.run(said(server, "SELECT 'of a caller' FROM nowhere"))
+                asyncio.run(execute(server.settings(), "SELECT 'of a caller' FROM nowhere"))
         finally:
             embedded.stop(server)
         log = (place / "data" / server_logs.NAME).read_text()
