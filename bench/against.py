@@ -15,7 +15,7 @@ from typing import Final
 from bench import report, service
 from bench.rounds import Figures, require_successes
 from bench.scenarios import Scenario
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import connect
 
 THIS: Final = "this"

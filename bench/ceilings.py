@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from bench.scenarios import FRESH, Scenario, list_statement
-from hyperfleet.store import creations, embedded, reports, resources
-from hyperfleet.store.embedded import Server
+from hyperfleet.postgres import embedded
+from hyperfleet.postgres.embedded import Server
+from hyperfleet.store import creations, reports, resources
 
 CONNECTIONS: Final = 16
 _TENANCY: Final = "'{}'"

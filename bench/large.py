@@ -18,11 +18,13 @@ from typing import Any, Final
 import msgspec
 
 from bench import report, service
-from hyperfleet.model.report import Report
-from hyperfleet.model.search import parse
-from hyperfleet.store import embedded, migrations, pages
+from hyperfleet.model.search.parser import parse
+from hyperfleet.model.status.report import Report
+from hyperfleet.postgres import embedded
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CLUSTERS, create, send
 from tests.fleet import report as reported
 

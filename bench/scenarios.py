@@ -5,11 +5,11 @@ from typing import Final
 from urllib.parse import quote
 
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search import parse
-from hyperfleet.store import orders, pages
-from hyperfleet.store.filters import Parameters
-from hyperfleet.store.pages import Listing
-from hyperfleet.store.projections import WHOLE
+from hyperfleet.model.search.parser import parse
+from hyperfleet.store.clauses.filters import Parameters
+from hyperfleet.store.clauses.projections import WHOLE
+from hyperfleet.store.lists import orders, pages
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CLUSTER
 
 CLUSTERS: Final = "/api/hyperfleet/v1/clusters"

@@ -21,7 +21,7 @@ import asyncpg
 import httpx2
 
 from bench.scenarios import FRESH
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import connect
 
 API_PORT: Final = 28000

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from bench import report
-from hyperfleet.cli import yaml_documents
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.assembly import yaml_documents
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 
 PROVIDERS: Final = Path("tests/cases/schemas")
 ROUNDS: Final = 40

@@ -19,7 +19,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from hyperfleet.model.permission import ADMINISTRATORS
+from hyperfleet.model.rules.permission import ADMINISTRATORS
 
 ISSUER: Final = "http://localhost/development"
 IDENTITY: Final = "developer@localhost"

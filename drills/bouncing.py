@@ -10,7 +10,7 @@ from pathlib import Path
 from drills.programs import await_
 from drills.proxies import pgbouncer
 from drills.writers import SEEN_HEAD, Writers, seen
-from hyperfleet.store import embedded, roles
+from hyperfleet.postgres import embedded, roles
 from tests.cli.programs import run
 from tests.cli.serving import Service, free_ports
 

@@ -6,7 +6,7 @@ import urllib.request
 from typing import Any, Final
 from uuid import UUID
 
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import connect
 from tests.cli.serving import CLUSTERS, Service
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from drills.programs import await_, found, listens
-from hyperfleet.store import embedded, roles
+from hyperfleet.postgres import embedded, roles
 from tests.cli.serving import CLUSTERS, fetched, free_ports
 
 BASE: Final = "localhost/hyperfleet-base:drill"

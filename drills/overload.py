@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import service as bench_service
-from hyperfleet.store.lanes import SEARCHES_IN_FLIGHT
+from hyperfleet.store.shares import SEARCHES_IN_FLIGHT
 from tests.cli.serving import CLUSTERS, Service
 
 HEAD = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from drills.proxies import Server, haproxy
 from drills.writers import SEEN_HEAD, Writers, seen
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from tests.cli.programs import run
 from tests.cli.serving import Service, free_ports
 

@@ -17,7 +17,7 @@ from typing import Final
 from drills import callers, fleets
 from drills.callers import Client, Pace, Request, Seen
 from drills.searchers import create, read, report, row
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import connect
 from tests.cli.serving import CLUSTERS, Service
 

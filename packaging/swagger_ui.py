@@ -16,7 +16,7 @@ from typing import Final
 
 VERSION: Final = "5.35.0"
 INTEGRITY: Final = "sha512-U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0wCDNsXdGarTNNHC3sU8yVUQ=="
-FOLDER: Final = Path(__file__).parents[1] / "src" / "hyperfleet" / "http" / "swagger"
+FOLDER: Final = Path(__file__).parents[1] / "src" / "hyperfleet" / "http" / "description" / "swagger"
 COMPRESSED: Final = ("swagger-ui-bundle.js", "swagger-ui.css")
 AS_THEY_ARE: Final = ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt")
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from hyperfleet import settings
-from hyperfleet.store import embedded, migrations, roles
+from hyperfleet.postgres import embedded, roles
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
 from tests.sessions import execute, pool
 

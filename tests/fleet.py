@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hyperfleet.model.caller import SYSTEM
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.condition import ConditionStatus, ReportedCondition
 from hyperfleet.model.kind import BUILT_IN, Kind
-from hyperfleet.model.report import Report
-from hyperfleet.model.resource import SYSTEM, Desired, Draft, Owner, Precondition, Scope
-from hyperfleet.model.search import parse
+from hyperfleet.model.resource import Desired, Draft, Owner, Precondition, Scope
+from hyperfleet.model.search.parser import parse
+from hyperfleet.model.status.condition import ConditionStatus, ReportedCondition
+from hyperfleet.model.status.report import Report
 from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.services.reporting import Outcome
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists.pages import Listing
 
 CATALOG = Catalog(BUILT_IN)
 CLUSTER = CATALOG.by_name["Cluster"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hyperfleet.cli import yaml_documents
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.assembly import yaml_documents
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 
 FOLDER: Final = Path(__file__).parent / "cases" / "schemas"
 PROVIDERS: Final = ("aws", "bare-metal", "gcp")

@@ -2,8 +2,8 @@
 
 from itertools import repeat
 
-from hyperfleet.model.lexer import literal
-from hyperfleet.model.search import (
+from hyperfleet.model.search.lexer import literal
+from hyperfleet.model.search.parser import (
     Absence,
     And,
     Comparison,

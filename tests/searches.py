@@ -17,9 +17,9 @@ import yaml
 from hypothesis import strategies as st
 
 from hyperfleet.model import rendering
-from hyperfleet.model.fields import FIELDS, Field
-from hyperfleet.model.lexer import Value
-from hyperfleet.model.search import (
+from hyperfleet.model.search.fields import FIELDS, Field
+from hyperfleet.model.search.lexer import Value
+from hyperfleet.model.search.parser import (
     OPERATORS,
     Absence,
     And,

@@ -1,6 +1,6 @@
 """Makes what follows from the API's description: `make generate`, or `python -m typespec.generate --into FOLDER`.
 
-    typespec/*.tsp  >  openapi/openapi.yaml  >  src/hyperfleet/http/openapi.json  >  src/hyperfleet/http/generated.py
+    typespec/*.tsp  >  openapi/openapi.yaml  >  src/…/http/description/openapi.json  >  tests/contract/models.py
 
 The same sources give the same bytes on every machine: compiler, generator and formatter are pinned by the lock files.
 """
@@ -23,13 +23,13 @@ import yaml
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 YAML: Final = Path("openapi/openapi.yaml")
-DOCUMENT: Final = Path("src/hyperfleet/http/openapi.json")
-MODELS: Final = Path("src/hyperfleet/http/generated.py")
+DOCUMENT: Final = Path("src/hyperfleet/http/description/openapi.json")
+MODELS: Final = Path("tests/contract/models.py")
 OUTPUTS: Final = (YAML, DOCUMENT, MODELS)
 
 OLDEST_NODE: Final = 20
 MISSING: Final = f"Node.js {OLDEST_NODE} or later is needed and not found; `make generate` installs it from PyPI."
-HEADER: Final = '''"""The models of the document beside this file; `make generate` writes both, nobody edits them."""
+HEADER: Final = '''"""The models of the OpenAPI document, for tests. `make generate` writes this file."""
 
 # ruff: noqa: E501 - texts of the document stand as they are
 '''
@@ -152,6 +152,7 @@ def generate(into: Path = ROOT) -> None:
     document = resolved(_compile(into / YAML))
     (into / DOCUMENT).parent.mkdir(parents=True, exist_ok=True)
     (into / DOCUMENT).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (into / MODELS).parent.mkdir(parents=True, exist_ok=True)
     _write_models(into / DOCUMENT, into / MODELS)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyperfleet import settings
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from hyperfleet.store.database import Database
 from tests.chart.manifests import of_kind, one, rendered
 from tests.chart.values import EXTERNAL

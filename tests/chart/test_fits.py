@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hyperfleet import settings
-from hyperfleet.cli import cores, sizing
+from hyperfleet.serving import cores, sizing
 from tests.chart.manifests import Manifest, container, of_kind, one, rendered
 
 MANY_CORES: Final = 64

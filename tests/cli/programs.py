@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 
 NOTHING: Final = MappingProxyType[str, str]({})
 PROGRAM: Final = (sys.executable, "-m", "hyperfleet")

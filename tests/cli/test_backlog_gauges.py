@@ -9,13 +9,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hyperfleet import settings
-from hyperfleet.cli import backlog_gauges
-from hyperfleet.cli.backlog_gauges import BacklogGauges
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.resource import PHASES, Scope
-from hyperfleet.store import backlog
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.status.condition import PHASES
+from hyperfleet.serving.probing import backlog_gauges
+from hyperfleet.serving.probing.backlog_gauges import BacklogGauges
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.upkeep import backlog
 from hyperfleet.telemetry import metrics
 from tests.fleet import CLUSTER, NODE_POOL, create, delete, report, send
 

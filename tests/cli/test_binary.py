@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from tests.cli.programs import environment, run
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,11 @@ import pytest
 
 from hyperfleet import settings
 from hyperfleet.errors import Unavailable
+from hyperfleet.postgres import client_programs, embedded
 from hyperfleet.services import reading
-from hyperfleet.store import clients, embedded, migrations
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists.pages import Listing
 from tests.cli import serving
 from tests.cli.programs import environment, run
 from tests.fleet import CLUSTERS, below, create, report, send
@@ -141,7 +142,7 @@ def test_a_database_that_wants_tls_needs_a_psql_of_the_machine(there: Variables,
 )
 def test_a_url_says_the_same_to_the_programs(url: str, way: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "elsewhere")
-    found = clients.environment(settings.Database(url=settings.Secret(url)))
+    found = client_programs.environment(settings.Database(url=settings.Secret(url)))
     way = {"PGTARGETSESSIONATTRS": "primary"} | way
     assert {name: text for name, text in found.items() if name.startswith("PG")} == way
 
@@ -297,4 +298,4 @@ def test_a_dump_goes_where_a_link_leads(there: Variables, tmp_path: Path) -> Non
 def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(Unavailable, match="bundled pg_dump does not speak"):
-        clients.program("pg_dump", {"PGSSLMODE": "verify-full"})
+        client_programs.program("pg_dump", {"PGSSLMODE": "verify-full"})

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from tests import fleet
 from tests.cli.programs import run
 from tests.sessions import pool

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.cli import deaths
-from hyperfleet.cli.deaths import MOST, WINDOW_SECONDS, Deaths
-from hyperfleet.cli.probes import Readiness
+from hyperfleet.serving import deaths
+from hyperfleet.serving.deaths import MOST, WINDOW_SECONDS, Deaths
+from hyperfleet.serving.probing.probes import Readiness
 
 
 @pytest.fixture

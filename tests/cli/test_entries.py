@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.cli import reference
+from hyperfleet.cli import settings_reference
 from hyperfleet.cli.configuration import load
 from hyperfleet.settings import BadSettings, Entity, Loaded, rows
 from hyperfleet.settings.entities import Reference
@@ -87,10 +87,10 @@ def test_each_member_has_the_line_where_it_stands_as_its_source(tmp_path: Path) 
 
 def test_what_is_printed_is_read_back_as_the_same(tmp_path: Path) -> None:
     first = loaded(tmp_path, FULL)
-    printed = "\n".join(reference.effective(first))
+    printed = "\n".join(settings_reference.effective(first))
     assert "    required_adapters: [image-mirror, " in printed
     assert loaded(tmp_path, printed).settings == first.settings
-    assert "entities: []" in "\n".join(reference.effective(load({}, {}, files=[])))
+    assert "entities: []" in "\n".join(settings_reference.effective(load({}, {}, files=[])))
     assert loaded(tmp_path, "entities: []").settings.entities == ()
 
 
@@ -154,7 +154,7 @@ def test_a_bound_of_zero_is_as_left_out_and_printed_as_it_was_written(tmp_path: 
     first = loaded(tmp_path, text)
     (channel,) = first.settings.entities
     assert (channel.name_min_len, channel.name_max_len, channel.references[0].max) == (None, None, None)
-    printed = "\n".join(reference.effective(first))
+    printed = "\n".join(settings_reference.effective(first))
     assert "name_min_len: 0 " in printed
     assert loaded(tmp_path, printed).settings == first.settings
 
@@ -201,6 +201,6 @@ def test_required_adapters_are_any_or_a_list(written: str, held: object, tmp_pat
 
 def test_a_printed_any_is_read_back_as_any(tmp_path: Path) -> None:
     first = loaded(tmp_path, f"entities: [{{{KIND}, required_adapters: any}}]")
-    printed = "\n".join(reference.effective(first))
+    printed = "\n".join(settings_reference.effective(first))
     assert "    required_adapters: any " in printed
     assert loaded(tmp_path, printed).settings == first.settings

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.store import embedded, migrations
+from hyperfleet.postgres import embedded
+from hyperfleet.store import migrations
 from tests import sessions
 from tests.cli import serving
 from tests.cli.serving import CLUSTERS, Service, create, eventually, fetched, free_ports, names

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from hyperfleet.errors import Unavailable
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import translated
 from tests.cli import serving
 from tests.cli.serving import CLUSTERS, Service, eventually, fetched

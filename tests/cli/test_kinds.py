@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from hyperfleet.cli import assembly, kinds
+from hyperfleet.assembly import application, kinds
 from hyperfleet.cli.configuration import load
 from hyperfleet.model.catalog import BadCatalog
 from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
-from hyperfleet.model.mapping import ConditionRule
+from hyperfleet.model.rules.mapping import ConditionRule
 from hyperfleet.settings import BadSettings, Entity, rows
 from hyperfleet.settings.entities import Condition, Message, Output, Reason, Reference, Status, When
 from tests.schemas import path_of
@@ -181,13 +181,13 @@ def test_a_schema_that_a_kind_requires_must_be_in_the_document(tmp_path: Path) -
     document = str(path_of("bare-metal"))
     configured = load({**file_with(tmp_path, entity), "--server-openapi-schema-path": document}, {}).settings
     with pytest.raises(BadSettings) as wrong:
-        assembly.catalog(configured, assembly.document(configured.server))
+        application.catalog(configured, application.document(configured.server))
     assert wrong.value.mistakes == (
         f"The OpenAPI document {document} (server.openapi_schema_path): it has no component NodePoolSpec, which kind"
         " NodePool requires to validate specs by (require_spec_schema).",
     )
     other = load({"--config": file_with(tmp_path, f"{entity}, spec_schema_name: ClusterSpec")["--config"]}, {}).settings
-    found = assembly.catalog(other, assembly.document(other.server)).by_name["NodePool"]
+    found = application.catalog(other, application.document(other.server)).by_name["NodePool"]
     assert found.spec_schema is not None
 
 
@@ -195,7 +195,7 @@ def test_the_projects_own_document_is_named_as_such_when_it_lacks_a_schema(tmp_p
     entity = "kind: Channel, plural: channels, require_spec_schema: true"
     configured = load(file_with(tmp_path, entity), {}).settings
     with pytest.raises(BadSettings) as wrong:
-        assembly.catalog(configured, assembly.document(configured.server))
+        application.catalog(configured, application.document(configured.server))
     assert wrong.value.mistakes == (
         "The project's own OpenAPI document (server.openapi_schema_path is unset): it has no component ChannelSpec,"
         " which kind Channel requires to validate specs by (require_spec_schema).",

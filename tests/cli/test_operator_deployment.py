@@ -18,7 +18,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from hyperfleet.store import embedded, roles
+from hyperfleet.postgres import embedded, roles
 from tests.cli import serving
 from tests.cli.programs import environment
 from tests.cli.serving import CLUSTERS, Service, fetched, free_ports

@@ -14,10 +14,10 @@ from typing import Final
 import pytest
 
 from hyperfleet import settings
-from hyperfleet.cli import probe_listeners
-from hyperfleet.cli.addresses import Address
-from hyperfleet.cli.probe_listeners import MOST_CONNECTIONS, PAGE_THREADS, Page, Source
 from hyperfleet.errors import Unavailable
+from hyperfleet.serving.addresses import Address
+from hyperfleet.serving.probing import probe_listeners
+from hyperfleet.serving.probing.probe_listeners import MOST_CONNECTIONS, PAGE_THREADS, Page, Source
 from tests.cli import serving
 
 PAGE: Final = Page(200, "application/json", b'{"status":"ok"}\n')

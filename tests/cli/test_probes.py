@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from hyperfleet.cli import probes
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
+from hyperfleet.serving.probing import probes
 from tests.cli import serving
 from tests.sessions import value
 

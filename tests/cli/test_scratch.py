@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.cli import scratch
+from hyperfleet.serving import scratch
 
 PREFIX = "scratch-"
 
@@ -69,7 +69,7 @@ def test_a_file_or_a_way_to_elsewhere_is_not_touched(temporary: Path) -> None:
 
 def test_a_living_process_keeps_its_own_and_a_killed_one_does_not(temporary: Path) -> None:
     code = (
-        "from hyperfleet.cli import scratch\n"
+        "from hyperfleet.serving import scratch\n"
         f"with scratch.directory({PREFIX!r}) as own:\n"
         "    print(own, flush=True)\n"
         "    input()\n"

@@ -13,7 +13,8 @@ import pytest
 
 import hyperfleet
 from drills.writers import Writers, check
-from hyperfleet.store import embedded, migrations
+from hyperfleet.postgres import embedded
+from hyperfleet.store import migrations
 from tests.cli.programs import run
 from tests.cli.serving import Service, eventually, folder
 

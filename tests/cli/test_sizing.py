@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from hyperfleet import settings
-from hyperfleet.cli import databases, sizing
-from hyperfleet.store import embedded, roles
+from hyperfleet.assembly import databases
+from hyperfleet.postgres import embedded, roles
+from hyperfleet.serving import sizing
 from tests.cli.test_external_database import External, external, place
 from tests.sessions import execute
 

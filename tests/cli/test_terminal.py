@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-from hyperfleet.cli.banner import banner
+from hyperfleet.serving.banner import banner
 from hyperfleet.settings import Health, Jwt, Metrics, Server, Settings, Tls
 from tests.cli.serving import Service, eventually, folder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hyperfleet.http.issuer_keys import COOLDOWN_SECONDS
+from hyperfleet.http.access.issuer_keys import COOLDOWN_SECONDS
 from tests.cli.serving import CLUSTERS, Service, eventually, folder
 from tests.http.issuing import ISSUER, LocalIssuer, Request, key_set, local_issuer, token
 

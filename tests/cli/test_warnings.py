@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from hyperfleet.cli import assembly, warnings
+from hyperfleet.assembly import application, warnings
 from hyperfleet.cli.configuration import load
 from tests.cli.programs import run
 
@@ -26,8 +26,8 @@ def told(folder: Path, server: dict[str, Any]) -> list[str]:
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump({"server": server}))
     configured = load({}, {}, files=[file]).settings
-    document = assembly.document(configured.server)
-    return [str(each) for each in warnings.collected(configured, assembly.catalog(configured, document), document)]
+    document = application.document(configured.server)
+    return [str(each) for each in warnings.collected(configured, application.catalog(configured, document), document)]
 
 
 @pytest.mark.parametrize(

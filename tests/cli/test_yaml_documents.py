@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperfleet.cli.yaml_documents import BadFile, read
+from hyperfleet.assembly.yaml_documents import BadFile, read
 
 
 def written(folder: Path, content: str | bytes) -> Path:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hyperfleet.model import rendering
-from hyperfleet.store import embedded, migrations
+from hyperfleet.postgres import embedded
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
 from tests.contract import story
 from tests.contract.story import Step

@@ -7,7 +7,9 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.errors import CODES
-from hyperfleet.http import app, publications, queries
+from hyperfleet.http import app
+from hyperfleet.http.description import publications
+from hyperfleet.http.reading import queries
 from hyperfleet.store.database import Database
 from tests.contract import examples, story
 from tests.contract.conformity import DOCUMENT, OPERATIONS, UNDESCRIBED, Operation, faults, mistakes

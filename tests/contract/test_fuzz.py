@@ -19,7 +19,7 @@ from hypothesis import HealthCheck
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi import checks
 
-from hyperfleet.http.document import document
+from hyperfleet.http.description.document import document
 from tests.cli.serving import Service, folder
 from tests.contract.story import CLUSTER, NODE_POOL
 from tests.fleet import CATALOG

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from hyperfleet.http import generated
+from tests.contract import models
 from typespec import generate
 from typespec.generate import DOCUMENT, OUTPUTS, ROOT, YAML
 
@@ -90,7 +90,7 @@ def recorded() -> dict[str, tuple[str, Any]]:
 @pytest.mark.parametrize("name", recorded())
 def test_the_models_read_what_the_service_answered_and_write_it_again(name: str) -> None:
     model, value = recorded()[name]
-    read = msgspec.convert(value, getattr(generated, model))
+    read = msgspec.convert(value, getattr(models, model))
     written = msgspec.to_builtins(read)
     # Members that were left out come with their defaults.
     assert value.keys() <= written.keys()

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from hyperfleet.cli.reference import members
+from hyperfleet.cli.settings_reference import members
 from hyperfleet.http.app import ROWS, VERBS
-from hyperfleet.model.permission import DEFAULT
-from hyperfleet.model.permission import VERBS as ALL_VERBS
 from hyperfleet.model.rendering import API_ROOT
+from hyperfleet.model.rules.permission import DEFAULT
+from hyperfleet.model.rules.permission import VERBS as ALL_VERBS
 from hyperfleet.settings import Dimension, Issuer, Rule
 
 _MARKED: Final = re.compile(r"(<!-- table: ([a-z ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)

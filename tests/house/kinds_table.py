@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from hyperfleet.cli.reference import members
+from hyperfleet.cli.settings_reference import members
 from hyperfleet.settings import Entity
 
 _MARKED: Final = re.compile(r"(<!-- table: members -->\n).*?(<!-- end of table -->)", re.DOTALL)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from dev import dashboard
-from hyperfleet.cli.reference import settings_page
+from hyperfleet.cli.settings_reference import settings_page
 from hyperfleet.telemetry.metrics import BACKLOG, INSTRUMENTS
 from tests.house import (
     alerts_table,

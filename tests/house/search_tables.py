@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from hyperfleet.model.fields import FIELDS, Type
-from hyperfleet.model.search import LISTED, LONGEST, NESTED, OPERATORS
+from hyperfleet.model.search.fields import FIELDS, Type
+from hyperfleet.model.search.parser import LISTED, LONGEST, NESTED, OPERATORS
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "search.md"
 

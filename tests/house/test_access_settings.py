@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hyperfleet.cli import access_rules
+from hyperfleet.assembly import access_rules
 from hyperfleet.cli.configuration import load
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.cli import commands, kinds
+from hyperfleet.assembly import kinds
+from hyperfleet.cli import commands
 from hyperfleet.cli.configuration import load
 from hyperfleet.model import catalog
 from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, MOST_CONDITIONS, success_type

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from hyperfleet.errors import BadSearch
-from hyperfleet.model.fields import parse_order, parse_selection
 from hyperfleet.model.kind import BUILT_IN
-from hyperfleet.model.search import parse
-from hyperfleet.model.vocabulary import vocabulary
+from hyperfleet.model.search.fields import parse_order, parse_selection
+from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.vocabulary import vocabulary
 from tests.house import search_tables
 
 PAGE = search_tables.PAGE.read_text()

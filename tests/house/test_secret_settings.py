@@ -12,7 +12,8 @@ from asyncpg import connect_utils
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hyperfleet.cli import databases, reference
+from hyperfleet.assembly import databases
+from hyperfleet.cli import settings_reference
 from hyperfleet.cli.configuration import load
 from hyperfleet.settings import BadSettings, Row
 from hyperfleet.settings.forms import DATABASE_URL
@@ -32,7 +33,7 @@ def told(flags: dict[str, str], environ: dict[str, str], files: list[Path]) -> s
     database = loaded.settings.database
     # The host is no secret: it is what an operator looks for first.
     where = databases.described(database).replace(urlsplit(str(database.url)).netloc.rpartition("@")[2], "")
-    return "\n".join([*reference.effective(loaded), repr(loaded), str(loaded.settings), where])
+    return "\n".join([*settings_reference.effective(loaded), repr(loaded), str(loaded.settings), where])
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)

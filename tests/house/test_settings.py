@@ -22,7 +22,7 @@ from hyperfleet.settings import (
     rows,
     value,
 )
-from hyperfleet.settings.access import NETWORKS
+from hyperfleet.settings.authorization import NETWORKS
 from tests.cli.test_tls import certificate
 
 ROWS = tuple(rows())

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from hyperfleet.cli import yaml_documents
+from hyperfleet.assembly import yaml_documents
 from hyperfleet.errors import MOST_FIELDS, InvalidInput
-from hyperfleet.model import breadth, openapi, wording
-from hyperfleet.model.json_schema import FORMATS
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas import breadth, openapi, wording
+from hyperfleet.model.schemas.json_schema import FORMATS
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from tests.house.pages import DOCS
 
 PAGE = (DOCS / "spec-validation.md").read_text(encoding="utf-8")

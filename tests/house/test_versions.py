@@ -30,7 +30,10 @@ def locked() -> str:
         ("the newest entry of the changelog", re.findall(r"^## \[([0-9.]+)\] - \d{4}-\d\d-\d\d$", CHANGELOG, re.M)[0]),
         ("the chart", CHART["version"]),
         ("the chart's application", CHART["appVersion"]),
-        ("the served document", json.loads((ROOT / "src/hyperfleet/http/openapi.json").read_text())["info"]["version"]),
+        (
+            "the served document",
+            json.loads((ROOT / "src/hyperfleet/http/description/openapi.json").read_text())["info"]["version"],
+        ),
         ("the document", yaml.safe_load((ROOT / "openapi" / "openapi.yaml").read_text())["info"]["version"]),
     ],
 )

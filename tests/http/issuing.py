@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
-from hyperfleet.http.issuer_keys import IssuerKeys
-from hyperfleet.http.tokens import Issuer
+from hyperfleet.http.access.issuer_keys import IssuerKeys
+from hyperfleet.http.access.verifier import Issuer
 
 ISSUER: Final = "https://issuer.example.com/realms/fleet"
 OTHER_ISSUER: Final = "https://other.example.com"

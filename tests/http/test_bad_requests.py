@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from hyperfleet.http import documents
+from hyperfleet.http.reading import json_text
 from tests.http.test_routes import CLUSTER, MISSING, REPORT, new_cluster
 
 CONDITION: Final = {"type": "Available", "status": "True"}
@@ -280,4 +280,4 @@ async def test_a_problem_of_a_body_full_of_mistakes_stays_small(unconnected: htt
     assert answer.status_code == 400
     assert len(answer.content) < 100_000
     nul = {"a": ["\0"] * 1000}
-    assert len((await unconnected.post("/clusters", json=nul)).json()["errors"]) == documents.MOST_MISTAKES
+    assert len((await unconnected.post("/clusters", json=nul)).json()["errors"]) == json_text.MOST_MISTAKES

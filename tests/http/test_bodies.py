@@ -8,11 +8,11 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.http import bodies
-from hyperfleet.model.condition import ReportedCondition
+from hyperfleet.http.reading import bodies
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.report import Report
 from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.status.condition import ReportedCondition
+from hyperfleet.model.status.report import Report
 from tests.fleet import CLUSTER, NODE_POOL
 
 NOW: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)

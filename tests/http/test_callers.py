@@ -11,10 +11,10 @@ from typing import Final
 import pytest
 
 from hyperfleet import settings
+from hyperfleet.http.access.issuer_keys import IssuerKeys
+from hyperfleet.http.access.verifier import Issuer
 from hyperfleet.http.app import ROWS, application, routes
-from hyperfleet.http.issuer_keys import IssuerKeys
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.http.tokens import Issuer
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
 from tests.fleet import CATALOG
@@ -209,7 +209,7 @@ async def test_keys_that_do_not_come_before_the_deadline_are_504() -> None:
         async def source() -> bytes:
             import ssl
 
-            from hyperfleet.http import downloads
+            from hyperfleet.http.access import downloads
 
             return await downloads.get(local.url, ssl.create_default_context())
 

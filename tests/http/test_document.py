@@ -12,9 +12,9 @@ import yaml
 from openapi_spec_validator import validate
 from starlette.types import ASGIApp
 
-from hyperfleet.http import publications
 from hyperfleet.http.app import ROWS, application, routes
-from hyperfleet.http.document import document
+from hyperfleet.http.description import publications
+from hyperfleet.http.description.document import document
 from hyperfleet.http.media_types import HTML, JSON, YAML
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.http.documents import DEEPEST, decoded
+from hyperfleet.http.reading.json_text import DEEPEST, decoded
 
 HUGE: Final = 10**999
 """The largest power of ten of 1000 digits."""

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hyperfleet.http.downloads import LARGEST, MOST_REDIRECTS, DownloadFailed, get
-from hyperfleet.settings.issuers import require_secure
+from hyperfleet.http.access.downloads import LARGEST, MOST_REDIRECTS, DownloadFailed, get
+from hyperfleet.settings.jwt_configs import require_secure
 
 TRUST: Final = ssl.create_default_context()
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from hyperfleet.http.app import application
-from hyperfleet.http.entrance import ADDRESSES
+from hyperfleet.http.description.entrance import ADDRESSES
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Health, Metrics, Tls
 from hyperfleet.store.database import Database

@@ -5,13 +5,13 @@ from typing import Final
 
 import pytest
 
+from hyperfleet.http.access.gateways import Gateway
+from hyperfleet.http.access.tenants import Dimension, Tenants
+from hyperfleet.http.access.verifier import Issuer
 from hyperfleet.http.app import application
-from hyperfleet.http.gateways import Gateway
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.http.tenants import Dimension, Tenants
-from hyperfleet.http.tokens import Issuer
 from hyperfleet.model.kind import BUILT_IN
-from hyperfleet.model.permission import DEFAULT, Permissions, Rule
+from hyperfleet.model.rules.permission import DEFAULT, Permissions, Rule
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi

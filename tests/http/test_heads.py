@@ -5,8 +5,8 @@ from typing import Final
 import pytest
 
 from hyperfleet.http.app import application
-from hyperfleet.http.heads import LARGEST
 from hyperfleet.http.middleware import Middleware
+from hyperfleet.http.reading.heads import LARGEST
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from jwt.utils import raw_to_der_signature
 
 from hyperfleet import settings
+from hyperfleet.http.access.issuer_keys import IssuerKeys
+from hyperfleet.http.access.verifier import LEEWAY_SECONDS, LONGEST, Issuer
 from hyperfleet.http.app import application
-from hyperfleet.http.issuer_keys import IssuerKeys
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.http.tokens import LEEWAY_SECONDS, LONGEST, Issuer
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi

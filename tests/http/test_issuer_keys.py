@@ -13,10 +13,10 @@ from typing import Final
 import pytest
 
 from hyperfleet.errors import Unauthenticated, Unavailable
-from hyperfleet.http import downloads, issuer_keys
-from hyperfleet.http.issuer_keys import IssuerKeys
-from hyperfleet.http.key_sets import MOST_KEYS
-from hyperfleet.http.tokens import Issuer, Verifier
+from hyperfleet.http.access import downloads, issuer_keys
+from hyperfleet.http.access.issuer_keys import IssuerKeys
+from hyperfleet.http.access.key_sets import MOST_KEYS
+from hyperfleet.http.access.verifier import Issuer, Verifier
 from tests.http.issuing import ISSUER, LocalIssuer, Request, jwk, key_set, local_issuer, token
 
 COOLDOWN: Final = 0.2

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from jwt.algorithms import RSAAlgorithm
 
-from hyperfleet.http.key_sets import MOST_KEYS, BadKeySet, Key, KeySet, key_set
+from hyperfleet.http.access.key_sets import MOST_KEYS, BadKeySet, Key, KeySet, key_set
 from tests.http.issuing import jwk, private_key, signature
 
 RSA: Final = ("RS256", "RS384", "RS512", "PS256")

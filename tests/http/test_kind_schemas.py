@@ -8,7 +8,7 @@ import pytest
 from jsonschema_rs import Draft4Validator
 from openapi_spec_validator import validate
 
-from hyperfleet.http.document import document
+from hyperfleet.http.description.document import document
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
 from tests.fleet import CATALOG

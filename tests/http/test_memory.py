@@ -4,12 +4,12 @@ import gc
 import tracemalloc
 from typing import Final
 
-from hyperfleet.http import memory
+from hyperfleet.http.access import memory
+from hyperfleet.http.access.memory import Memory
+from hyperfleet.http.access.tenants import Dimension, Tenants
 from hyperfleet.http.app import application
-from hyperfleet.http.memory import Memory
-from hyperfleet.http.tenants import Dimension, Tenants
 from hyperfleet.model.kind import BUILT_IN
-from hyperfleet.model.permission import Permissions, Rule
+from hyperfleet.model.rules.permission import Permissions, Rule
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from hyperfleet.errors import BadRequest, HyperFleetError
-from hyperfleet.http import documents, patches
+from hyperfleet.http.reading import json_text, patches
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Desired, Patch
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from hyperfleet.services import checking
 from tests.fleet import CLUSTER
 from tests.schemas import document
@@ -44,7 +44,7 @@ STRICT: Final = replace(
 def patch(body: dict[str, Any], kind: Kind = CLUSTER, *, merge: bool = False) -> Callable[[Desired], Desired]:
     """The change that a body asks for, as it comes from its bytes."""
     text = json.dumps(body).encode()
-    members = documents.decoded(text)
+    members = json_text.decoded(text)
     faults = [] if merge else asyncio.run(checking.faults(kind, members.get("spec"), size=len(text)))
     content_type = MERGE if merge else b"application/json"
     return applied(patches.change(members, kind, content_type, largest=LARGEST, spec_faults=faults))
@@ -219,7 +219,7 @@ def test_what_comes_of_a_merge_nests_no_deeper_than_a_body() -> None:
     assert refused_at_once({"spec": chain(100)}, merge=True)[0] == "VAL-004"
     for more in (chain(99, 2), chain(98, [1]), chain(50, {"b": [1]}), chain(99, None)):
         merged = patch({"spec": more}, merge=True)(deepest)
-        assert documents.decoded(b'{"spec":%b}' % merged.spec)
+        assert json_text.decoded(b'{"spec":%b}' % merged.spec)
 
 
 def test_many_merges_make_a_spec_no_larger_than_a_body_may_be() -> None:

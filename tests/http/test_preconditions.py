@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfleet.errors import BadRequest, StaleVersion
-from hyperfleet.http import preconditions
+from hyperfleet.http.reading import preconditions
 
 
 def holds(header: bytes, *, version: int = 1842, generation: int = 3) -> bool:

@@ -29,8 +29,8 @@ from hyperfleet.http import problems
 from hyperfleet.http.app import application
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
-from hyperfleet.model.permission import DEFAULT, Permissions, Rule
 from hyperfleet.model.rendering import API_ROOT
+from hyperfleet.model.rules.permission import DEFAULT, Permissions, Rule
 from hyperfleet.store.database import Database, Statement
 from tests.fleet import create
 from tests.http import asgi
@@ -196,7 +196,7 @@ async def test_the_holder_of_a_taken_name_is_told_to_callers_who_may_read_it(
 
 
 def test_every_extension_is_a_member_of_the_documents_problem() -> None:
-    document = msgspec.json.decode((resources.files("hyperfleet.http") / "openapi.json").read_bytes())
+    document = msgspec.json.decode((resources.files("hyperfleet.http.description") / "openapi.json").read_bytes())
     schemas = document["components"]["schemas"]
     members = schemas["Problem"]["properties"]
     for extension in (Extension,):

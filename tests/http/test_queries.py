@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.http import queries
-from hyperfleet.model.fields import parse_order, parse_selection
-from hyperfleet.model.search import parse
-from hyperfleet.store.pages import Listing
+from hyperfleet.http.reading import queries
+from hyperfleet.model.search.fields import parse_order, parse_selection
+from hyperfleet.model.search.parser import parse
+from hyperfleet.store.lists.pages import Listing
 
 ID: Final = "018f0000-0000-7000-8000-000000000001"
 OTHER_ID: Final = "018f0000-0000-7000-8000-000000000002"

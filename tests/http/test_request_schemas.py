@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperfleet.errors import FieldError, HyperFleetError, InvalidInput
-from hyperfleet.http import bodies, patches
-from hyperfleet.http.document import document
+from hyperfleet.http.description.document import document
+from hyperfleet.http.reading import bodies, patches
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
 from tests.contract.conformity import translated

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from hyperfleet import settings
-from hyperfleet.http import queries
+from hyperfleet.http.reading import queries
 from hyperfleet.store.database import Database
 from tests.fleet import create, read
 from tests.http.conftest import SETTINGS, client_of

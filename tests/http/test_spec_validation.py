@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from hyperfleet.cli import yaml_documents
+from hyperfleet.assembly import yaml_documents
 from hyperfleet.http.app import application
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from hyperfleet.store.database import Database, Statement
 from tests.http.conftest import SETTINGS
 from tests.schemas import Case, cases, document, path_of

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from hyperfleet.errors import HyperFleetError, InvalidInput
-from hyperfleet.http import bodies
+from hyperfleet.http.reading import bodies
 from hyperfleet.model.kind import Kind, ReferenceRule
 from tests.fleet import CLUSTER
 

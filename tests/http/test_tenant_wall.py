@@ -16,15 +16,15 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from hyperfleet.http import queries
+from hyperfleet.http.access.tenants import Dimension, Tenants
 from hyperfleet.http.app import ROWS, application, routes
 from hyperfleet.http.exchange import Route
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.http.tenants import Dimension, Tenants
+from hyperfleet.http.reading import queries
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import ReferenceRule
-from hyperfleet.model.permission import DEFAULT, Permissions
 from hyperfleet.model.resource import ANY
+from hyperfleet.model.rules.permission import DEFAULT, Permissions
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics
 from tests import fleet

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
+from hyperfleet.http.access.tenants import Dimension, Tenants
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.http.tenants import Dimension, Tenants
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG
 from tests.http import asgi

@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.errors import CODES, Unauthenticated
-from hyperfleet.http.claims import claim
-from hyperfleet.http.issuer_keys import IssuerKeys
-from hyperfleet.http.tokens import LONGEST, Issuer, Verifier
+from hyperfleet.http.access.claims import claim
+from hyperfleet.http.access.issuer_keys import IssuerKeys
+from hyperfleet.http.access.verifier import LONGEST, Issuer, Verifier
 from tests.http.issuing import EMAIL, ISSUER, claims, key_set, token
 
 NOW: Final = 1_800_000_000

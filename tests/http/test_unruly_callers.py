@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.http import documents
 from hyperfleet.http.app import application
 from hyperfleet.http.exchange import Exchange
 from hyperfleet.http.middleware import Middleware
+from hyperfleet.http.reading import json_text
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
@@ -128,6 +128,6 @@ def filled(head: bytes, unit: bytes, tail: bytes) -> bytes:
 def test_the_worst_bodies_cost_little_more_to_refuse_than_to_read(body: bytes) -> None:
     def refused() -> None:
         with pytest.raises(HyperFleetError):
-            documents.decoded(body)
+            json_text.decoded(body)
 
     assert cost(refused) < 600

@@ -26,11 +26,11 @@ from msgspec import structs
 
 from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Assessment, Evidence, begun, finished
-from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition, TimedCondition
 from hyperfleet.model.kind import AnyAdapter, Kind, RequiredAdapters
-from hyperfleet.model.mapping import ConditionRule, compiled
-from hyperfleet.model.report import Admission, Report, Summary, admit, summarize
-from hyperfleet.model.resource import Desired, Draft, Status
+from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.rules.mapping import ConditionRule, compiled
+from hyperfleet.model.status.condition import Condition, ConditionStatus, ReportedCondition, Status, TimedCondition
+from hyperfleet.model.status.report import Admission, Report, Summary, admit, summarize
 
 CASES: Final = Path(__file__).parents[1] / "cases"
 NOON: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
-from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Status
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Report, Summary
 
 Row = dict[str, Any]
 

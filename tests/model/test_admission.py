@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperfleet.model import report as rules
-from hyperfleet.model.condition import ReportedCondition
-from hyperfleet.model.report import Report, Summary, admit, deciding_condition, is_finalized, summarize, verdict
+from hyperfleet.model.status import report as rules
+from hyperfleet.model.status.condition import ReportedCondition
+from hyperfleet.model.status.report import Report, Summary, admit, deciding_condition, is_finalized, summarize, verdict
 from tests.model import golden, oracle
 from tests.model.golden import Case, at
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from hyperfleet.model import aggregation, mapping
+from hyperfleet.model.rules import mapping
+from hyperfleet.model.status import aggregation
 from tests.model import golden
 from tests.model.golden import Case, differences, live
 

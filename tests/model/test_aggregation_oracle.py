@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from hyperfleet.model.condition import ConditionStatus, ReportedCondition
 from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
-from hyperfleet.model.report import Report
+from hyperfleet.model.status.condition import ConditionStatus, ReportedCondition
+from hyperfleet.model.status.report import Report
 from tests.model import golden, oracle
 from tests.model.golden import Case, Life, at, live
 

@@ -11,11 +11,10 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyperfleet.model.aggregation import aggregate
-from hyperfleet.model.condition import Condition, ReportedCondition, TimedCondition
 from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
-from hyperfleet.model.report import Report, Summary, deciding_condition, verdict
-from hyperfleet.model.resource import Status
+from hyperfleet.model.status.aggregation import aggregate
+from hyperfleet.model.status.condition import Condition, ReportedCondition, Status, TimedCondition
+from hyperfleet.model.status.report import Report, Summary, deciding_condition, verdict
 from tests.model import oracle
 from tests.model.golden import Life, at
 

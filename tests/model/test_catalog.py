@@ -7,7 +7,7 @@ import pytest
 
 from hyperfleet.model.catalog import RESERVED_NAMES, RESERVED_PLURALS, BadCatalog, Catalog
 from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule, RequiredAdapters
-from hyperfleet.model.mapping import ConditionRule
+from hyperfleet.model.rules.mapping import ConditionRule
 
 PLANET: Final = Kind("Planet", "planets", "planet")
 MOON: Final = Kind("Moon", "moons", "moon", parent="Planet")

@@ -3,7 +3,13 @@
 import msgspec
 import pytest
 
-from hyperfleet.model.condition import Condition, ConditionStatus, ReportedCondition, TimedCondition, transition_time
+from hyperfleet.model.status.condition import (
+    Condition,
+    ConditionStatus,
+    ReportedCondition,
+    TimedCondition,
+    transition_time,
+)
 from tests.model.golden import at
 
 STATUSES: list[ConditionStatus] = ["True", "False", "Unknown"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hyperfleet.model.expression import LONGEST, BadExpression, Environment, EvaluationFailed, plain
+from hyperfleet.model.rules.expression import LONGEST, BadExpression, Environment, EvaluationFailed, plain
 
 ENVIRONMENT = Environment(maps=("resource",), lists=("statuses",))
 SPEC = {"nodes": 3, "list": [1, {"a": "x"}], "ratio": 1.5, "none": None, "on": True, "text": "word"}

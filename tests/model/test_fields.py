@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfleet.errors import InvalidInput
-from hyperfleet.model.fields import FIELDS, SELECTED, Selection, parse_order, parse_selection
+from hyperfleet.model.search.fields import FIELDS, SELECTED, Selection, parse_order, parse_selection
 
 SORTED = (
     "id",

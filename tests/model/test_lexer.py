@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfleet.model import lexer
-from hyperfleet.model.lexer import DIGITS, Misread, tokens
+from hyperfleet.model.search import lexer
+from hyperfleet.model.search.lexer import DIGITS, Misread, tokens
 from tests.pace import cost
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hyperfleet.model.json_schema import BadSchema
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas.json_schema import BadSchema
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from tests.schemas import document, faults
 
 AT = "#/components/schemas/Spec/properties"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hyperfleet.model import openapi
-from hyperfleet.model.json_schema import BadSchema
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas import openapi
+from hyperfleet.model.schemas.json_schema import BadSchema
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from tests.schemas import document, faults, schema_of
 
 AT = "#/components/schemas/Spec"

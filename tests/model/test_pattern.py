@@ -2,9 +2,9 @@
 
 import pytest
 
-from hyperfleet.model import pattern
-from hyperfleet.model.json_schema import BadSchema
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas import pattern
+from hyperfleet.model.schemas.json_schema import BadSchema
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from tests.schemas import document
 
 COSTLY = [r"\p{L}{1,200}\d", "([a-z]{1,500}){1,8}x", "(.{0,100}){0,10}x", r"(\w{1,100}\s?){1,20}$"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hyperfleet.model.permission import DEFAULT, VERBS, BadRules, Permissions, Rule, Verb
-from hyperfleet.model.resource import Attributes, Caller
+from hyperfleet.model.caller import Attributes, Caller
+from hyperfleet.model.rules.permission import DEFAULT, VERBS, BadRules, Permissions, Rule, Verb
 
 KINDS = ("Cluster", "NodePool", "Channel")
 MARY = Caller(

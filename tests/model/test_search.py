@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hyperfleet.errors import BadSearch
-from hyperfleet.model.fields import FIELDS
-from hyperfleet.model.search import (
+from hyperfleet.model.search.fields import FIELDS
+from hyperfleet.model.search.parser import (
     LISTED,
     LONGEST,
     NESTED,

@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfleet.errors import BadSearch
-from hyperfleet.model.search import parse
+from hyperfleet.model.search.parser import parse
 from tests import searches
 from tests.search_texts import text
 

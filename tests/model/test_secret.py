@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperfleet.model.secret import MASK, NAMES, Names, masked
+from hyperfleet.model.rules.secret import MASK, NAMES, Names, masked
 
 SPELLINGS = (
     *("privateKey", "private_key", "private-key", "PRIVATE_KEY", "PrivateKeyData", "tls.key", "sshPrivateKey"),

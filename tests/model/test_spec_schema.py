@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from hyperfleet.cli import yaml_documents
-from hyperfleet.model import wording
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.assembly import yaml_documents
+from hyperfleet.model.schemas import wording
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from tests.schemas import PROVIDERS, Case, cases, faults, path_of
 
 CASES = [case for provider in PROVIDERS for case in cases(provider)]

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from hyperfleet.model.json_schema import BadSchema
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.schemas.json_schema import BadSchema
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from tests.schemas import document
 
 NAMES = ("a", "b", "c")

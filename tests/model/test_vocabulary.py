@@ -6,9 +6,9 @@ import pytest
 
 from hyperfleet.errors import BadSearch
 from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, RequiredAdapters
-from hyperfleet.model.mapping import ConditionRule
-from hyperfleet.model.search import parse
-from hyperfleet.model.vocabulary import vocabulary
+from hyperfleet.model.rules.mapping import ConditionRule
+from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.vocabulary import vocabulary
 
 ZONE: Final = ConditionRule("ZoneReady", "true", "true", "'r'", "'m'")
 

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from hyperfleet.model.expression import Environment, EvaluationFailed, largest, plain
-from hyperfleet.model.mapping import LIGHT_STEPS
-from hyperfleet.model.permission import MOST_STEPS
-from hyperfleet.model.workload import MOST_ITERATIONS, workload
+from hyperfleet.model.rules.expression import Environment, EvaluationFailed, largest, plain
+from hyperfleet.model.rules.mapping import LIGHT_STEPS
+from hyperfleet.model.rules.permission import MOST_STEPS
+from hyperfleet.model.rules.workload import MOST_ITERATIONS, workload
 
 ENVIRONMENT = Environment(maps=("resource",), lists=("statuses",))
 

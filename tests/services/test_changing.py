@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from hyperfleet.errors import NotFound, StaleVersion, WrongState
+from hyperfleet.model.caller import SYSTEM
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.resource import SYSTEM, Desired
+from hyperfleet.model.resource import Desired
 from hyperfleet.services import writing
 from hyperfleet.store.database import Database
 from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, change, create, delete, names, read, report, send

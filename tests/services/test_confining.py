@@ -15,7 +15,7 @@ import pytest
 
 from hyperfleet.errors import DeadlineExceeded, FieldError
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.mapping import Answer, ConditionRule, Failure, Mapped, Question
+from hyperfleet.model.rules.mapping import Answer, ConditionRule, Failure, Mapped, Question
 from hyperfleet.services import assessing, checking, confining
 from hyperfleet.services.confining import Program
 from hyperfleet.store.database import DEADLINE

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from hyperfleet.errors import AlreadyExists, Conflict, NotFound, WrongState
+from hyperfleet.model.caller import SYSTEM
 from hyperfleet.model.kind import Kind, ReferenceRule
-from hyperfleet.model.resource import SYSTEM, Scope
+from hyperfleet.model.resource import Scope
+from hyperfleet.postgres import embedded, server_logs
 from hyperfleet.services import writing
-from hyperfleet.store import embedded, server_logs
 from hyperfleet.store.database import Database, Statement
 from tests.cli import serving
 from tests.fleet import CLUSTER, CLUSTERS, NOON, below, create, draft, read

@@ -12,7 +12,7 @@ from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists.pages import Listing
 from tests import fleet
 from tests.fleet import CLUSTERS, below, is_there, report
 

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import ReferenceRule
-from hyperfleet.model.report import Report
 from hyperfleet.model.resource import Scope
+from hyperfleet.model.status.report import Report
 from hyperfleet.services import lingering, recomputing
 from hyperfleet.store.database import Database
 from tests import fleet

@@ -24,8 +24,9 @@ from hyperfleet.errors import AlreadyExists, HyperFleetError, InvalidInput, NotF
 from hyperfleet.model import assessment, rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import AnyAdapter, Kind, ReferenceRule
-from hyperfleet.model.report import Summary
-from hyperfleet.model.resource import Owner, Scope, Status
+from hyperfleet.model.resource import Owner, Scope
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Summary
 from hyperfleet.store.database import Database, Statement
 from tests import fleet
 from tests.conftest import EMPTY

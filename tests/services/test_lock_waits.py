@@ -18,7 +18,7 @@ from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
-from hyperfleet.store.lanes import Held
+from hyperfleet.store.shares import Held
 from tests.fleet import CLUSTER, CLUSTERS, below, change, create, delete, force_delete, read, report, send
 from tests.sessions import session
 

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from hyperfleet.errors import WrongState
 from hyperfleet.model.catalog import BadCatalog, Catalog
-from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
+from hyperfleet.model.rules.mapping import ConditionRule
 from hyperfleet.services import confining, recomputing
 from hyperfleet.store.database import Database
 from tests import fleet

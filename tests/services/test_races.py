@@ -17,7 +17,7 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.store import creations, references, reports, resources, trees
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.lanes import Lanes, Widths
+from hyperfleet.store.shares import Shares, Widths
 from tests import fleet
 from tests.fleet import CLUSTERS, below, change, create, delete, is_there, read, report, send
 from tests.services.races import locked, spoil
@@ -33,7 +33,7 @@ WIDE: Final = Widths(8, 100, 100, 100, 100, searches_waiting=100, stalled_waiter
 @pytest.fixture
 def db(db: Database) -> Database:
     """The database for callers who meet there and not before, as callers of as many workers do."""
-    db.lanes = Lanes(WIDE, search_seconds=10, lock_seconds=30)
+    db.shares = Shares(WIDE, search_seconds=10, lock_seconds=30)
     return db
 
 
@@ -120,7 +120,8 @@ async def two_merges(db: Database) -> dict[str, Any]:
     id = (await create(db, "alpha", labels={"a": "0", "b": "0"}))["id"]
 
     def merged(name: str) -> Any:
-        from hyperfleet.model.resource import SYSTEM, Desired
+        from hyperfleet.model.caller import SYSTEM
+        from hyperfleet.model.resource import Desired
         from hyperfleet.services import writing
 
         async def patch(old: Desired) -> Desired:

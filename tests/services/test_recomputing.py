@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind, ReferenceRule
-from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
+from hyperfleet.model.rules.mapping import ConditionRule
 from hyperfleet.services import recomputing
 from hyperfleet.services.recomputing import MOST_TRIES, ROWS_AT_ONCE
 from hyperfleet.store import recomputations

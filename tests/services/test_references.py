@@ -12,7 +12,7 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists.pages import Listing
 from tests import fleet
 from tests.fleet import after
 

@@ -12,12 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from hyperfleet.errors import NotFound, WrongState
-from hyperfleet.model import aggregation
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.condition import ReportedCondition
 from hyperfleet.model.kind import AnyAdapter, RequiredAdapters
-from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Scope, Status
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.status import aggregation
+from hyperfleet.model.status.condition import ReportedCondition, Status
+from hyperfleet.model.status.report import Report, Summary
 from hyperfleet.services import reading, reporting
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from hyperfleet.model.fields import parse_selection
-from hyperfleet.model.search import parse
+from hyperfleet.model.search.fields import parse_selection
+from hyperfleet.model.search.parser import parse
 from hyperfleet.services import reading
-from hyperfleet.store import pages
 from hyperfleet.store.database import Database
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
 from hyperfleet.telemetry import metrics
 from tests.fleet import CLUSTERS, below, change, create, delete, read, report, send
 

@@ -9,17 +9,18 @@ from uuid import UUID, uuid4
 import pytest
 
 from hyperfleet.errors import AlreadyExists, InvalidInput, NotFound, WrongState
+from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.fields import parse_order, parse_selection
 from hyperfleet.model.kind import Kind, ReferenceRule
-from hyperfleet.model.resource import ANY, Scope, Tenancy
-from hyperfleet.model.search import parse
+from hyperfleet.model.resource import ANY, Scope
+from hyperfleet.model.search.fields import parse_order, parse_selection
+from hyperfleet.model.search.parser import parse
 from hyperfleet.services import reading
-from hyperfleet.store import orders, pages
+from hyperfleet.store.clauses.filters import Parameters
+from hyperfleet.store.clauses.projections import WHOLE
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.filters import Parameters
-from hyperfleet.store.pages import Listing
-from hyperfleet.store.projections import WHOLE
+from hyperfleet.store.lists import orders, pages
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CATALOG, CLUSTER, NODE_POOL, below, change, create, delete, force_delete, read, report, send
 from tests.services.test_statement_counts import so_far
 

@@ -14,15 +14,17 @@ import pytest
 from alembic import command
 
 from hyperfleet import settings
-from hyperfleet.cli import databases
+from hyperfleet.assembly import databases
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
-from hyperfleet.model.mapping import ConditionRule
 from hyperfleet.model.resource import Scope
+from hyperfleet.model.rules.mapping import ConditionRule
+from hyperfleet.postgres import embedded
 from hyperfleet.services import lingering, reading, recomputing
-from hyperfleet.store import counts, embedded, migrations
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.upkeep import counts
 from tests.fleet import create, delete, is_there, names, read, report, send
 from tests.sessions import execute
 

@@ -16,7 +16,8 @@ import pytest
 
 from hyperfleet import settings
 from hyperfleet.errors import Unavailable
-from hyperfleet.store import connections, embedded, programs
+from hyperfleet.postgres import embedded, programs
+from hyperfleet.store import connections
 from hyperfleet.store.database import Database, Statement
 from tests.cli import serving
 from tests.sessions import session, value

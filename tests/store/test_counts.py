@@ -1,8 +1,8 @@
 """Totals by kind, which the start needs before anything is served."""
 
 from hyperfleet import settings
-from hyperfleet.store import counts
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.upkeep import counts
 
 
 async def test_totals_are_sums_over_slots_of_all_tenants_and_leave_out_what_is_gone(

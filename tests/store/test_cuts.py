@@ -10,14 +10,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from hyperfleet.model.fields import Selection
-from hyperfleet.model.resource import SYSTEM, Desired, Draft
+from hyperfleet.model.caller import SYSTEM
+from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.search.fields import Selection
 from hyperfleet.services import reading, writing
-from hyperfleet.store import pages
+from hyperfleet.store.clauses.filters import Parameters
+from hyperfleet.store.clauses.projections import projection
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.filters import Parameters
-from hyperfleet.store.pages import Listing
-from hyperfleet.store.projections import projection
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CLUSTERS, NOON
 
 Path = tuple[str, ...]

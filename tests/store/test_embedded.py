@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hyperfleet.errors import Unavailable
-from hyperfleet.store import embedded
+from hyperfleet.postgres import embedded
 from tests.cli import serving
 from tests.sessions import execute, value
 
@@ -66,7 +66,7 @@ def test_a_second_start_on_one_directory_names_the_first(data: Path) -> None:
 
 @pytest.mark.parametrize("moment", [0.02, 0.1, 0.2, 0.3])
 def test_a_set_up_that_was_killed_with_all_its_processes_is_begun_again(data: Path, moment: float) -> None:
-    code = f"from pathlib import Path; from hyperfleet.store import embedded; embedded.start(Path({str(data)!r}))"
+    code = f"from pathlib import Path; from hyperfleet.postgres import embedded; embedded.start(Path({str(data)!r}))"
     starter = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20
     while not (data / ".new").exists() and starter.poll() is None:
@@ -110,7 +110,7 @@ def test_a_directory_with_something_else_in_it_is_left_alone(data: Path) -> None
 
 def test_of_several_first_starts_at_once_one_makes_the_database_and_the_others_find_it(data: Path) -> None:
     code = (
-        "from pathlib import Path; from hyperfleet.store import embedded\n"
+        "from pathlib import Path; from hyperfleet.postgres import embedded\n"
         f"try: print('started', embedded.start(Path({str(data)!r}), background=True).pid)\n"
         "except embedded.AlreadyRunning as other: print('found', other.server.pid)"
     )
@@ -210,7 +210,7 @@ def test_a_long_path_gets_a_short_directory_for_its_socket(data: Path) -> None:
 
 def test_it_ends_with_the_process_that_started_it(data: Path) -> None:
     code = (
-        "import time; from pathlib import Path; from hyperfleet.store import embedded;"
+        "import time; from pathlib import Path; from hyperfleet.postgres import embedded;"
         f"embedded.start(Path({str(data)!r})); print('ready', flush=True); time.sleep(60)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

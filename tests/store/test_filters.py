@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from hyperfleet.model.fields import FIELDS
-from hyperfleet.model.search import (
+from hyperfleet.model.search.fields import FIELDS
+from hyperfleet.model.search.parser import (
     OPERATORS,
     Absence,
     And,
@@ -24,8 +24,8 @@ from hyperfleet.model.search import (
     Range,
     parse,
 )
+from hyperfleet.store.clauses.filters import CONTAINED_AT_MOST, Parameters, condition
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.filters import CONTAINED_AT_MOST, Parameters, condition
 from tests import searches
 
 FLEET = searches.fleet()

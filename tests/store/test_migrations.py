@@ -10,11 +10,13 @@ import pytest
 from alembic import command
 
 from hyperfleet import settings
-from hyperfleet.model.resource import Scope, Tenancy
+from hyperfleet.model.caller import Tenancy
+from hyperfleet.model.resource import Scope
+from hyperfleet.postgres import embedded
 from hyperfleet.services import reading
-from hyperfleet.store import embedded, migrations
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CLUSTER, create
 from tests.sessions import session
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from hyperfleet.errors import InvalidInput
-from hyperfleet.model.fields import parse_order, parse_selection
 from hyperfleet.model.resource import ANY, Scope
-from hyperfleet.model.search import parse
-from hyperfleet.store import pages
+from hyperfleet.model.search.fields import parse_order, parse_selection
+from hyperfleet.model.search.parser import parse
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
-from hyperfleet.store.sizes import ALWAYS_SERVED
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
+from hyperfleet.store.lists.sizes import ALWAYS_SERVED
 from tests.fleet import CATALOG, CLUSTER, CLUSTERS, NODE_POOL, below, create, report, send
 from tests.services.test_statement_counts import statements
 

@@ -14,12 +14,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hyperfleet.errors import InvalidInput, NotFound
-from hyperfleet.model.fields import parse_order, parse_selection
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search import parse
-from hyperfleet.store import pages
+from hyperfleet.model.search.fields import parse_order, parse_selection
+from hyperfleet.model.search.parser import parse
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CLUSTERS, NODE_POOL, below, create, report, send
 
 

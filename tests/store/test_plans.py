@@ -5,10 +5,10 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search import parse
-from hyperfleet.store import pages
+from hyperfleet.model.search.parser import parse
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
 from tests.fleet import CLUSTERS, create
 
 # PostgreSQL decides after five plans for given values; it keeps one for all when that seems no dearer than their mean

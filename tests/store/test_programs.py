@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.store import programs
+from hyperfleet.postgres import programs
 
 
 @pytest.fixture(autouse=True)

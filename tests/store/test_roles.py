@@ -11,8 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from hyperfleet.postgres import embedded, programs, roles
 from hyperfleet.settings import Secret
-from hyperfleet.store import embedded, migrations, programs, roles
+from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
 from tests import fleet
 from tests.cli import serving

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperfleet.store import embedded, server_logs
+from hyperfleet.postgres import embedded, server_logs
 from tests.cli import serving
 from tests.sessions import execute
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, CycloptsError, Parameter
 
-from hyperfleet.cli import configuration, flags, reference
+from hyperfleet.cli import configuration, flags, settings_reference
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.settings import BadSettings, Loaded
@@ -102,7 +102,7 @@ def serve(loaded: Loaded) -> int:
     SIGTERM or Ctrl-C stops it: readiness goes first, then requests in flight are answered. A second signal, at least a
     second later, stops it at once.
     """
-    from hyperfleet.cli import supervisor
+    from hyperfleet.serving import supervisor
 
     return supervisor.run(loaded.settings)
 
@@ -124,7 +124,7 @@ def migrate(
     stored resources to their rules, as the service does at start. Safe to run many at once: one works, the others
     wait. Without a database configured it works on the embedded PostgreSQL.
     """
-    from hyperfleet.cli import databases, kinds
+    from hyperfleet.assembly import databases, kinds
     from hyperfleet.model.catalog import Catalog
     from hyperfleet.telemetry import logging
 
@@ -157,16 +157,16 @@ def config(loaded: Loaded) -> int:
     Exit 1, with every mistake, when the configuration is wrong, the provider's OpenAPI document and the keys of
     issuers in files included. The warnings that the service logs at its start are printed on standard error.
     """
-    from hyperfleet.cli import access_rules, assembly, issuers, warnings
+    from hyperfleet.assembly import access_rules, application, issuers, warnings
 
     configured = loaded.settings
-    document = assembly.document(configured.server)
-    catalog = assembly.catalog(configured, document)
+    document = application.document(configured.server)
+    catalog = application.catalog(configured, document)
     access_rules.permissions(configured.server, catalog)
     issuers.trusted(configured.server.jwt)
     for warning in warnings.collected(configured, catalog, document):
         print(f"{PROGRAM}: warning: {warning}", file=sys.stderr)
-    for line in reference.effective(loaded):
+    for line in settings_reference.effective(loaded):
         print(line)
     return 0
 
@@ -178,10 +178,10 @@ def openapi(
     yaml: Annotated[bool, Parameter(help="Print it in YAML.", negative="", show_default=False)] = False,
 ) -> int:
     """Print the OpenAPI document that is served, in JSON."""
-    from hyperfleet.cli import assembly
-    from hyperfleet.http import publications
+    from hyperfleet.assembly import application
+    from hyperfleet.http.description import publications
 
-    described = assembly.described(loaded.settings)
+    described = application.described(loaded.settings)
     sys.stdout.buffer.write(publications.yaml_text(described) if yaml else publications.json_text(described) + b"\n")
     return 0
 
@@ -200,11 +200,12 @@ def try_rules(
 
     Prints the conditions, or whether the caller may. Exit 1 when a rule cannot be evaluated, or the caller may not.
     """
-    from hyperfleet.cli import access_rules, assembly, rule_trials
+    from hyperfleet.assembly import access_rules, application
+    from hyperfleet.cli import rule_trials
 
     if resource is None and caller is None:
         return _fail("name a file: --resource, with --reports, for conditions; --caller for who may do what.")
-    served = assembly.catalog(loaded.settings, assembly.document(loaded.settings.server))
+    served = application.catalog(loaded.settings, application.document(loaded.settings.server))
     trials = []
     if resource is not None:
         trials.append(rule_trials.conditions(served, Path(resource), Path(reports) if reports else None))
@@ -229,7 +230,7 @@ def start(
 
     Service and `migrate` find it by its data directory: with no database configured they use it as it runs.
     """
-    from hyperfleet.cli import databases
+    from hyperfleet.assembly import databases
 
     if port is not None and not 0 < port < 65536:
         return _fail("--port must be a whole number from 1 to 65535.")
@@ -240,7 +241,7 @@ def start(
 @_with_settings(db, "database.embedded")
 def stop(loaded: Loaded) -> int:
     """Stop it. The data stay; connections are closed."""
-    from hyperfleet.cli import databases
+    from hyperfleet.assembly import databases
 
     print(databases.stop(loaded.settings.database))
     return 0
@@ -249,7 +250,7 @@ def stop(loaded: Loaded) -> int:
 @_with_settings(db, "database.embedded")
 def status(loaded: Loaded) -> int:
     """Say whether and where it runs; exit 3 when it does not."""
-    from hyperfleet.cli import databases
+    from hyperfleet.assembly import databases
 
     report = databases.status(loaded.settings.database)
     print(report or f"It does not run: nothing serves {databases.data_dir(loaded.settings.database)}.")
@@ -265,9 +266,9 @@ def shell(
 
     Words after `--` go to psql as they are. The exit status is psql's.
     """
-    from hyperfleet.cli import clients
+    from hyperfleet.cli import database_clients
 
-    return clients.shell(loaded.settings.database, psql)
+    return database_clients.shell(loaded.settings.database, psql)
 
 
 @_with_settings(db, "database")
@@ -276,9 +277,9 @@ def dump(loaded: Loaded, file: Annotated[Path, Parameter(help="The file to write
 
     The file has PostgreSQL's custom format: `db restore` reads it, and so does pg_restore.
     """
-    from hyperfleet.cli import clients
+    from hyperfleet.cli import database_clients
 
-    return clients.dump(loaded.settings.database, file)
+    return database_clients.dump(loaded.settings.database, file)
 
 
 @_with_settings(db, "database")
@@ -296,9 +297,9 @@ def restore(
 
     No service may run on the database meanwhile.
     """
-    from hyperfleet.cli import clients
+    from hyperfleet.cli import database_clients
 
-    return clients.restore(loaded.settings.database, file, replace=replace)
+    return database_clients.restore(loaded.settings.database, file, replace=replace)
 
 
 def _fail(*sentences: str) -> int:

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import yaml
 
-from hyperfleet.cli import certificates, entries, names, value_files
+from hyperfleet.cli import entries, names, value_files
 from hyperfleet.cli.mistakes import Mistakes
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
+from hyperfleet.serving import certificates
 from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Settings, built, value
 from hyperfleet.settings.aliases import WINNERS
 from hyperfleet.telemetry import tracing
@@ -131,13 +132,13 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
         mistakes.add(path, sentence)
     jwt = effective.server.jwt
     if jwt.enabled and (jwt != Jwt()) and mistakes.concerns("server.jwt"):
-        from hyperfleet.cli import issuers
+        from hyperfleet.assembly import issuers
 
         for path, sentence in issuers.contradictions(jwt):
             mistakes.add(path, sentence)
     server = effective.server
     if (server.tenant.enabled or server.trusted_gateway.enabled) and mistakes.concerns("server"):
-        from hyperfleet.cli import access_rules
+        from hyperfleet.assembly import access_rules
 
         for path, sentence in access_rules.contradictions(server):
             mistakes.add(path, sentence)
@@ -156,7 +157,7 @@ def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mis
     if not effective.entities or any(entity.kind is None for entity in effective.entities):
         return
     # Not before there is something to check: the model takes longer to import than the rest of a command.
-    from hyperfleet.cli import kinds
+    from hyperfleet.assembly import kinds
     from hyperfleet.model.catalog import BadCatalog
 
     try:

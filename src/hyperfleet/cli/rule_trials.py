@@ -14,16 +14,17 @@ from uuid import UUID
 
 import msgspec
 
-from hyperfleet.cli import yaml_documents
+from hyperfleet.assembly import yaml_documents
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.http import bodies
+from hyperfleet.http.reading import bodies
 from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Assessment, Evidence
+from hyperfleet.model.caller import Attributes, Caller
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.permission import VERBS, Permissions
-from hyperfleet.model.report import Summary, summarize
-from hyperfleet.model.resource import Attributes, Caller, Desired, Draft
+from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.rules.permission import VERBS, Permissions
+from hyperfleet.model.status.report import Summary, summarize
 from hyperfleet.services import assessing, confining
 from hyperfleet.settings import BadSettings
 

@@ -15,22 +15,23 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan
 
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import endpoints, publications
-from hyperfleet.http.callers import Callers
-from hyperfleet.http.document import document
-from hyperfleet.http.entrance import ADDRESSES, entrance
+from hyperfleet.http import endpoints
+from hyperfleet.http.access.callers import Callers
+from hyperfleet.http.access.gateways import Gateway
+from hyperfleet.http.access.guards import Guard
+from hyperfleet.http.access.tenants import Tenants
+from hyperfleet.http.access.verifier import Issuer
+from hyperfleet.http.description import publications
+from hyperfleet.http.description.document import document
+from hyperfleet.http.description.entrance import ADDRESSES, entrance
 from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
-from hyperfleet.http.gateways import Gateway
-from hyperfleet.http.guards import Guard
-from hyperfleet.http.limits import InFlight
 from hyperfleet.http.media_types import JSON, preferred
 from hyperfleet.http.middleware import Middleware
-from hyperfleet.http.tenants import Tenants
-from hyperfleet.http.tokens import Issuer
+from hyperfleet.http.reading.limits import InFlight
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.permission import Permissions, Verb
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.resource import ANY
+from hyperfleet.model.rules.permission import Permissions, Verb
 from hyperfleet.services import confining, lingering, recomputing
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database

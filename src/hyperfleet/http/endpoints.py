@@ -14,14 +14,15 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import BadRequest, Forbidden, HyperFleetError, NotFound
-from hyperfleet.http import bodies, documents, limits, patches, preconditions, publications, queries
+from hyperfleet.http.description import publications
 from hyperfleet.http.exchange import Answer, Exchange, Header
 from hyperfleet.http.media_types import is_merge_patch
+from hyperfleet.http.reading import bodies, json_text, limits, patches, preconditions, queries
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
-from hyperfleet.model.vocabulary import Vocabulary, vocabulary
+from hyperfleet.model.search.vocabulary import Vocabulary, vocabulary
 from hyperfleet.services import checking, deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
@@ -79,7 +80,7 @@ async def create(exchange: Exchange) -> Answer:
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
-    members = documents.decoded(body)
+    members = json_text.decoded(body)
     scope = _scope(exchange)
     if scope.kind is ANY:
         scope = _narrowed(scope, bodies.kind_named(members, exchange.catalog), exchange)
@@ -109,7 +110,7 @@ async def change(exchange: Exchange) -> Answer:
     body = await limits.body(exchange, patch=True)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
-    members = documents.decoded(body)
+    members = json_text.decoded(body)
     precondition = preconditions.if_match(exchange.header(b"if-match"))
     scope, id = await _of_one_kind(exchange)
     content_type = exchange.header(b"content-type")
@@ -140,7 +141,7 @@ async def force_delete(exchange: Exchange) -> Answer:
     """Nothing: the resource is gone, with everything it owned."""
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
-    reason = bodies.reason(documents.decoded(body))
+    reason = bodies.reason(json_text.decoded(body))
     precondition = preconditions.if_match(exchange.header(b"if-match"))
     scope, id = await _of_one_kind(exchange)
     await deleting.force(
@@ -167,7 +168,7 @@ async def report(exchange: Exchange) -> Answer:
     adapter: str | None = None
     found: tuple[Scope, UUID] | None = None
     try:
-        members = documents.decoded(body)
+        members = json_text.decoded(body)
         adapter = bodies.adapter_named(members)
         if kind is ANY:
             found = await _of_one_kind(exchange)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from hyperfleet.http.unsent import Unsent
+from hyperfleet.model.caller import NOBODY, Caller
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.permission import Verb
-from hyperfleet.model.resource import NOBODY, Caller
+from hyperfleet.model.rules.permission import Verb
 from hyperfleet.settings import Server
 from hyperfleet.store.database import Database
 

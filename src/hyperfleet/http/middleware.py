@@ -14,10 +14,11 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from hyperfleet.errors import BadRequest, HyperFleetError
-from hyperfleet.http import heads, problems
+from hyperfleet.http import problems
 from hyperfleet.http.compression import compressed
-from hyperfleet.http.entrance import ROOT
+from hyperfleet.http.description.entrance import ROOT
 from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
+from hyperfleet.http.reading import heads
 from hyperfleet.http.unsent import PIECE, Unsent
 from hyperfleet.settings import Server
 from hyperfleet.store.database import DEADLINE, Database
@@ -91,7 +92,7 @@ class Middleware:
             answer = await self._answer(exchange, raw_path)
             seconds = perf_counter() - started
             size = await _send(answer, exchange, request_id, send, span)
-            _tell(exchange, answer.status, size, seconds, span)
+            _record(exchange, answer.status, size, seconds, span)
         finally:
             if exchange.held:
                 exchange.hold(0)
@@ -216,7 +217,7 @@ async def _send(
     return len(body)
 
 
-def _tell(exchange: Exchange, status: int, size: int, seconds: float, span: tracing.RequestSpan | None) -> None:
+def _record(exchange: Exchange, status: int, size: int, seconds: float, span: tracing.RequestSpan | None) -> None:
     """The log line, the metrics and the span of a request."""
     method = exchange.method if exchange.method in METHODS else UNKNOWN
     template = exchange.route.template if exchange.route is not None else UNKNOWN

@@ -17,7 +17,7 @@ from starlette.types import Scope, Send
 
 from hyperfleet.errors import Unavailable
 from hyperfleet.store.deadlines import within
-from hyperfleet.store.lanes import Lane
+from hyperfleet.store.shares import Share
 from hyperfleet.telemetry import logging, metrics
 
 PIECE: Final = 128 * 1024
@@ -49,7 +49,7 @@ class Unsent:
         self.now = 0
         self._lists: dict[Hashable, int] = {}
         self._expected = 0
-        self._lane = Lane(TOGETHER)
+        self._share = Share(TOGETHER)
         self._patience = patience
         self._doomed: set[_Peer] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -89,13 +89,13 @@ class Unsent:
             try:
                 return await make()
             finally:
-                self._lane.leave()
+                self._share.leave()
         finally:
             self._expected -= expected
 
     async def _enter(self) -> None:
         try:
-            await self._lane.enter(within(self._patience))
+            await self._share.enter(within(self._patience))
         except TimeoutError:
             raise Unavailable(
                 "Too many large lists are being made; try again later, with a smaller `pageSize` or with `fields`.",

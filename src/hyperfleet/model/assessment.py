@@ -10,12 +10,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from hyperfleet.model import aggregation, rendering
-from hyperfleet.model.condition import Condition, transition_time
+from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.mapping import Answer, Failure, Mapped, Question
-from hyperfleet.model.report import Summary
-from hyperfleet.model.resource import Status
+from hyperfleet.model.rules.mapping import Answer, Failure, Mapped, Question
+from hyperfleet.model.status import aggregation
+from hyperfleet.model.status.condition import Condition, Status, transition_time
+from hyperfleet.model.status.report import Summary
 
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 

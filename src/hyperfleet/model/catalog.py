@@ -20,7 +20,7 @@ from hyperfleet.model.kind import (
     Kind,
     success_type,
 )
-from hyperfleet.model.mapping import BadConditions, compiled
+from hyperfleet.model.rules.mapping import BadConditions, compiled
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 
 RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "openapi", "openapi-ui", "compatibility"})

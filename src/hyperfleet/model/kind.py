@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal
 
-from hyperfleet.model.mapping import ConditionRule
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.rules.mapping import ConditionRule
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 
 ParentPolicy = Literal["restrict", "cascade"]
 

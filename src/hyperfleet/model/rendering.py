@@ -13,10 +13,11 @@ from uuid import UUID
 
 import msgspec
 
-from hyperfleet.model.condition import Condition, TimedCondition
+from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.kind import AnyAdapter, Kind
-from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Desired, Draft, Owner, Status, Tenancy
+from hyperfleet.model.resource import Desired, Draft, Owner
+from hyperfleet.model.status.condition import Condition, Status, TimedCondition
+from hyperfleet.model.status.report import Report, Summary
 
 VERSION: Final = 1
 API_ROOT: Final = "/api/hyperfleet/v1"

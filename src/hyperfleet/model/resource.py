@@ -1,65 +1,11 @@
 """Resources as the service handles them: who owns what, what a statement may see, what a caller wants created."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from math import inf
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from uuid import UUID
 
-import msgspec
-
-from hyperfleet.model.condition import Condition
+from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.kind import Kind
-
-Tenancy = tuple[tuple[str, str], ...]
-"""Dimensions and their values, sorted by dimension. Empty: of no tenant, and a caller with it sees every tenant."""
-
-
-class Attributes(NamedTuple):
-    """What an issuer says of a caller beside who it is: the groups that it belongs to, and all claims."""
-
-    groups: tuple[str, ...] = ()
-    claims: Mapping[str, Any] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is asking; `identity` is what `created_by` and the audit log say, empty for who only reads without one.
-
-    `issuer` is who vouches for that, by its URL. `attributes` gives what the caller's token says besides; it is read
-    from the token when it is wanted, because it may be large and is seldom wanted twice. `digest` is the token's, and
-    `expires_at` the end of its time, so that conclusions from it can be remembered for as long. All are empty where
-    callers need no token.
-
-    A caller sees the resources whose tenancy has all of its own, and `is_placed` where tenants are told apart; a system
-    caller, Sentinel or an adapter, sees every tenant's, and may read and report only.
-    """
-
-    identity: str
-    issuer: str = ""
-    attributes: Callable[[], Attributes] = field(default=Attributes, compare=False, repr=False)
-    digest: bytes = field(default=b"", compare=False, repr=False)
-    expires_at: float = field(default=inf, compare=False, repr=False)
-    tenant_claims: Mapping[str, str | bool | None] = field(default_factory=dict, compare=False, repr=False)
-    tenancy: Tenancy = ()
-    is_placed: bool = False
-    is_system: bool = False
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """What its issuer says that it belongs to."""
-        return self.attributes().groups
-
-    @property
-    def claims(self) -> Mapping[str, Any]:
-        """All that its token says."""
-        return self.attributes().claims
-
-
-SYSTEM = Caller("system@hyperfleet.local")
-NOBODY = Caller("")
-"""Who is asking before that is decided."""
 
 ANY = Kind("Resource", "resources", "resource")
 """The word for resources of whatever kind, in paths, lists and sentences; no resource is of this kind."""
@@ -142,16 +88,3 @@ class Draft:
 
 Precondition = Callable[[int, int], bool]
 """Whether a resource is what the caller takes it for, by its `resource_version` and its `generation`."""
-
-
-PHASES: Final = ("NotReady", "Ready", "Failed")
-
-
-class Status(msgspec.Struct, frozen=True):
-    """What aggregation computes of a resource: phase (one of PHASES), times and conditions."""
-
-    phase: str
-    observed_generation: int
-    last_transition_time: datetime
-    last_updated_time: datetime
-    conditions: tuple[Condition, ...]

@@ -12,12 +12,13 @@ from uuid import UUID
 
 import msgspec
 
-from hyperfleet.model import assessment, mapping
+from hyperfleet.model import assessment
 from hyperfleet.model.assessment import Assessment
-from hyperfleet.model.expression import EvaluationFailed
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.mapping import Answer, Failure, Mapped, Question
-from hyperfleet.model.resource import Status
+from hyperfleet.model.rules import mapping
+from hyperfleet.model.rules.expression import EvaluationFailed
+from hyperfleet.model.rules.mapping import Answer, Failure, Mapped, Question
+from hyperfleet.model.status.condition import Status
 from hyperfleet.services import confining
 from hyperfleet.services.confining import Overrun, Program
 from hyperfleet.store.database import DEADLINE

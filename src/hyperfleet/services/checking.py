@@ -6,9 +6,9 @@ from typing import Any, Final
 import msgspec
 
 from hyperfleet.errors import FieldError
-from hyperfleet.model import wording
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.spec_schema import CODE, FIELD
+from hyperfleet.model.schemas import wording
+from hyperfleet.model.schemas.spec_schema import CODE, FIELD
 from hyperfleet.services import confining
 from hyperfleet.services.confining import Overrun, Program
 from hyperfleet.telemetry import logging

@@ -23,8 +23,8 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from hyperfleet.errors import DeadlineExceeded
-from hyperfleet.model.mapping import Question, compiled
-from hyperfleet.model.spec_schema import SpecSchema
+from hyperfleet.model.rules.mapping import Question, compiled
+from hyperfleet.model.schemas.spec_schema import SpecSchema
 from hyperfleet.store.database import DEADLINE
 from hyperfleet.telemetry import logging, metrics
 

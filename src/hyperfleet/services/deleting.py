@@ -14,12 +14,15 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import StaleVersion, WrongState
-from hyperfleet.model import deletion, rendering
+from hyperfleet.model import rendering
 from hyperfleet.model.assessment import evidence
+from hyperfleet.model.caller import Caller
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import AnyAdapter, Kind
-from hyperfleet.model.report import Summary
-from hyperfleet.model.resource import Caller, Precondition, Scope, Status
+from hyperfleet.model.resource import Precondition, Scope
+from hyperfleet.model.status import deletion
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Summary
 from hyperfleet.services import assessing
 from hyperfleet.store import resources, trees
 from hyperfleet.store.database import Database, Transaction
@@ -86,12 +89,12 @@ async def request(
             rendered = await resources.get_rendered(tx, scope, id)
         return _Deletion(rendered, marked, removed)
 
-    async with db.lanes.turn(id):
+    async with db.shares.turn(id):
         done = await db.in_transaction(work, deletes=True)
     for node in done.marked:
         metrics.count_reconciliation_started(node.kind, is_delete=True)
     if done.marked:
-        _tell(
+        _audit(
             "deletion requested",
             "delete",
             done.marked[0],
@@ -101,7 +104,7 @@ async def request(
             removed=_counted(done.removed),
         )
     elif done.removed:
-        _tell("deletion completed", "delete", done.removed[0], caller, removed=_counted(done.removed))
+        _audit("deletion completed", "delete", done.removed[0], caller, removed=_counted(done.removed))
     return done.rendered
 
 
@@ -131,9 +134,9 @@ async def force(
         await remove(tx, catalog, nodes)
         return nodes
 
-    async with db.lanes.turn(id):
+    async with db.shares.turn(id):
         removed = await db.in_transaction(work, deletes=True)
-    _tell(
+    _audit(
         "resource removed by force",
         "force-delete",
         removed[0],
@@ -335,6 +338,6 @@ def _counted(nodes: Iterable[Node]) -> dict[str, int]:
     return dict(Counter(node.kind for node in nodes))
 
 
-def _tell(event: str, verb: str, root: Node, caller: Caller, **more: object) -> None:
+def _audit(event: str, verb: str, root: Node, caller: Caller, **more: object) -> None:
     which = audit.which(root.kind, root.id, root.name, root.owner_kind, root.owner_id)
     _log.info(event, audit=True, verb=verb, **audit.who(caller), **which, **more)

@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.model import deletion
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.report import Summary
+from hyperfleet.model.status import deletion
+from hyperfleet.model.status.report import Summary
 from hyperfleet.store import trees
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging

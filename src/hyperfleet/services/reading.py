@@ -6,13 +6,14 @@ Each is one statement; only the first list of a caller who sees several tenancie
 from uuid import UUID
 
 from hyperfleet.model import rendering
-from hyperfleet.model.fields import Selection
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Scope
-from hyperfleet.store import pages, reports
+from hyperfleet.model.search.fields import Selection
+from hyperfleet.store import reports
 from hyperfleet.store import resources as rows
 from hyperfleet.store.database import Database
-from hyperfleet.store.pages import Listing
+from hyperfleet.store.lists import pages
+from hyperfleet.store.lists.pages import Listing
 from hyperfleet.store.resources import Rendered
 
 
@@ -35,7 +36,7 @@ async def resources(db: Database, scope: Scope, listing: Listing, *, most: int =
     """
     if not listing.is_search:
         return await pages.page(db, scope, listing, most=most)
-    async with db.lanes.searching():
+    async with db.shares.searching():
         return await pages.page(db, scope, listing, most=most)
 
 

@@ -22,8 +22,8 @@ from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Assessment, evidence
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.report import Summary
-from hyperfleet.model.resource import Status
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Summary
 from hyperfleet.services import assessing
 from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Transaction

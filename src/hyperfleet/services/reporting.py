@@ -14,15 +14,18 @@ from uuid import UUID
 import msgspec
 
 from hyperfleet.errors import WrongState
-from hyperfleet.model import deletion, rendering
-from hyperfleet.model import report as reports_rules
+from hyperfleet.model import rendering
 from hyperfleet.model.assessment import evidence, replaced
+from hyperfleet.model.caller import Caller
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
-from hyperfleet.model.mapping import Failure
-from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Caller, Scope, Status
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.rules.mapping import Failure
 from hyperfleet.model.spelling import nearest_name
+from hyperfleet.model.status import deletion
+from hyperfleet.model.status import report as reports_rules
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Report, Summary
 from hyperfleet.services import assessing, deleting
 from hyperfleet.store import reports, resources, trees
 from hyperfleet.store.database import Database, Transaction
@@ -75,7 +78,7 @@ async def report(
     decided = await _decided(kind, found, received, now)
     version: int | None = None
     if not isinstance(decided, Outcome):
-        async with db.lanes.turn(id) as waited:
+        async with db.shares.turn(id) as waited:
             if waited:
                 found = await reports.get_resource(db, scope, id, adapter=received.adapter)
                 decided = await _decided(kind, found, received, now)

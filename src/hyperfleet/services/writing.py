@@ -11,10 +11,12 @@ import msgspec
 from hyperfleet.errors import AlreadyExists, StaleVersion, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.assessment import Evidence, evidence
+from hyperfleet.model.caller import Caller
 from hyperfleet.model.difference import difference
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.report import Summary
-from hyperfleet.model.resource import Caller, Desired, Draft, Patch, Precondition, Scope, Status
+from hyperfleet.model.resource import Desired, Draft, Patch, Precondition, Scope
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Summary
 from hyperfleet.services import assessing
 from hyperfleet.store import creations, resources
 from hyperfleet.store.database import Database, Transaction
@@ -70,7 +72,7 @@ async def create(
         created_by=caller.identity,
     )
     # Creators of one name wait for each other here, those in one owner only when there are many.
-    async with db.lanes.turn((scope.kind.name, scope.owner_id, scope.tenancy, draft.name), _needed(scope, draft)):
+    async with db.shares.turn((scope.kind.name, scope.owner_id, scope.tenancy, draft.name), _needed(scope, draft)):
         made = await creations.insert(db, scope, new)
     if made is None:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
@@ -81,7 +83,7 @@ async def create(
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
     owner = (None, None) if scope.owner is None else (scope.owner.kind.name, scope.owner.id)
     which = audit.which(scope.kind.name, id, draft.name, *owner)
-    _tell("resource created", "create", which, made.resource_version, caller)
+    _audit("resource created", "create", which, made.resource_version, caller)
     return Created(made.body, made.resource_version, href)
 
 
@@ -110,7 +112,7 @@ async def change(
     wanted = await decided(found)
     if wanted is None:
         return _rendered(scope, found)
-    async with db.lanes.turn(id, _targets(wanted.desired) if wanted.references_change else ()) as waited:
+    async with db.shares.turn(id, _targets(wanted.desired) if wanted.references_change else ()) as waited:
         if waited:
             found = await resources.get_changeable(db, scope, id)
             wanted = await decided(found)
@@ -143,7 +145,7 @@ def _tell_change(id: UUID, found: Changeable, change: Change, resource_version: 
     """Counts a stored change and writes its audit line."""
     metrics.count_reconciliation_started(found.kind, is_delete=False)
     changed = difference(rendering.desired(found.envelope), change.desired)
-    _tell(
+    _audit(
         "resource changed",
         "update",
         audit.which(found.kind, id, found.name, found.owner_kind, found.owner_id),
@@ -230,7 +232,7 @@ def _rendered(scope: Scope, found: Changeable) -> Rendered:
     return Rendered(body, found.resource_version)
 
 
-def _tell(
+def _audit(
     event: str, verb: str, which: dict[str, object], resource_version: int, caller: Caller, **more: object
 ) -> None:
     _log.info(

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hyperfleet.model.secret import NAMES
+from hyperfleet.model.rules.secret import NAMES
 from hyperfleet.settings import table
-from hyperfleet.settings.access import NAME_OF_CLAIM, NAME_OF_HEADER, NETWORKS
-from hyperfleet.settings.access import Dimension as Dimension
-from hyperfleet.settings.access import Rule as Rule
+from hyperfleet.settings.authorization import NAME_OF_CLAIM, NAME_OF_HEADER, NETWORKS
+from hyperfleet.settings.authorization import Dimension as Dimension
+from hyperfleet.settings.authorization import Rule as Rule
 from hyperfleet.settings.entities import Entity as Entity
 from hyperfleet.settings.forms import BOOLEAN as BOOLEAN
 from hyperfleet.settings.forms import BOOLEANS as BOOLEANS
@@ -33,8 +33,8 @@ from hyperfleet.settings.forms import choice as _choice
 from hyperfleet.settings.forms import entries as _entries
 from hyperfleet.settings.forms import setting as _setting
 from hyperfleet.settings.forms import whole as _whole
-from hyperfleet.settings.issuers import RED_HAT_SSO
-from hyperfleet.settings.issuers import Issuer as Issuer
+from hyperfleet.settings.jwt_configs import RED_HAT_SSO
+from hyperfleet.settings.jwt_configs import Issuer as Issuer
 from hyperfleet.settings.table import PREFIX as PREFIX
 from hyperfleet.settings.table import Row as Row
 from hyperfleet.settings.table import value as value

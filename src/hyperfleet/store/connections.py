@@ -11,7 +11,7 @@ import asyncpg
 
 from hyperfleet import settings
 from hyperfleet.errors import DatabaseFailure, DeadlineExceeded, Unavailable
-from hyperfleet.store.lanes import Held
+from hyperfleet.store.shares import Held
 from hyperfleet.telemetry import logging, metrics
 
 STATEMENTS_PER_CONNECTION: Final = 64

@@ -8,7 +8,8 @@ from uuid import UUID
 from hyperfleet.errors import Conflict, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.rendering import Envelope
-from hyperfleet.model.resource import Desired, Draft, Owner, Scope, Status
+from hyperfleet.model.resource import Desired, Draft, Owner, Scope
+from hyperfleet.model.status.condition import Status
 from hyperfleet.store import references
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.resources import Rendered, not_found

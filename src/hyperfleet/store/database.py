@@ -27,7 +27,7 @@ from hyperfleet.store.connections import (
 )
 from hyperfleet.store.deadlines import DEADLINE as DEADLINE
 from hyperfleet.store.deadlines import within
-from hyperfleet.store.lanes import Lane, Lanes, Widths
+from hyperfleet.store.shares import Share, Shares, Widths
 from hyperfleet.telemetry import logging, metrics, tracing
 
 Row: TypeAlias = asyncpg.Record
@@ -105,7 +105,7 @@ class Database:
         self._settings = configured
         self._application_name = application_name
         connections = configured.pool.max_connections
-        self.lanes = Lanes(
+        self.shares = Shares(
             Widths.of(connections, limits.in_flight(connections)),
             search_seconds=limits.timeouts.search,
             lock_seconds=configured.lock_timeout,
@@ -145,11 +145,11 @@ class Database:
         """
         if statement.is_read:
             return await self._fetch(statement, arguments)
-        await self._enter(self.lanes.others)
+        await self._enter(self.shares.others)
         try:
             return await self._fetch(statement, arguments)
         finally:
-            self.lanes.others.leave()
+            self.shares.others.leave()
 
     async def _fetch(self, statement: Statement, arguments: tuple[object, ...]) -> list[Row]:
         try:
@@ -174,16 +174,16 @@ class Database:
         are, only the database knows, so few of such transactions are under way together.
         """
         if deletes:
-            await self._enter(self.lanes.deletions)
+            await self._enter(self.shares.deletions)
         try:
-            await self._enter(self.lanes.others)
+            await self._enter(self.shares.others)
             try:
                 return await self._transactions(work)
             finally:
-                self.lanes.others.leave()
+                self.shares.others.leave()
         finally:
             if deletes:
-                self.lanes.deletions.leave()
+                self.shares.deletions.leave()
 
     async def _transactions(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
         try:
@@ -209,11 +209,11 @@ class Database:
                 raise
             return result
 
-    async def _enter(self, lane: Lane) -> None:
-        """Takes a place in a lane; raises Unavailable when none is free in time."""
+    async def _enter(self, share: Share) -> None:
+        """Takes a place in a share; raises Unavailable when none is free in time."""
         started = perf_counter()
         try:
-            waited = await lane.enter(within(self._settings.pool.request_timeout))
+            waited = await share.enter(within(self._settings.pool.request_timeout))
         except TimeoutError:
             metrics.count_database_error("pool_exhausted")
             raise Unavailable(_NONE_FREE) from None

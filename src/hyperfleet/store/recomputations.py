@@ -12,9 +12,9 @@ from uuid import UUID
 
 from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.resource import Status
+from hyperfleet.model.status.condition import Status
+from hyperfleet.store.clauses.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.resources import status_values
 
 LOCK: Final = 0x48464152

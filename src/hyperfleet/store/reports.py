@@ -6,10 +6,11 @@ from typing import Final
 from uuid import UUID
 
 from hyperfleet.model import rendering
-from hyperfleet.model.report import Report, Summary
-from hyperfleet.model.resource import Scope, Status
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.status.condition import Status
+from hyperfleet.model.status.report import Report, Summary
+from hyperfleet.store.clauses.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.resources import ONE, not_found, one, status_values
 
 RESOURCE_WITH_REPORTS: Final = Statement(

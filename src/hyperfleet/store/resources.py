@@ -7,14 +7,14 @@ from uuid import UUID
 
 from hyperfleet.errors import NotFound
 from hyperfleet.model import rendering
-from hyperfleet.model.fields import Selection
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.rendering import Envelope
-from hyperfleet.model.resource import Desired, Scope, Status
+from hyperfleet.model.resource import Desired, Scope
+from hyperfleet.model.search.fields import Selection
+from hyperfleet.model.status.condition import Status
 from hyperfleet.store import references
-from hyperfleet.store.database import Connection, Statement
-from hyperfleet.store.filters import Parameters
-from hyperfleet.store.projections import (
+from hyperfleet.store.clauses.filters import Parameters
+from hyperfleet.store.clauses.projections import (
     REPORTS,
     SUMMARIES,
     WHOLE_OF_TENANT_WITH_ADAPTERS,
@@ -22,6 +22,7 @@ from hyperfleet.store.projections import (
     projection,
     whole,
 )
+from hyperfleet.store.database import Connection, Statement
 
 ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3) AND tenancy @> $4::jsonb"
 """A resource by its id, within a scope: its kinds' names, the owner's id, NULL for any, and the tenancy that it has."""

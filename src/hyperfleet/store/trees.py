@@ -13,9 +13,10 @@ from uuid import UUID
 
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.resource import Scope, Status
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.status.condition import Status
+from hyperfleet.store.clauses.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.database import Database, Statement, Transaction
-from hyperfleet.store.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
 from hyperfleet.store.resources import ONE, not_found, one, status_values
 
 NAMED_SOURCES: Final = 10

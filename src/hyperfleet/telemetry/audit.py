@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from hyperfleet.model.resource import Caller
+from hyperfleet.model.caller import Caller
 
 
 def who(caller: Caller) -> dict[str, object]:

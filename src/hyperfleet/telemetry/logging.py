@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from hyperfleet import settings
-from hyperfleet.model.secret import Names
+from hyperfleet.model.rules.secret import Names
 from hyperfleet.telemetry import tracing
 from hyperfleet.telemetry.lines import Lines
 

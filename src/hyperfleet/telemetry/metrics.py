@@ -131,7 +131,7 @@ BACKLOG: Final = (
     ),
     Instrument(COLLECTOR_ERRORS, "counter", "Readings of these gauges from the database that failed."),
 )
-"""What the parent process reads from the database, for the whole fleet (cli/backlog_gauges.py)."""
+"""What the parent process reads from the database, for the whole fleet (serving/probing/backlog_gauges.py)."""
 
 COMMON_LABELS: Final = ("component", "version")
 COMMON_VALUES: Final = ("api", _VERSION)

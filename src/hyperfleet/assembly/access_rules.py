@@ -1,0 +1,110 @@
+"""Rules, tenants and gateways as the settings name them: what is wrong with them, and the parts made of them."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from hyperfleet.http.access.gateways import LOOPBACK, Gateway
+from hyperfleet.http.access.tenants import Dimension, Tenants
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.rules.permission import DEFAULT, EVERY, BadRules, Permissions, Rule
+from hyperfleet.settings import BadSettings, Server, Tenant, TrustedGateway
+from hyperfleet.settings.jwt_configs import is_loopback
+
+RULES: Final = "server.authorization.rules"
+TENANT: Final = "server.tenant"
+MOST_DIMENSIONS: Final = 8
+
+_NO_CLAIMS: Final = "claims come with tokens, and server.jwt.enabled is false."
+
+
+def permissions(server: Server, catalog: Catalog) -> Permissions | None:
+    """The compiled rules; None where callers may do everything. Raises BadSettings with every mistake."""
+    if not _has_rules(server):
+        return None
+    given = tuple(
+        Rule(rule.name or "", rule.verbs or (), rule.kinds or (EVERY,), rule.when or "")
+        for rule in server.authorization.rules
+    )
+    try:
+        return Permissions(given or DEFAULT, [kind.name for kind in catalog.kinds])
+    except BadRules as wrong:
+        raise BadSettings([f"{RULES}: {mistake}" for mistake in wrong.mistakes]) from None
+
+
+def _has_rules(server: Server) -> bool:
+    return server.authorization.enabled and (server.jwt.enabled or server.trusted_gateway.enabled)
+
+
+def restricts(server: Server) -> bool:
+    """Whether rules or tenants keep callers from something."""
+    return _has_rules(server) or server.tenant.enabled
+
+
+def tenants(tenant: Tenant) -> Tenants | None:
+    """What says whose tenant a caller is; None where tenants are not told apart."""
+    if not tenant.enabled:
+        return None
+    return Tenants(
+        [
+            Dimension(each.key or "", (each.header or "").lower(), each.claim or "", is_required=bool(each.required))
+            for each in tenant.dimensions
+        ],
+        system_header=tenant.system_header.lower(),
+        system_claim=tenant.system_claim,
+        header=tenant.header.lower(),
+    )
+
+
+def gateway(trusted: TrustedGateway) -> Gateway | None:
+    """What says who is calling without a token; None where no gateway is trusted."""
+    if not trusted.enabled:
+        return None
+    return Gateway(trusted.identity_header.lower(), trusted.allow or LOOPBACK)
+
+
+def contradictions(server: Server) -> Iterator[tuple[str, str]]:
+    """What is wrong with settings of tenants and gateways that are each right: the path of one, and a sentence."""
+    if server.tenant.enabled:
+        yield from _of_tenants(server)
+    if server.trusted_gateway.enabled:
+        yield from _of_gateways(server)
+
+
+def _of_tenants(server: Server) -> Iterator[tuple[str, str]]:
+    tenant = server.tenant
+    path = f"{TENANT}.dimensions"
+    if not any(each.required for each in tenant.dimensions):
+        yield path, f"{path}: at least one must be required, or callers without any would see every tenant."
+    if len(tenant.dimensions) > MOST_DIMENSIONS:
+        yield path, f"{path}: there are {len(tenant.dimensions)}, and {MOST_DIMENSIONS} are the most."
+    if tenant.system_claim and not server.jwt.enabled:
+        yield f"{TENANT}.system_claim", f"{TENANT}.system_claim: {_NO_CLAIMS}"
+    taken = {tenant.system_header.lower(): "system_header"} if tenant.system_header else {}
+    if tenant.header and taken.setdefault(tenant.header.lower(), "header") != "header":
+        yield f"{TENANT}.header", f"{TENANT}.header: it is system_header, too."
+    seen: set[str] = set()
+    for position, each in enumerate(tenant.dimensions):
+        one = f"{path}[{position}]"
+        if each.key is not None and each.key in seen:
+            yield one, f"{one}.key: {each.key} has an entry already."
+        seen.add(each.key or "")
+        if not each.header and not each.claim and not tenant.header:
+            yield one, f"{one}: header, claim or {TENANT}.header must be given, or nothing brings its value."
+        if each.claim and not server.jwt.enabled:
+            yield one, f"{one}.claim: {_NO_CLAIMS}"
+        if each.header and each.header.lower() in taken:
+            yield one, f"{one}.header: it is {taken[each.header.lower()]}, too."
+
+
+def _of_gateways(server: Server) -> Iterator[tuple[str, str]]:
+    gateway, path = server.trusted_gateway, "server.trusted_gateway"
+    if not gateway.identity_header:
+        yield path, f"{path}.identity_header must be given: the header in which the gateway says who is calling."
+    if gateway.identity_header.lower() in ("authorization", "host", "cookie"):
+        yield path, f"{path}.identity_header: {gateway.identity_header} has another meaning; name a header of its own."
+    if not gateway.allow and not is_loopback(server.host):
+        yield (
+            path,
+            f"{path}.allow must name the gateway's networks, such as 10.0.0.0/8, because server.host {server.host} is"
+            " not a loopback address: anybody who reaches it could be anybody.",
+        )

@@ -1,0 +1,110 @@
+"""From settings to the application that a worker serves: the only place that puts the parts together and reads files.
+
+The parent reads what files say and checks it; workers get that from the parent, so that one which is replaced later
+serves by the same. What is built here from it exists once a process.
+"""
+
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hyperfleet import settings
+from hyperfleet.assembly import access_rules, issuers, kinds, yaml_documents
+from hyperfleet.http import description
+from hyperfleet.http.access.callers import Callers
+from hyperfleet.http.app import application
+from hyperfleet.http.description import document as served_document
+from hyperfleet.http.middleware import Middleware
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.schemas import openapi
+from hyperfleet.model.schemas.spec_schema import BadSchema, SpecSchema
+from hyperfleet.store.database import Database
+
+Document = dict[str, Any]
+
+
+def document(server: settings.Server) -> Document:
+    """The OpenAPI document whose components say what a `spec` must be: the provider's, or the project's own.
+
+    Raises BadSettings, naming the file, when it is none.
+    """
+    path = server.openapi_schema_path
+    if not path:
+        own: Document = msgspec.json.decode((resources.files(description) / "openapi.json").read_bytes())
+        return own
+    try:
+        return openapi.require_document(yaml_documents.read(Path(path)))
+    except yaml_documents.BadFile as failure:
+        raise settings.BadSettings([f"{_file(path)} cannot be read: {failure}."]) from None
+    except BadSchema as failure:
+        raise settings.BadSettings([f"{_file(path)}: {mistake}" for mistake in failure.mistakes]) from None
+
+
+def catalog(configured: settings.Settings, document: Document) -> Catalog:
+    """The kinds that are served; raises BadSettings with everything that is wrong with the schemas of their specs."""
+    found: list[Kind] = []
+    mistakes: list[str] = []
+    for kind in kinds.declared(configured.entities):
+        schema = None
+        if openapi.has_component(document, kind.spec_schema_name):
+            try:
+                schema = SpecSchema(document, kind.spec_schema_name)
+            except BadSchema as failure:
+                mistakes += failure.mistakes
+        elif kind.require_spec_schema:
+            mistakes.append(
+                f"it has no component {kind.spec_schema_name}, which kind {kind.name} requires to validate specs by"
+                " (require_spec_schema)."
+            )
+        found.append(replace(kind, spec_schema=schema))
+    if mistakes:
+        file = _file(configured.server.openapi_schema_path)
+        raise settings.BadSettings([f"{file}: {mistake}" for mistake in dict.fromkeys(mistakes)])
+    return Catalog(found)
+
+
+def described(configured: settings.Settings) -> Document:
+    """The document that is served."""
+    specs = document(configured.server)
+    headers = Callers(issuers.trusted(configured.server.jwt)).headers
+    return served_document.document(
+        catalog(configured, specs),
+        _provider(configured.server, specs),
+        token_headers=headers,
+        is_vouched=configured.server.trusted_gateway.enabled,
+        forbids=access_rules.restricts(configured.server),
+    )
+
+
+def _provider(server: settings.Server, document: Document) -> Document | None:
+    """The document when it is a provider's, whose components stand for ours in the one that is served."""
+    return document if server.openapi_schema_path else None
+
+
+def assembled(configured: settings.Settings, document: Document, *, recomputes: bool) -> Middleware:
+    """The ASGI application on a pool of its own; its lifespan opens and closes the pool.
+
+    `recomputes`: it also computes again what other rules left in the database.
+    """
+    served = catalog(configured, document)
+    return application(
+        Database(configured.database, limits=configured.server),
+        served,
+        configured,
+        _provider(configured.server, document),
+        issuers=issuers.trusted(configured.server.jwt),
+        gateway=access_rules.gateway(configured.server.trusted_gateway),
+        tenants=access_rules.tenants(configured.server.tenant),
+        permissions=access_rules.permissions(configured.server, served),
+        recomputes=recomputes,
+    )
+
+
+def _file(path: str) -> str:
+    if not path:
+        return "The project's own OpenAPI document (server.openapi_schema_path is unset)"
+    return f"The OpenAPI document {path} (server.openapi_schema_path)"

@@ -1,0 +1,112 @@
+"""The issuers that a configuration names: what is wrong with them, and the parts that check their tokens.
+
+Files are read at the start once, so that what is wrong with one stops it; the keys in a file are read again later, when
+a token names a key that was not among them.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from hyperfleet.http.access import downloads
+from hyperfleet.http.access.issuer_keys import IssuerKeys, Source
+from hyperfleet.http.access.key_sets import BadKeySet, KeySet, key_set
+from hyperfleet.http.access.verifier import DEFAULT_IDENTITY_CLAIMS, Issuer
+from hyperfleet.settings import BadSettings, Jwt
+from hyperfleet.settings import Issuer as Entry
+
+PATH: Final = "server.jwt.configs"
+
+
+def trusted(jwt: Jwt) -> tuple[Issuer, ...]:
+    """The issuers whose tokens are taken, none where callers need no token.
+
+    Raises BadSettings with everything that is wrong with the files that they name.
+    """
+    if not jwt.enabled:
+        return ()
+    sources: list[Source] = []
+    mistakes: list[str] = []
+    for position, entry in enumerate(jwt.configs):
+        try:
+            sources.append(_source(entry))
+        except _BadFile as wrong:
+            mistakes.append(f"{PATH}[{position}].{wrong}.")
+    if mistakes:
+        raise BadSettings(mistakes)
+    return tuple(_issuer(entry, source) for entry, source in zip(jwt.configs, sources, strict=True))
+
+
+def contradictions(jwt: Jwt) -> Iterator[tuple[str, str]]:
+    """What is wrong with settings that are each right: the path of one, and a sentence."""
+    if not jwt.configs:
+        yield (
+            PATH,
+            f"{PATH} is empty, so no token would ever be right; name an issuer, or set server.jwt.enabled to false.",
+        )
+    seen: set[str] = set()
+    for position, entry in enumerate(jwt.configs):
+        path = f"{PATH}[{position}]"
+        if entry.issuer_url is not None and entry.issuer_url in seen:
+            yield path, f"{path}.issuer_url: {entry.issuer_url} has an entry already."
+        seen.add(entry.issuer_url or "")
+        if bool(entry.jwk_cert_url) == bool(entry.jwk_cert_file):
+            given = "both are" if entry.jwk_cert_url else "neither is"
+            yield path, f"{path}: one of jwk_cert_url and jwk_cert_file must be given; {given}."
+        if entry.jwk_cert_ca_file and not (entry.jwk_cert_url or "").startswith("https://"):
+            yield path, f"{path}.jwk_cert_ca_file: it is for a jwk_cert_url that begins with https://."
+        if entry.identity_header and entry.identity_header.lower() == (entry.header or "Authorization").lower():
+            yield path, f"{path}.identity_header: tokens come in that header."
+
+
+class _BadFile(Exception):
+    """A file that an entry names is not what it must be; the text says which and why."""
+
+
+def _issuer(entry: Entry, source: Source) -> Issuer:
+    url = entry.issuer_url or ""
+    return Issuer(
+        url,
+        IssuerKeys(url, source),
+        audience=entry.audience or "",
+        identity_claims=(entry.identity_claim,) if entry.identity_claim else DEFAULT_IDENTITY_CLAIMS,
+        identity_pattern=re.compile(entry.identity_claim_pattern) if entry.identity_claim_pattern else None,
+        groups_claim=entry.groups_claim or "groups",
+        header=(entry.header or "Authorization").lower(),
+        identity_header=entry.identity_header or "",
+    )
+
+
+def _source(entry: Entry) -> Source:
+    """What gets the issuer's keys; raises _BadFile when a file that it needs is not right."""
+    if entry.jwk_cert_file:
+        path = Path(entry.jwk_cert_file)
+        try:
+            if not key_set(_content(path), KeySet()).keys:
+                raise BadKeySet("it has no keys, so no token would ever be right")
+        except (OSError, BadKeySet) as wrong:
+            raise _BadFile(f"jwk_cert_file: {path} cannot be used: {_reason(wrong)}") from None
+        return partial(asyncio.to_thread, _content, path)
+    try:
+        trust = ssl.create_default_context(cafile=entry.jwk_cert_ca_file)
+    except (OSError, ValueError) as wrong:
+        reason = "it holds no certificate in PEM" if isinstance(wrong, ssl.SSLError) else _reason(wrong)
+        raise _BadFile(f"jwk_cert_ca_file: {entry.jwk_cert_ca_file} cannot be used: {reason}") from None
+    return partial(downloads.get, entry.jwk_cert_url or "", trust)
+
+
+def _content(path: Path) -> bytes:
+    """The keys in a file; raises OSError, also for one that is too large."""
+    with path.open("rb") as file:
+        content = file.read(downloads.LARGEST + 1)
+    if len(content) > downloads.LARGEST:
+        raise OSError(f"it is larger than {downloads.LARGEST >> 10} KiB")
+    return content
+
+
+def _reason(wrong: Exception) -> str:
+    return wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)

@@ -1,0 +1,106 @@
+"""The kinds that a configuration declares: its own, and the built-in ones as its entries change them.
+
+An entry for a built-in kind changes the members that it gives. Its plural and its owner stay, because the addresses of
+stored resources are made of them.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from hyperfleet.model.catalog import BadCatalog, Catalog
+from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
+from hyperfleet.model.rules.mapping import ConditionRule
+from hyperfleet.settings import Entity
+
+_BUILT_IN: Final = {kind.name: kind for kind in BUILT_IN}
+_WORDS: Final = re.compile("[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
+
+# What a member of an entry is called as a field of a kind, where it is taken as it stands.
+_FIELDS: Final = {
+    "plural": "plural",
+    "parent_kind": "parent",
+    "on_parent_delete": "on_parent_delete",
+    "required_adapters": "required_adapters",
+    "mandatory_conditions": "mandatory_conditions",
+    "name_min_len": "name_min_length",
+    "name_max_len": "name_max_length",
+    "spec_schema_name": "spec_schema_name",
+    "require_spec_schema": "require_spec_schema",
+}
+
+
+def declared(entities: tuple[Entity, ...]) -> tuple[Kind, ...]:
+    """The built-in kinds first, then those that entries add, in their order.
+
+    Raises BadCatalog with everything that is wrong with them as a whole.
+    """
+    kinds = dict(_BUILT_IN)
+    mistakes: list[str] = []
+    seen: set[str] = set()
+    for position, entity in enumerate(entities):
+        name = entity.kind or ""
+        if name in seen:
+            mistakes.append(f"Kind {name}: entities[{position}] is its second entry.")
+            continue
+        seen.add(name)
+        given = _given(entity)
+        if name in _BUILT_IN:
+            mistakes += (f"Kind {name}: {mistake}" for mistake in _fixed(_BUILT_IN[name], given))
+            kinds[name] = replace(_BUILT_IN[name], **given)
+        else:
+            kinds[name] = Kind(name, given.pop("plural", ""), title(name), **given)
+    try:
+        Catalog(kinds.values())
+    except BadCatalog as wrong:
+        mistakes += wrong.mistakes
+    if mistakes:
+        raise BadCatalog(mistakes)
+    return tuple(kinds.values())
+
+
+def title(name: str) -> str:
+    """A kind's name as words of a sentence: `WifConfig` is `wif config`, `DNSZone` is `dns zone`."""
+    return " ".join(word.lower() for word in _WORDS.findall(name))
+
+
+def _fixed(kind: Kind, given: dict[str, Any]) -> Iterator[str]:
+    """Takes from `given` what a built-in kind keeps, and says where that is another."""
+    if given.pop("plural", kind.plural) != kind.plural:
+        yield f"it is built in, so its plural stays {kind.plural}."
+    if given.pop("parent", kind.parent) != kind.parent:
+        kept = f"its parent stays {kind.parent}" if kind.parent else "it stays without a parent"
+        yield f"it is built in, so {kept}."
+
+
+def _given(entity: Entity) -> dict[str, Any]:
+    """The fields of a kind that an entry says something of."""
+    given: dict[str, Any] = {
+        field: getattr(entity, member) for member, field in _FIELDS.items() if getattr(entity, member) is not None
+    }
+    if entity.required_adapters == AnyAdapter.ANY.value:
+        given["required_adapters"] = AnyAdapter.ANY
+    if entity.references:
+        given["references"] = tuple(_references(entity))
+    if entity.conditions:
+        given["conditions"] = tuple(_conditions(entity))
+    return given
+
+
+# What lacks a part was told of when it was read, so here it is left out.
+
+
+def _references(entity: Entity) -> Iterator[ReferenceRule]:
+    for rule in entity.references:
+        if rule.ref_type and rule.target_kind:
+            yield ReferenceRule(rule.ref_type, rule.target_kind, rule.min or 0, rule.max)
+
+
+def _conditions(entity: Entity) -> Iterator[ConditionRule]:
+    for rule in entity.conditions:
+        output = rule.output
+        outputs = (output.status.expression, output.reason.expression, output.message.expression)
+        texts = [rule.type, rule.when.expression, *outputs]
+        if None not in texts:
+            yield ConditionRule(*(text or "" for text in texts))

@@ -1,0 +1,168 @@
+"""`db shell`, `db dump` and `db restore`: PostgreSQL's own programs on the configured database, or the embedded one.
+
+Their exit status is the command's, signals reach them, and a server that was started for them outlives them.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Final
+
+from hyperfleet import settings
+from hyperfleet.assembly import databases
+from hyperfleet.errors import Unavailable
+from hyperfleet.postgres import client_programs
+from hyperfleet.store import migrations
+from hyperfleet.store.upkeep import dumps
+
+_CHUNK: Final = 1 << 20
+_HEAD_LINES: Final = 64
+
+# pg_restore writes it whatever the server is; one before PostgreSQL 17 does not know it.
+_NOT_IN_OLDER_SERVERS: Final = b"SET transaction_timeout = 0;\n"
+
+
+def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
+    """Runs psql; its exit status."""
+    with databases.available(configured) as connection:
+        way = client_programs.environment(connection)
+        with _running([client_programs.program("psql", way), *arguments], way) as psql:
+            return _status(psql)
+
+
+def dump(configured: settings.Database, file: Path) -> int:
+    """Writes the database into a file, as it is at one moment; pg_dump's exit status.
+
+    The file is complete or as it was before, and for its owner alone to read. Raises Unavailable for a place that is
+    not a file's.
+    """
+    # A new file takes the place of the old one, so a device or a pipe would be gone, and a link no link any more.
+    if file.exists() and not file.is_file():
+        raise Unavailable(f"{file} is not a file, and the dump would take its place; name a file.")
+    file = Path(os.path.realpath(file))
+    if not file.parent.is_dir():
+        raise Unavailable(f"There is no folder {file.parent} for the dump.")
+    with databases.available(configured) as connection, _new_file(file) as new:
+        way = client_programs.environment(connection)
+        command = [client_programs.program("pg_dump", way), "--format=custom", f"--file={new}"]
+        with _running(command, way) as pg_dump:
+            status = _status(pg_dump)
+        if status == 0:
+            new.replace(file)
+        return status
+
+
+def restore(configured: settings.Database, file: Path, *, replace: bool) -> int:
+    """Puts a dump into the database, all of it or nothing; the exit status of the program that failed, else 0.
+
+    Raises Unavailable when the database is not empty, unless `replace`, and when other sessions use it.
+    """
+    if not file.is_file():
+        raise Unavailable(f"There is no dump {file}.")
+    with databases.available(configured) as connection, databases.plain_failures(connection):
+        asyncio.run(databases.schema(connection))
+        tables, sessions = asyncio.run(dumps.content(connection))
+        where = databases.described(connection)
+        if sessions:
+            raise Unavailable(f"{sessions} other sessions use {where}; stop the services on it first.")
+        if tables and not replace:
+            raise Unavailable(f"{where[0].upper()}{where[1:]} is not empty; --replace removes what it holds.")
+        status = _restored(client_programs.environment(connection), file, replace=replace)
+        if status == 0 and asyncio.run(migrations.state(connection)) == "older":
+            print("Restored. The schema is of an older version: run hyperfleet-api migrate.")
+        elif status == 0:
+            print("Restored.")
+        return status
+
+
+def _restored(way: Mapping[str, str], file: Path, *, replace: bool) -> int:
+    script = [client_programs.program("pg_restore", way), "--no-owner", "--no-privileges", "--file=-", str(file)]
+    session = [client_programs.program("psql", way), "-Xq", "-v", "ON_ERROR_STOP=1", "-o", os.devnull]
+    with (
+        _running(session, way, stdin=subprocess.PIPE) as psql,
+        _running(script, way, stdout=subprocess.PIPE) as pg_restore,
+    ):
+        assert psql.stdin is not None
+        assert pg_restore.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            psql.stdin.write(dumps.opening(replace=replace).encode())
+            _copy(pg_restore.stdout, psql.stdin)
+            # Without the end of it psql's session is rolled back.
+            if pg_restore.wait() == 0:
+                psql.stdin.write(dumps.closing().encode())
+        with contextlib.suppress(BrokenPipeError):
+            psql.stdin.close()
+        pg_restore.stdout.close()
+        said = _status(psql)
+        return said or _status(pg_restore)
+
+
+def _copy(script: IO[bytes], session: IO[bytes]) -> None:
+    for _ in range(_HEAD_LINES):
+        line = script.readline()
+        if line != _NOT_IN_OLDER_SERVERS:
+            session.write(line)
+    while chunk := script.read(_CHUNK):
+        session.write(chunk)
+
+
+@contextmanager
+def _new_file(file: Path) -> Iterator[Path]:
+    """A file beside it, empty and private, that is gone afterwards unless it was moved."""
+    new = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    try:
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield new
+    except OSError as failure:
+        raise Unavailable(f"The dump {file} cannot be written: {failure.strerror}.") from failure
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextmanager
+def _running(
+    command: list[str], way: Mapping[str, str], *, stdin: int | None = None, stdout: int | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """The program; what asks this process to end asks it, and Ctrl-C is for it alone: psql cancels a query."""
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            return
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
+    # Before the program starts: a signal that ended this process alone would leave the program behind.
+    previous = {
+        number: signal.signal(number, pass_on)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        try:
+            process = subprocess.Popen(command, env=way, stdin=stdin, stdout=stdout)
+        except OSError as failure:
+            raise Unavailable(f"{command[0]} does not start: {failure.strerror}.") from failure
+        with process:
+            for number in early:
+                process.send_signal(number)
+            yield process
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _status(process: "subprocess.Popen[bytes]") -> int:
+    """Its exit status, as a shell gives it: 128 and the number of the signal that ended it."""
+    status = process.wait()
+    return status if status >= 0 else 128 - status

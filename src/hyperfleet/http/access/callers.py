@@ -1,0 +1,135 @@
+"""Who is asking, from a request's headers: decided before its body is looked at (operations: Callers).
+
+Without issuers and a gateway nobody is asked for credentials, every caller is the system and may do everything, but
+pages of other sites change nothing. Else only routes that are open to everybody are answered without an identity.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from hyperfleet.errors import DeadlineExceeded, Unauthenticated
+from hyperfleet.http.access import origins
+from hyperfleet.http.access.gateways import Gateway
+from hyperfleet.http.access.tenants import Tenants
+from hyperfleet.http.access.verifier import Issuer, Verified, Verifier, header_identity, invalid
+from hyperfleet.http.exchange import Exchange
+from hyperfleet.model.caller import SYSTEM, Caller
+from hyperfleet.store.database import DEADLINE
+
+AUTHORIZATION: Final = "authorization"
+_SCHEMES: Final = frozenset({b"bearer", b"serviceaccount"})
+_READING: Final = frozenset({"GET", "HEAD"})
+
+
+class Callers:
+    """Decides who asks; the order of the issuers is that in which their headers are looked at.
+
+    `tenants` says whose tenant that is, None where they are not told apart. A `gateway` says who is calling without a
+    token, and is then the only one that requests are taken from.
+    """
+
+    def __init__(
+        self, issuers: Sequence[Issuer] = (), tenants: Tenants | None = None, gateway: Gateway | None = None
+    ) -> None:
+        self._issuers = tuple(issuers)
+        self._tenants = tenants
+        self._gateway = gateway
+        by_header: dict[str, list[Issuer]] = {}
+        for issuer in issuers:
+            by_header.setdefault(issuer.header.lower(), []).append(issuer)
+        claims = tenants.claims if tenants is not None else ()
+        # A token counts for the issuers of the header that it comes in, and for no other.
+        self._verifiers = {header: Verifier(those, claims=claims) for header, those in by_header.items()}
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that tokens come in, in small letters; none where nobody needs a token."""
+        return tuple(self._verifiers)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Fetches the issuers' keys ahead for as long as the context lasts."""
+        tasks = [asyncio.create_task(issuer.keys.keep_fresh()) for issuer in self._issuers]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(issuer.keys.close() for issuer in self._issuers))
+
+    async def caller(self, exchange: Exchange) -> Caller:
+        """The caller of a request.
+
+        Raises Unauthenticated, Unavailable when an issuer's keys cannot be had, Forbidden when it is of no tenant.
+        """
+        caller = await self._identified(exchange)
+        return caller if self._tenants is None else self._tenants.placed(caller, exchange)
+
+    async def _identified(self, exchange: Exchange) -> Caller:
+        if self._gateway is not None:
+            vouched = self._gateway.caller(exchange)
+            if vouched is not None:
+                return vouched
+            if not self._verifiers:
+                raise self._gateway.missing()
+        elif not self._verifiers:
+            if exchange.method not in _READING:
+                origins.refuse_foreign(exchange)
+            return SYSTEM
+        for header, verifier in self._verifiers.items():
+            lines = exchange.header_lines(header.encode())
+            if lines:
+                token = _token(lines, header)
+                verified = verifier.remembered(token) or await _found_out(verifier, token)
+                caller = _with_identity_header(verified, exchange)
+                if not caller.identity and exchange.method not in _READING:
+                    raise invalid("The token does not say who is calling, which is needed to change anything.")
+                return caller
+        raise _no_token(next(iter(self._verifiers)))
+
+
+async def _found_out(verifier: Verifier, token: bytes) -> Verified:
+    try:
+        async with asyncio.timeout_at(DEADLINE.get(None)):
+            return await verifier.verified(token)
+    except TimeoutError:
+        raise DeadlineExceeded("The keys that tokens are checked by did not arrive in time; try again.") from None
+
+
+def _with_identity_header(verified: Verified, exchange: Exchange) -> Caller:
+    caller, issuer, _ = verified
+    if not issuer.identity_header:
+        return caller
+    identity = issuer.identity(header_identity(exchange.header_lines(issuer.identity_header.lower().encode())))
+    return replace(caller, identity=identity) if identity else caller
+
+
+def _token(lines: list[bytes], header: str) -> bytes:
+    """The token that a header brings; raises Unauthenticated when it brings none, or several."""
+    if len(lines) > 1:
+        raise invalid(f"The {_shown(header)} header appears twice; send one.")
+    scheme, _, token = lines[0].partition(b" ")
+    if scheme.lower() in _SCHEMES:
+        # Several blanks may stand between (RFC 9110, section 11.4); anything else around a token is part of it.
+        token = token.strip(b" ")
+    elif header == AUTHORIZATION:
+        token = b""
+    else:
+        token = lines[0]
+    if not token:
+        raise _no_token(header)
+    return token
+
+
+def _shown(header: str) -> str:
+    return "-".join(word.capitalize() for word in header.split("-"))
+
+
+def _no_token(header: str) -> Unauthenticated:
+    if header == AUTHORIZATION:
+        return Unauthenticated("This needs a token: send the header Authorization with Bearer and the token.")
+    return Unauthenticated(f"This needs a token: send it in the header {header}.")

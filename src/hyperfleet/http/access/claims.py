@@ -1,0 +1,50 @@
+"""Claims of a token by their names: a name, a dotted path, or a JSON Pointer (RFC 6901)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hyperfleet.settings.authorization import VALUE_LENGTH, pointer_steps
+
+_EMAIL: Final = "email"
+_VERIFIED: Final = "email_verified"
+
+
+def claim(claims: Mapping[str, Any], name: str) -> Any:
+    """The claim of this name; None without one. A name that no claim has leads into objects and lists."""
+    holder, step = _holder(claims, name)
+    return _member(holder, step)
+
+
+def is_unverified_email(claims: Mapping[str, Any], name: str) -> bool:
+    """Whether the claim of this name is an e-mail address of which the claim beside it says that nobody verified it."""
+    holder, step = _holder(claims, name)
+    if step != _EMAIL or not isinstance(holder, Mapping):
+        return False
+    verified = holder.get(_VERIFIED)
+    return verified is False or (isinstance(verified, str) and verified.strip().lower() == "false")
+
+
+def kept(value: Any) -> str | bool | None:
+    """A claim as it is remembered; False stands for what is too long, or of another type, to be of use."""
+    if isinstance(value, str):
+        return value if len(value) <= VALUE_LENGTH else False
+    return value if value is None or isinstance(value, bool) else False
+
+
+def _holder(claims: Mapping[str, Any], name: str) -> tuple[Any, str]:
+    """What holds the claim, None when nothing can, and the claim's name in it."""
+    if name in claims:
+        return claims, name
+    steps = pointer_steps(name) if name.startswith("/") else name.split(".")
+    found: Any = claims
+    for step in steps[:-1]:
+        found = _member(found, step)
+    return found, steps[-1]
+
+
+def _member(holder: Any, step: str) -> Any:
+    if isinstance(holder, Mapping):
+        return holder.get(step)
+    if isinstance(holder, list) and step.isascii() and step.isdigit() and len(step) < 5 and str(int(step)) == step:
+        return holder[int(step)] if int(step) < len(holder) else None
+    return None

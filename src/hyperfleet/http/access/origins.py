@@ -1,0 +1,46 @@
+"""Pages of other sites: without authentication a browser on the same machine must not write on their behalf.
+
+A page may send a write to any address, localhost included, without being allowed to read the answer. Browsers say where
+such a request comes from, and callers that are not browsers say nothing.
+"""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from hyperfleet.errors import Forbidden
+from hyperfleet.http.exchange import Exchange
+from hyperfleet.settings.jwt_configs import is_loopback
+
+_PORTS: Final = {"http": 80, "https": 443}
+_ADVICE: Final = "Call the service from its own pages or by a client that is not a browser, or turn authentication on."
+
+
+def refuse_foreign(exchange: Exchange) -> None:
+    """Raises Forbidden for a request that a page of another site makes."""
+    if exchange.header(b"sec-fetch-site") == b"cross-site":
+        raise Forbidden(f"A page of another site may not change anything here (Sec-Fetch-Site). {_ADVICE}")
+    origin = exchange.header(b"origin")
+    if origin is None:
+        return
+    host = _address("http://" + (exchange.header(b"host") or b"").decode("latin-1"), "")
+    scheme = origin.decode("latin-1").partition("://")[0].lower()
+    if host is None or _address(origin.decode("latin-1"), scheme) != _with_port(host, scheme):
+        raise Forbidden(f"A page of another site may not change anything here (Origin). {_ADVICE}")
+    # A name that leads to this machine can be anybody's, changed after the page was loaded.
+    if is_loopback(exchange.limits.host) and not (is_loopback(host[0]) or host[0].endswith(".localhost")):
+        raise Forbidden(f"This service is reached by localhost only, not by that name (Host). {_ADVICE}")
+
+
+def _address(url: str, scheme: str) -> tuple[str, int | None] | None:
+    """Host and port of a URL, the scheme's own port where it names none; None when it has no host."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return (host, port if port is not None else _PORTS.get(scheme)) if host else None
+
+
+def _with_port(address: tuple[str, int | None], scheme: str) -> tuple[str, int | None]:
+    host, port = address
+    return host, port if port is not None else _PORTS.get(scheme)

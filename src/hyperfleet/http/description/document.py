@@ -1,0 +1,290 @@
+"""The OpenAPI document of this server: the packaged one, every kind of the Catalog, the provider's schemas of specs.
+
+A kind that is not built in is described by the words of a built-in one: of NodePool when it has an owner, of Cluster at
+the top. So what the sources say of those two holds for every kind, and a new route of theirs is one of all kinds.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from itertools import count
+from typing import Any, Final
+
+from hyperfleet.http.description import kind_schemas, provider_schemas
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import BUILT_IN, Kind
+from hyperfleet.model.rendering import API_ROOT
+
+Document = dict[str, Any]
+
+_CLUSTER, _NODE_POOL = BUILT_IN
+_COMMON_TAGS: Final = 3
+"""How many tags of the packaged document, the last of them, are of no kind."""
+
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+_REPORT: Final = "NewReport"
+"""The schema of reports on every kind."""
+
+_SHOWN: Final = ("name_min_length", "name_max_length", "references", "mandatory_conditions")
+"""What examples of a built-in kind may contradict when an entry changes it."""
+
+_BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
+
+
+def document(
+    catalog: Catalog,
+    provider: Mapping[str, Any] | None = None,
+    *,
+    token_headers: Sequence[str] = (),
+    is_vouched: bool = False,
+    forbids: bool = False,
+) -> Document:
+    """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
+
+    Its components that describe a kind's `spec` stand for ours, with everything that they refer to (contract: Kinds).
+    `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
+    `is_vouched`: a gateway says who they are. `forbids`: callers may be told that they may not do something.
+    """
+    whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
+    schemas = whole["components"]["schemas"]
+    identifiers = {
+        kind.name: kind.name if kind.name in _BUILT_IN_NAMES else _add(whole, kind, catalog.parent_of(kind))
+        for kind in catalog.kinds
+    }
+    for kind in catalog.kinds:
+        _declare(whole, kind, identifiers[kind.name], catalog.kinds)
+    if provider is None:
+        _share(schemas, _further(catalog.kinds, identifiers, schemas))
+    else:
+        _adopt(whole, provider, catalog.kinds, identifiers)
+    _tell_of_tokens(whole, token_headers)
+    is_open = not token_headers and not is_vouched
+    if is_open:
+        _drop_answer(whole, "401")
+    if not forbids:
+        # Where nobody shows who they are, pages of other sites are still refused when they write.
+        _drop_answer(whole, "403", ("get",) if is_open else _METHODS)
+    return whole
+
+
+def _tell_of_tokens(whole: Document, headers: Sequence[str]) -> None:
+    """Says how callers show who they are on this server; nothing of it where they need not."""
+    schemes = {_scheme_name(header): _scheme(header) for header in headers}
+    if schemes:
+        whole["components"]["securitySchemes"] = schemes
+        whole["security"] = [{name: []} for name in schemes]
+        return
+    del whole["components"]["securitySchemes"], whole["security"]
+    for operation in _operations(whole["paths"]):
+        operation.pop("security", None)
+
+
+def _drop_answer(whole: Document, status: str, methods: Sequence[str] = _METHODS) -> None:
+    for item in whole["paths"].values():
+        for method in methods:
+            item.get(method, {"responses": {}})["responses"].pop(status, None)
+
+
+def _scheme_name(header: str) -> str:
+    words = "Bearer" if header == "authorization" else "".join(map(_capital, re.findall("[a-z0-9]+", header)))
+    return f"{words}Auth"
+
+
+def _scheme(header: str) -> Document:
+    if header == "authorization":
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    return {"type": "apiKey", "in": "header", "name": header}
+
+
+def _declare(whole: Document, kind: Kind, identifier: str, kinds: tuple[Kind, ...]) -> None:
+    """Writes what the kind declares into its schemas and operations."""
+    schemas = whole["components"]["schemas"]
+    resource, new, selected, _, name, _, patch = (schemas[name] for name in _schema_names(identifier))
+    kind_schemas.add_name_lengths(kind, name)
+    kind_schemas.add_references(kind, resource, selected, new, patch)
+    items = {path: item for path, item in whole["paths"].items() if _kind_of(path, kinds) is kind}
+    report = kind_schemas.report(kind, _REPORT)
+    if report is not None:
+        own = next(word for word in _numbered(f"New{identifier}Report") if word not in schemas)
+        schemas[own] = report
+        for schema in _body_schemas(items):
+            if schema == {"$ref": provider_schemas.COMPONENTS + _REPORT}:
+                schema["$ref"] = provider_schemas.COMPONENTS + own
+    shown = next((built_in for built_in in BUILT_IN if built_in.name == kind.name), kind)
+    if any(getattr(kind, member) != getattr(shown, member) for member in _SHOWN):
+        for path in items:
+            whole["paths"][path] = _without_examples(whole["paths"][path])
+
+
+def _body_schemas(paths: Document) -> Iterator[Document]:
+    for operation in _operations(paths):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            yield content["schema"]
+
+
+def _adopt(
+    whole: Document, provider: Mapping[str, Any], kinds: tuple[Kind, ...], identifiers: Mapping[str, str]
+) -> None:
+    """Takes over the provider's schemas of specs."""
+    wanted: dict[str, str] = {}
+    shared: dict[str, str] = {}
+    for kind in kinds:
+        spec = f"{identifiers[kind.name]}Spec"
+        if wanted.setdefault(kind.spec_schema_name, spec) != spec:
+            shared[spec] = kind.spec_schema_name
+    replaced = provider_schemas.adopt(provider, whole["components"]["schemas"], wanted)
+    taken = {spec: wanted[theirs] for spec, theirs in shared.items() if theirs in replaced}
+    _share(whole["components"]["schemas"], taken)
+    for path, item in whole["paths"].items():
+        kind_there = _kind_of(path, kinds)
+        if kind_there is not None and kind_there.spec_schema_name in replaced:
+            _drop_examples_of_specs(item)
+
+
+def _further(kinds: tuple[Kind, ...], identifiers: Mapping[str, str], schemas: Document) -> dict[str, str]:
+    """The specs that our own schemas describe under another name than the kind's, which is that name, by their own."""
+    return {
+        f"{identifiers[kind.name]}Spec": kind.spec_schema_name
+        for kind in kinds
+        if kind.spec_schema_name != f"{kind.name}Spec" and kind.spec_schema_name in schemas
+    }
+
+
+def _share(schemas: Document, same: Mapping[str, str]) -> None:
+    """Lets schemas of specs be what others are."""
+    for spec, other in same.items():
+        schemas[spec] = {"allOf": [{"$ref": provider_schemas.COMPONENTS + other}]}
+
+
+def _template(whole: Document, kind: Kind) -> tuple[str, str]:
+    """What is said of a built-in kind: its paths and its schemas, without their examples, as JSON."""
+    paths = {path: item for path, item in whole["paths"].items() if _kind_of(path, BUILT_IN) is kind}
+    schemas = {name: whole["components"]["schemas"][name] for name in _schema_names(kind.name)}
+    return json.dumps(_without_examples(paths)), json.dumps(schemas)
+
+
+def _schema_names(identifier: str) -> tuple[str, ...]:
+    """The schemas of a kind: of all that answers, bodies and lists of it are made of."""
+    forms = ("{}", "New{}", "Selected{}", "{}List", "{}Name", "{}Spec", "{}Patch")
+    return tuple(form.format(identifier) for form in forms)
+
+
+def _kind_of(path: str, kinds: tuple[Kind, ...]) -> Kind | None:
+    """The kind whose resources a path is about: its plural is the last that the path names."""
+    for word in reversed(path.removeprefix(API_ROOT).split("/")):
+        for kind in kinds:
+            if kind.plural == word:
+                return kind
+    return None
+
+
+def _without_examples(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_examples(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_examples(item) for key, item in value.items() if key != "examples"}
+    return value
+
+
+def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
+    """Adds paths, schemas and the tag of a kind; the word that stands for it in names of schemas and operations.
+
+    That word is the kind's name, with a number behind it where a name that follows from it is taken.
+    """
+    said_of_paths, said_of_schemas = _template(whole, _CLUSTER if owner is None else _NODE_POOL)
+    schemas = whole["components"]["schemas"]
+    taken = {operation["operationId"] for operation in _operations(whole["paths"])} | schemas.keys()
+    for identifier in _numbered(kind.name):
+        words = _words(kind, identifier, owner)
+        paths, added = _reworded(said_of_paths, words), _reworded(said_of_schemas, words)
+        if taken.isdisjoint({operation["operationId"] for operation in _operations(paths)} | added.keys()):
+            break
+    resource, new, selected, page, *_ = _schema_names(identifier)
+    for schema in (resource, selected):
+        added[schema]["properties"]["kind"]["enum"] = [kind.name]
+    added[new]["properties"]["kind"]["enum"] = [kind.name, None]
+    added[page]["properties"]["kind"]["enum"] = [f"{kind.name}List"]
+    schemas.update(added)
+    whole["paths"].update(paths)
+    _tag(whole, kind, owner, _operations(paths))
+    return identifier
+
+
+def _numbered(word: str) -> Iterator[str]:
+    """The word, then with a number behind it, from 2."""
+    yield word
+    yield from (f"{word}{number}" for number in count(2))
+
+
+def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Document]) -> None:
+    """Gathers the operations of a kind below a tag of its own, but those that stand below one of all kinds."""
+    common = [tag["name"] for tag in whole["tags"][-_COMMON_TAGS:]]
+    own = _capital(_titles(kind))
+    if own in common:
+        own = f"{own} ({kind.name})"
+    for operation in operations:
+        operation["tags"] = [name if name in common else own for name in operation["tags"]]
+    owned = f", each owned by {owner.one}" if owner else ""
+    tag = {"name": own, "description": f"Resources of the kind {kind.name}{owned}."}
+    whole["tags"].insert(-_COMMON_TAGS, tag)
+
+
+def _operations(paths: Document) -> list[Document]:
+    return [operation for item in paths.values() for operation in item.values()]
+
+
+def _words(kind: Kind, identifier: str, owner: Kind | None) -> dict[str, str]:
+    """What is written instead of each word of the built-in kinds."""
+    if owner is None:
+        return _spellings(_CLUSTER, kind, identifier)
+    return _spellings(_CLUSTER, owner, owner.name) | _spellings(_NODE_POOL, kind, identifier)
+
+
+def _spellings(old: Kind, new: Kind, identifier: str) -> dict[str, str]:
+    return dict(zip(_forms(old, old.name), _forms(new, identifier), strict=True))
+
+
+def _forms(kind: Kind, identifier: str) -> tuple[str, ...]:
+    """Every form in which a kind appears, in names, paths and sentences."""
+    is_regular = kind.plural == f"{kind.name.lower()}s"
+    many = (
+        f"{kind.name}s" if is_regular else "".join(map(_capital, kind.plural.split("-")))
+    ) + identifier.removeprefix(kind.name)
+    one = kind.one
+    return (
+        *(identifier, many, f"{kind.name.lower()}_id", f"/{kind.plural}"),
+        *(kind.title, _titles(kind), one, _capital(one), kind.not_found_code),
+    )
+
+
+def _titles(kind: Kind) -> str:
+    """The title of many."""
+    is_regular = kind.plural.replace("-", "") == kind.title.replace(" ", "") + "s"
+    return f"{kind.title}s" if is_regular else kind.plural.replace("-", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _reworded(text: str, words: Mapping[str, str]) -> Document:
+    """The tree of a JSON text with all words replaced at once, of those that begin alike the longest."""
+    pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    found: Document = json.loads(re.sub(pattern, lambda match: json.dumps(words[match[0]])[1:-1], text))
+    return found
+
+
+def _drop_examples_of_specs(item: Document) -> None:
+    """Leaves out the examples of a path that show a `spec`, which the provider describes in another way than we do."""
+    for operation in item.values():
+        answers = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (each for answer in answers for each in answer.get("content", {}).values()):
+            kept = {
+                title: example
+                for title, example in content.pop("examples", {}).items()
+                if '"spec": ' not in json.dumps(example)
+            }
+            if kept:
+                content["examples"] = kept

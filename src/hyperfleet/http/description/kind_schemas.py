@@ -1,0 +1,112 @@
+"""What a kind declares of its own, written into the schemas and operations that the document has of it.
+
+The document has schemas of every kind already, made alike; here they get what differs: the lengths of names, the
+references, and the conditions that a report must have. OpenAPI 3.0 cannot say "has an item such that", hence "not every
+item is not".
+"""
+
+from typing import Any, Final
+
+from hyperfleet.http.description.provider_schemas import COMPONENTS
+from hyperfleet.model.kind import Kind, ReferenceRule
+from hyperfleet.model.schemas.json_schema import MUST, PASSED_OVER
+
+MOST_TARGETS: Final = 1000
+"""Resources that one resource references by one type at most."""
+
+Schema = dict[str, Any]
+
+_UUID: Final = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": "^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$",
+    MUST: "be a UUID in small letters",
+}
+
+
+def add_name_lengths(kind: Kind, name: Schema) -> None:
+    """How long names are."""
+    name["minLength"], name["maxLength"] = kind.name_min_length, kind.name_max_length
+
+
+def add_references(kind: Kind, whole: Schema, selected: Schema, new: Schema, patch: Schema) -> None:
+    """Which references are given, which a new resource has, and which a change may name."""
+    if not kind.references:
+        return
+    served = "The resources that it names, by type of reference; a type that names none is left out."
+    for schema, target in ((whole, "ResourceReference"), (selected, "SelectedReference")):
+        types = {rule.type: {"type": "array", "items": _served(rule, target)} for rule in kind.references}
+        schema["properties"]["references"] = _of_types(types, served)
+    whole["required"].append("references")
+    needed = [rule.type for rule in kind.references if rule.least > 0]
+    new["properties"]["references"] = _taken(kind, needed)
+    if needed:
+        new["required"].append("references")
+    patch["properties"]["references"] = _changed(kind)
+
+
+def references(kind: Kind) -> Schema:
+    """References by type as a body may name them, each null or any number of targets.
+
+    How many there must be is left out: in a change, only what comes of it shows that.
+    """
+    types = {rule.type: _targets(rule) | {"nullable": True} for rule in kind.references}
+    return {"type": "object", "nullable": True, "properties": types, "additionalProperties": False}
+
+
+def _changed(kind: Kind) -> Schema:
+    """References in a change: in a merge, a type that is null names nothing any more."""
+    told = "The resources that it names, by type of reference; in a merge, a type that is null names none any more."
+    types = {rule.type: _targets(rule) | {"uniqueItems": True, "nullable": True} for rule in kind.references}
+    return _of_types(types, told) | {"nullable": True}
+
+
+def _of_types(types: Schema, description: str) -> Schema:
+    return {"type": "object", "properties": types, "additionalProperties": False, "description": description}
+
+
+def _served(rule: ReferenceRule, target: str) -> Schema:
+    kind = {"type": "object", "properties": {"kind": {"type": "string", "enum": [rule.target]}}}
+    return {"allOf": [{"$ref": COMPONENTS + target}, kind]}
+
+
+def _taken(kind: Kind, needed: list[str]) -> Schema:
+    types: Schema = {}
+    for rule in kind.references:
+        types[rule.type] = _targets(rule) | {"uniqueItems": True}
+        types[rule.type] |= {"minItems": rule.least} if rule.least > 0 else {"nullable": True}
+        if rule.most is not None:
+            types[rule.type]["maxItems"] = min(rule.most, MOST_TARGETS)
+    taken = _of_types(types, "The resources that it names, by type of reference.")
+    return taken | ({"required": needed} if needed else {"nullable": True})
+
+
+def _targets(rule: ReferenceRule) -> Schema:
+    properties = {
+        "id": _UUID,
+        "kind": {"type": "string", "enum": [rule.target, None], "nullable": True},
+        "href": {"description": "Passed over.", PASSED_OVER: True},
+    }
+    target = {"type": "object", "required": ["id"], "properties": properties, "additionalProperties": False}
+    return {"type": "array", "maxItems": MOST_TARGETS, "items": target}
+
+
+def report(kind: Kind, common: str) -> Schema | None:
+    """The schema of a report on this kind, from the one of all kinds; None when it demands nothing of its own."""
+    if not kind.mandatory_conditions:
+        return None
+    types = ", ".join(f"`{type}`" for type in kind.mandatory_conditions)
+    own = {
+        "type": "object",
+        "properties": {"conditions": {"allOf": [_has(type) for type in kind.mandatory_conditions]}},
+    }
+    return {
+        "allOf": [{"$ref": COMPONENTS + common}, own],
+        "description": f"What an adapter reports. Its `conditions` must have one of each of these types: {types}.",
+    }
+
+
+def _has(type: str) -> Schema:
+    """A list that has a condition of this type."""
+    other = {"type": "object", "properties": {"type": {"type": "string", "not": {"enum": [type]}}}}
+    return {"not": {"type": "array", "items": other}}

@@ -1,0 +1,156 @@
+"""Bodies to the model: what a caller wants created, what an adapter reports. Nothing behind this checks them again.
+
+The request schemas say what is wrong with a body; here is what no schema can say. Every mistake is collected, in the
+caller's words and under the caller's names, before one error tells of all of them. `spec`, `data` and `metadata` are
+encoded once here and travel as these bytes.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from hyperfleet.errors import FieldError, InvalidInput
+from hyperfleet.http.reading import label_keys, reference_bodies, request_schemas
+from hyperfleet.http.reading.limits import too_large
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.kind import ADAPTER_NAME, MOST_CONDITIONS, Kind
+from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.schemas import wording
+from hyperfleet.model.search import lexer
+from hyperfleet.model.status.condition import ReportedCondition
+from hyperfleet.model.status.report import Report
+
+MOST_REPORT_DATA: Final = 256 << 10
+"""Bytes of `data` and `metadata` together, as the service encodes them."""
+
+MOST_CONDITION_BYTES: Final = 64 << 10
+"""Bytes of `conditions`, likewise: every read of the resource and every later report carries them."""
+
+FUTURE: Final = timedelta(minutes=5)
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""No report was observed before: such a time is the zero value of an adapter that forgot to set it."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+_encode: Final = msgspec.json.Encoder().encode
+Members = dict[str, Any]
+Wrong = list[FieldError]
+
+
+def draft(members: Members, kind: Kind, spec_faults: Iterable[FieldError] = ()) -> Draft:
+    """What a caller wants created (contract: Create); raises InvalidInput with every mistake.
+
+    `spec_faults` are those of the `spec` against its own schema (services/checking.py).
+    """
+    schema = request_schemas.creation(kind)
+    wrong = schema.faults(members)
+    wrong += spec_faults
+    named = members.get("labels") or {}
+    if isinstance(named, dict) and len(named) <= label_keys.MOST:
+        label_keys.check_keys(named, wrong)
+    referenced = reference_bodies.targets(members.get("references"), kind, wrong)
+    reference_bodies.check_numbers(referenced, kind, wrong)
+    if wrong:
+        raise InvalidInput(*schema.in_order(wrong))
+    return Draft(members["name"], Desired(_encode(members["spec"]), named, referenced))
+
+
+def report(members: Members, kind: Kind, *, now: datetime) -> Report:
+    """What an adapter reports (contract: Reports); raises InvalidInput with every mistake, then BadRequest (413)."""
+    given = members.get("conditions")
+    schema = request_schemas.report()
+    wrong = schema.faults(members)
+    sent = members.get("observed_time")
+    time = _observed_time(sent, now, wrong)
+    if isinstance(given, list) and 1 <= len(given) <= MOST_CONDITIONS:
+        _check_types(given, kind, wrong)
+    if wrong:
+        raise InvalidInput(*schema.in_order(wrong))
+    data, metadata = members.get("data"), members.get("metadata")
+    encoded = _encode(data) if data is not None else b"{}"
+    more = _encode(metadata) if metadata is not None else None
+    if len(encoded) + len(more or b"") > MOST_REPORT_DATA:
+        raise too_large(MOST_REPORT_DATA, "`data` and `metadata` together")
+    if len(_encode(given)) > MOST_CONDITION_BYTES:
+        raise too_large(MOST_CONDITION_BYTES, "`conditions` together")
+    conditions = tuple(
+        ReportedCondition(each["type"], each["status"], each.get("reason"), each.get("message"))
+        for each in members["conditions"]
+    )
+    is_whole_second = isinstance(sent, str) and "." not in sent
+    return Report(
+        members["adapter"], int(members["observed_generation"]), time, conditions, encoded, more, is_whole_second
+    )
+
+
+def kind_named(members: Members, catalog: Catalog) -> Kind:
+    """The kind that a body says, where the path leaves it open; raises InvalidInput."""
+    name = members.get("kind")
+    kind = catalog.by_name.get(name) if isinstance(name, str) else None
+    if kind is not None:
+        return kind
+    if "kind" not in members:
+        raise InvalidInput(wording.missing("kind"))
+    raise InvalidInput(wording.chosen("kind", list(catalog.by_name), name, wording.shown(name)))
+
+
+def reason(members: Members) -> str:
+    """Why a resource is removed by force (contract: Delete): a text for the audit log; raises InvalidInput.
+
+    It says something, so blanks alone are refused, and so are control characters but tabs and line breaks.
+    """
+    wrong = request_schemas.forced_deletion().faults(members)
+    if wrong:
+        raise InvalidInput(*wrong)
+    text: str = members["reason"]
+    if not text.strip():
+        raise InvalidInput(FieldError("VAL-004", "reason", "`reason` must not be blank", "not blank"))
+    if _CONTROL.search(text):
+        message = "`reason` must not have control characters but tabs and line breaks"
+        raise InvalidInput(FieldError("VAL-003", "reason", message, value=text))
+    return text
+
+
+def adapter_named(members: Members) -> str | None:
+    """The adapter of a report that may be wrong otherwise; None when it has no proper name."""
+    name = members.get("adapter")
+    return name if isinstance(name, str) and ADAPTER_NAME.fullmatch(name) else None
+
+
+def _observed_time(given: object, now: datetime, wrong: Wrong) -> datetime:
+    """The time of a report, `now` when it gives none."""
+    if not isinstance(given, str) or any(fault.field == "observed_time" for fault in wrong):
+        return now
+    try:
+        time = lexer.time(given)
+    except ValueError as failure:
+        # Of the right form, and still none that a calendar or this service has.
+        message = f"`observed_time` must be an RFC 3339 time: {failure}"
+        wrong.append(FieldError("VAL-003", "observed_time", message, value=given))
+        return now
+    if time > now + FUTURE:
+        message = "`observed_time` must not be more than 5 minutes ahead of the service's clock"
+        wrong.append(FieldError("VAL-004", "observed_time", message, "at most 5 minutes ahead", given))
+    elif time < EARLIEST:
+        message = "`observed_time` must not be before the year 2000; leave it out to mean now"
+        wrong.append(FieldError("VAL-004", "observed_time", message, "2000-01-01T00:00:00Z or later", given))
+    return time
+
+
+def _check_types(given: list[Any], kind: Kind, wrong: Wrong) -> None:
+    """Adds types that stand twice, and those that the kind demands and nobody reports."""
+    seen: set[str] = set()
+    for position, each in enumerate(given):
+        type = each.get("type") if isinstance(each, dict) else None
+        if not isinstance(type, str):
+            continue
+        if type in seen and type:
+            wrong.append(wording.repeated(f"conditions[{position}].type", type))
+        seen.add(type)
+    for type in kind.mandatory_conditions:
+        if type not in seen:
+            message = f"`conditions` of {kind.one} must have one of type `{type}`"
+            wrong.append(FieldError("VAL-001", "conditions", message, type))

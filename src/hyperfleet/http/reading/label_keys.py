@@ -1,0 +1,35 @@
+"""The keys of labels, as Kubernetes has them: what a request schema cannot say of names of members."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from hyperfleet.errors import FieldError
+from hyperfleet.model.schemas import wording
+
+MOST: Final = 64
+LONGEST_KEY: Final = 255
+
+_NAME: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_PREFIX: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_SENTENCE: Final = (
+    "must have a key of up to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, perhaps with a"
+    " domain name and `/` before it"
+)
+
+
+def check_keys(keys: Iterable[str], wrong: list[FieldError]) -> None:
+    """Adds the keys that no label may have."""
+    for key in keys:
+        prefix, slash, name = key.rpartition("/")
+        field = wording.member("labels", key)
+        if not 1 <= len(key) <= LONGEST_KEY:
+            limit = f"1 to {LONGEST_KEY} characters"
+            wrong.append(FieldError("VAL-004", field, f"`{field}` must have a key of {limit}", limit, key))
+        elif not _NAME.fullmatch(name) or (slash and not (len(prefix) <= 253 and _PREFIX.fullmatch(prefix))):
+            wrong.append(FieldError("VAL-003", field, f"`{field}` {_SENTENCE}", value=key))
+
+
+def too_many(number: int) -> FieldError:
+    """The error of that many labels."""
+    return wording.leaf("labels", "maxProperties", {"maxProperties": MOST}, str(number))

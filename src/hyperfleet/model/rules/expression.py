@@ -1,0 +1,187 @@
+"""Rules in CEL, the Common Expression Language: compiled once at the start, evaluated within budgets.
+
+The library bounds iterations and nesting, but neither time nor memory. So each expression says beforehand what it can
+take (`workload`), and one that can take much is evaluated where it can be stopped. The library's errors come in three
+ways, raised on compiling, raised on evaluation, and as values; they leave this module in two: BadExpression and
+EvaluationFailed, whose texts tell the author of the rule what is wrong.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from hyperfleet.model.rules.workload import Workload, workload
+
+LONGEST: Final = 4096
+"""Characters of an expression."""
+
+Result = Literal["bool", "text", "truth"]
+"""What an expression gives: true or false; a text; or either, for a condition's status."""
+
+_WIDEST_INTEGER: Final = 2**63
+_WORDS: Final[Mapping[Result, str]] = {
+    "bool": "true or false",
+    "text": "a text",
+    "truth": "`True` or `False`, as a text or not",
+}
+_TYPES: Final[Mapping[Result, frozenset[str]]] = {
+    "bool": frozenset({"BOOL"}),
+    "text": frozenset({"STRING"}),
+    "truth": frozenset({"BOOL", "STRING"}),
+}
+_PLACE: Final = re.compile(r"<input>:(-?[0-9]+):(-?[0-9]+): ([^\n]*)")
+_MOST_OF_A_REASON: Final = 300
+
+
+class BadExpression(Exception):
+    """An expression that cannot be compiled, or gives something else than is wanted; the text says what and where."""
+
+
+class EvaluationFailed(Exception):
+    """An evaluation that gave no result; the text says why."""
+
+
+class Environment:
+    """What expressions may name: `maps` and `lists` of maps, by their names, and the functions `dig` and `toJson`."""
+
+    def __init__(self, *, maps: tuple[str, ...], lists: tuple[str, ...] = ()) -> None:
+        # A service without rules does without the library, which takes ten megabytes.
+        from cel_expr_python import cel
+        from cel_expr_python.ext import ext_optional
+
+        any_value, text = cel.Type.DYN, cel.Type.STRING
+        one = cel.Type.Map(text, any_value)
+        variables = dict.fromkeys(maps, one) | {name: cel.Type.List(one) for name in lists}
+        # A parameter of any type takes an overload for each type that a value may have.
+        kinds = ("MAP", "LIST", "STRING", "INT", "UINT", "DOUBLE", "BOOL", "NULL", "BYTES", "TIMESTAMP", "DURATION")
+        types = {kind.lower(): getattr(cel.Type, kind) for kind in kinds}
+        digs = [cel.Overload(f"dig_{name}", any_value, [type, text], False, dig) for name, type in types.items()]
+        jsons = [cel.Overload(f"to_json_{name}", text, [type], False, to_json) for name, type in types.items()]
+        self._env = cel.NewEnv(
+            variables=variables,
+            functions=[cel.FunctionDecl("dig", digs), cel.FunctionDecl("toJson", jsons)],
+            extensions=[ext_optional.ExtOptional()],
+        )
+
+    def compile(self, text: str, result: Result) -> "Expression":
+        """The expression, which gives `result`; raises BadExpression."""
+        if len(text) > LONGEST:
+            raise BadExpression(f"it is longer than {LONGEST} characters")
+        try:
+            compiled = self._env.compile(text)
+        except (RuntimeError, ValueError, TypeError) as wrong:
+            raise BadExpression(_mistake(str(wrong))) from None
+        given = compiled.return_type().name()
+        if given != "DYN" and given not in _TYPES[result]:
+            raise BadExpression(f"it must give {_WORDS[result]}, and gives {_called(given)}")
+        return Expression(compiled, result, workload(text))
+
+    def facts(self, values: Mapping[str, Any]) -> Any:
+        """Values of every variable, for any number of evaluations; see `plain`. Raises EvaluationFailed."""
+        try:
+            return self._env.Activation(values)
+        except (RuntimeError, ValueError, TypeError) as wrong:
+            raise EvaluationFailed(_reason(str(wrong))) from None
+
+
+class Expression:
+    """A compiled expression."""
+
+    def __init__(self, compiled: Any, result: Result, workload: Workload) -> None:
+        self.workload = workload
+        self._compiled = compiled
+        self._result = result
+
+    def truth(self, facts: Any) -> bool:
+        """True or false; a status may also come as the text `True` or `False`. Raises EvaluationFailed."""
+        value = self._value(facts)
+        if self._result == "truth" and isinstance(value, str) and value in ("True", "False"):
+            return bool(value == "True")
+        if not isinstance(value, bool):
+            raise EvaluationFailed(f"it gave {_shown(value)} instead of {_WORDS[self._result]}")
+        return value
+
+    def text(self, facts: Any) -> str:
+        """A text. Raises EvaluationFailed."""
+        value = self._value(facts)
+        if not isinstance(value, str):
+            raise EvaluationFailed(f"it gave {_shown(value)} instead of a text")
+        return value
+
+    def _value(self, facts: Any) -> Any:
+        try:
+            found = self._compiled.eval(facts)
+            type = found.type().name()
+            value = found.plain_value() if type in ("BOOL", "STRING", "ERROR") else found.type()
+        except (RuntimeError, ValueError, TypeError, RecursionError) as wrong:
+            raise EvaluationFailed(_reason(str(wrong))) from None
+        if type == "ERROR":
+            raise EvaluationFailed(_reason(str(value)))
+        return value
+
+
+def dig(target: Any, path: str) -> Any:
+    """What stands at a path such as `a.b.0` below a value: members of objects, positions in lists; null without it."""
+    found = target
+    for step in path.split("."):
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdecimal() and len(step) < 10 and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return None
+    return found
+
+
+def to_json(value: Any) -> str:
+    """A value as JSON without blanks, members by name; bytes in base64, times in RFC 3339, durations in ISO 8601."""
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def plain(value: Any) -> Any:
+    """JSON as evaluation takes it: whole numbers that do not fit into 64 bits become doubles."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, int) and not -_WIDEST_INTEGER <= value < _WIDEST_INTEGER:
+        try:
+            return float(value)
+        except OverflowError:
+            return float("inf") if value > 0 else float("-inf")
+    return value
+
+
+def largest(value: Any) -> int:
+    """Members of the largest list or object in a value."""
+    if isinstance(value, dict):
+        return max(len(value), max(map(largest, value.values()), default=0))
+    if isinstance(value, list):
+        return max(len(value), max(map(largest, value), default=0))
+    return 0
+
+
+def _mistake(said: str) -> str:
+    """What the compiler says, from its first place on."""
+    found = _PLACE.search(said)
+    if found is None or int(found[1]) < 1:
+        return _reason(found[3] if found else said)
+    return f"at line {found[1]}, column {found[2]}: {_reason(found[3])}"
+
+
+def _reason(said: str) -> str:
+    """A sentence of the library without its words for kinds of errors."""
+    return re.sub(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$", "", said.strip())[:_MOST_OF_A_REASON]
+
+
+def _called(type: str) -> str:
+    return {"STRING": "a text", "BOOL": "true or false"}.get(type, type.lower().split("<")[0])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return f"the text {value[:60]!r}"
+    # Of values that are neither texts nor truths only the type was asked for.
+    return "true or false" if isinstance(value, bool) else str(value.name()).lower()

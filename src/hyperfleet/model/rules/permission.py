@@ -1,0 +1,164 @@
+"""Who may do what: rules over the caller, in CEL (operations: Callers, Authorization).
+
+A rule's expression knows the caller and nothing else, so what a caller may do is worked out once and holds for all its
+requests, whatever they are about. Something is allowed when any rule says so; a rule that fails allows nothing. A rule
+that could take too long on a caller's claims is not evaluated, and so fails.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import msgspec
+
+from hyperfleet.model.caller import Caller
+from hyperfleet.model.rules.expression import BadExpression, Environment, EvaluationFailed, Expression, largest, plain
+
+Verb = Literal["read", "create", "update", "delete", "force-delete", "report"]
+VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
+EVERY: Final = "*"
+SYSTEM_VERBS: Final = frozenset[Verb](("read", "report"))
+"""What system callers may do at most, whatever rules say."""
+
+ADMINISTRATORS: Final = "hyperfleet-admin"
+
+
+MOST_STEPS: Final = 200_000_000
+"""Steps (workload.py) that a rule may take on a caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Callers for whom `when` is true may do `verbs` with resources of `kinds`; `*` is all of them."""
+
+    name: str
+    verbs: tuple[str, ...]
+    kinds: tuple[str, ...]
+    when: str
+
+
+DEFAULT: Final = (
+    Rule("everybody", ("read", "create", "update", "delete", "report"), (EVERY,), "true"),
+    Rule("administrators", (EVERY,), (EVERY,), f"{ADMINISTRATORS!r} in caller.groups"),
+)
+
+
+class BadRules(Exception):
+    """What is wrong with a set of rules, a sentence each in `mistakes`."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(" ".join(self.mistakes))
+
+
+class Failure(NamedTuple):
+    """A rule that could not be evaluated for a caller, and why."""
+
+    rule: str
+    reason: str
+
+
+Allowed = Mapping[Verb, frozenset[str]]
+"""The names of the kinds that a caller may do something with, by verb."""
+
+
+class Grants(NamedTuple):
+    """What a caller may do: the names of the kinds by verb, by which rules, and the rules that failed."""
+
+    kinds: Allowed
+    applied: tuple[str, ...]
+    failed: tuple[Failure, ...]
+
+
+class Permissions:
+    """The compiled rules of a service; `kinds` are the names of its kinds. Raises BadRules with every mistake."""
+
+    def __init__(self, rules: Sequence[Rule], kinds: Sequence[str]) -> None:
+        mistakes = list(_mistakes(rules, kinds))
+        environment = Environment(maps=("caller",))
+        self._environment = environment
+        self._rules = []
+        for rule in rules:
+            try:
+                self._rules.append((rule, environment.compile(rule.when, "bool")))
+            except BadExpression as wrong:
+                mistakes.append(f"rule {rule.name!r}: its expression when cannot be used: {wrong}.")
+        if mistakes:
+            raise BadRules(mistakes)
+        self._kinds = frozenset(kinds)
+        # Many callers meet the same rules: what these allow exists once.
+        self._allowed = lru_cache(maxsize=256)(self._allowed_by)
+
+    def grants(self, caller: Caller) -> Grants:
+        """What the rules let this caller do."""
+        applied: list[str] = []
+        failed: list[Failure] = []
+        seen = described(caller)
+        size, widest = len(msgspec.json.encode(seen)), largest(seen)
+        try:
+            facts = self._environment.facts({"caller": seen})
+        except EvaluationFailed as failure:
+            failed = [Failure(rule.name, str(failure)) for rule, _ in self._rules]
+            return Grants(self._allowed(()), (), tuple(failed))
+        for rule, when in self._rules:
+            try:
+                _require_light(when, size, widest)
+                if not when.truth(facts):
+                    continue
+            except EvaluationFailed as failure:
+                failed.append(Failure(rule.name, str(failure)))
+                continue
+            applied.append(rule.name)
+        return Grants(self._allowed(tuple(applied)), tuple(applied), tuple(failed))
+
+    def _allowed_by(self, applied: tuple[str, ...]) -> Allowed:
+        """The names of the kinds by verb that these rules allow together."""
+        rules = [rule for rule, _ in self._rules if rule.name in applied]
+        return {
+            verb: frozenset(
+                kind for rule in rules if _covers(rule.verbs, verb) for kind in self._kinds if _covers(rule.kinds, kind)
+            )
+            for verb in VERBS
+        }
+
+
+def described(caller: Caller) -> dict[str, Any]:
+    """The caller as expressions see it."""
+    groups, claims = caller.attributes()
+    return {
+        "identity": caller.identity,
+        "issuer": caller.issuer,
+        "groups": list(groups),
+        "claims": plain(dict(claims)),
+        "system": caller.is_system,
+        "tenancy": dict(caller.tenancy),
+    }
+
+
+def _require_light(when: Expression, size: int, widest: int) -> None:
+    if when.workload.steps(size, widest) > MOST_STEPS:
+        raise EvaluationFailed(
+            f"it could take too long on claims of {size} bytes, with lists of up to {widest}; nest fewer loops, or"
+            " match a pattern that is written in the rule"
+        )
+
+
+def _covers(names: Sequence[str], name: str) -> bool:
+    return EVERY in names or name in names
+
+
+def _mistakes(rules: Sequence[Rule], kinds: Sequence[str]) -> Iterator[str]:
+    if not rules:
+        yield "there is no rule, so no caller may do anything."
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.name in seen:
+            yield f"rule {rule.name!r} appears twice."
+        seen.add(rule.name)
+        for what, given, known in (("verb", rule.verbs, VERBS), ("kind", rule.kinds, kinds)):
+            if not given:
+                yield f"rule {rule.name!r} names no {what}; {EVERY!r} is all."
+            for name in given:
+                if name != EVERY and name not in known:
+                    yield f"rule {rule.name!r}: {name!r} is not a {what}; use one of {', '.join(known)}, or {EVERY}."

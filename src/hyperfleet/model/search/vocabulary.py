@@ -1,0 +1,72 @@
+"""The words of a search whose number is closed: phases, statuses and types of conditions, kinds.
+
+A mistyped one would find nothing, or everything, for ever, so it is refused with the nearest. What the service's kinds
+add is data that the parser is given; without it any kind and any type of condition is taken.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from hyperfleet.model.kind import CONDITIONS_OF_ALL, SUCCESS, Kind, success_type
+from hyperfleet.model.search import lexer
+from hyperfleet.model.search.fields import Field
+from hyperfleet.model.spelling import nearest_name
+
+SHOWN: Final = 20
+"""Words that a refusal lists."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Vocabulary:
+    """What a list may be searched for: names of kinds, and types of conditions that its resources can have.
+
+    `any_adapter`: every `<Adapter>Successful` is such a type. Equal to itself only, so that it is a cheap key.
+    """
+
+    kinds: tuple[str, ...]
+    conditions: tuple[str, ...]
+    any_adapter: bool
+
+    def fault_of_condition(self, type: str) -> str | None:
+        """What is wrong with a type of condition, in words for the caller; None when resources can have it."""
+        if type in self.conditions or (self.any_adapter and type.endswith(SUCCESS) and type != SUCCESS):
+            return None
+        more = f", and an adapter's, such as Dns{SUCCESS}" if self.any_adapter else ""
+        known = _listed(self.conditions)
+        nearest = _nearest(type, self.conditions)
+        return f"no resource here has the condition {lexer.shown(type)}; {nearest}there are {known}{more}"
+
+    def choices(self, field: Field) -> tuple[str, ...]:
+        """The values that a field can have, empty when there is no end of them."""
+        return self.kinds if field.holds_kind else field.choices
+
+
+ANYTHING: Final = Vocabulary((), (), any_adapter=True)
+"""Stands for a service whose kinds are not known; it knows phases and statuses only."""
+
+
+def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind]) -> Vocabulary:
+    """What lists of `kinds` may be searched for in a service that has `every` kind."""
+    types = dict.fromkeys(CONDITIONS_OF_ALL)
+    any_adapter = False
+    for kind in kinds:
+        types |= dict.fromkeys(success_type(adapter) for adapter in kind.named_adapters)
+        types |= dict.fromkeys(rule.type for rule in kind.conditions)
+        any_adapter = any_adapter or not kind.named_adapters
+    return Vocabulary(tuple(kind.name for kind in every), tuple(types), any_adapter)
+
+
+def fault_of_value(called: str, choices: tuple[str, ...], value: str) -> str:
+    """What is wrong with a value of a field that has these only."""
+    return f"{called} is never {lexer.shown(value)}; {_nearest(value, choices)}the choices are {_listed(choices)}"
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    nearest = nearest_name(word, known)
+    return "" if nearest is None else f"the nearest is `{nearest}`; "
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more

@@ -1,0 +1,111 @@
+"""The directory of an embedded PostgreSQL: private, the account's own, set up whole or not at all.
+
+One that holds anything else is refused before it is touched.
+"""
+
+import os
+import pwd
+import subprocess
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from hyperfleet.errors import Unavailable
+from hyperfleet.postgres import programs, server_logs
+from hyperfleet.postgres.account_folders import Folder, hand_over, opened
+from hyperfleet.postgres.roles import SUPERUSER
+
+_VERSION: Final = "PG_VERSION"
+_NEW: Final = ".new"
+_COMPLETE: Final = "complete"
+_LOGS: Final = {server_logs.NAME, server_logs.EARLIER}
+_LONGEST_SOCKET_DIRECTORY: Final = 80
+
+
+def default() -> Path:
+    """Under the user's data home; for root under /var/lib, because root's home is closed to the account that serves."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/hyperfleet/postgresql")
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "hyperfleet" / "postgresql"
+
+
+def make(directory: Path, account: pwd.struct_passwd | None) -> None:
+    """The directory, private and the account's own; one that holds anything but a database is not touched."""
+    try:
+        if account is not None:
+            programs.make_open(directory.parent)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with opened(directory) as folder:
+            entries = folder.names()
+            if not entries & {_VERSION, _NEW} and entries - _LOGS:
+                raise Unavailable(f"The data directory {directory} holds something else; name an empty one.")
+            hand_over(folder, account)
+    except OSError as failure:
+        raise Unavailable(
+            f"The data directory {directory} cannot be used ({failure.strerror});"
+            " name another one with database.embedded.data_dir."
+        ) from failure
+    if account is not None and not programs.is_open(directory.parent):
+        raise Unavailable(
+            f"The data directory {directory} lies below a folder that only root may enter;"
+            " name another one with database.embedded.data_dir."
+        )
+
+
+def initialise(data_dir: Path, binaries: Path, account: pwd.struct_passwd | None) -> None:
+    """Sets a data directory up, unless it is: in a folder inside it whose content moves up when it is complete.
+
+    PostgreSQL writes its version first of all, so a set-up that was killed would look like a database. Here the version
+    moves last, and whatever was cut short is begun or gone on with by the next start.
+    """
+    with opened(data_dir) as folder:
+        if folder.has(_VERSION):
+            return
+        if not _is_complete(folder):
+            if folder.names() - _LOGS - {_NEW}:
+                raise Unavailable(f"The data directory {data_dir} holds something else; name an empty one.")
+            folder.remove(_NEW)
+            _initdb(data_dir / _NEW, binaries, account)
+            with folder.below(_NEW) as new:
+                new.write(_COMPLETE, "")
+        with folder.below(_NEW) as new:
+            for entry in sorted(new.names() - {_COMPLETE}, key=_VERSION.__eq__):
+                new.move(entry, folder)
+        folder.remove(_NEW)
+
+
+def _is_complete(folder: Folder) -> bool:
+    if not folder.has(_NEW):
+        return False
+    try:
+        with folder.below(_NEW) as new:
+            return new.has(_COMPLETE)
+    except OSError:
+        return False
+
+
+def _initdb(directory: Path, binaries: Path, account: pwd.struct_passwd | None) -> None:
+    command = [str(binaries / "initdb"), "-D", str(directory), f"--username={SUPERUSER}", "--auth-local=trust"]
+    command += ["--auth-host=reject", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command += ["--locale=C", "--no-instructions"]
+    done = subprocess.run(command, env=programs.ENVIRONMENT, cwd="/", capture_output=True, **programs.identity(account))
+    if done.returncode != 0:
+        words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
+        raise Unavailable(f"The embedded PostgreSQL could not be set up in {directory.parent}: {words}")
+
+
+def socket_directory(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
+    """Beside the data when the path is short enough for a socket, else a short one that only the account may enter."""
+    if len(str(data_dir)) <= _LONGEST_SOCKET_DIRECTORY:
+        return data_dir
+    digest = blake2b(str(data_dir).encode(), digest_size=8).hexdigest()
+    short = Path(os.path.realpath(tempfile.gettempdir())) / f"hyperfleet-{os.geteuid()}-{digest}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with opened(short) as folder:
+            hand_over(folder, account)
+    except OSError as failure:
+        raise Unavailable(f"The socket directory {short} belongs to somebody else; remove it.") from failure
+    return short

@@ -1,0 +1,364 @@
+"""The parent process of the service: it holds the ports, the probes, the signals and the embedded PostgreSQL.
+
+The HTTP server runs in a child (workers.py) and gets SIGTERM from here only, after readiness has gone: it stops
+accepting as soon as it is told. Whatever is opened here is a context, so every way out closes what was opened.
+"""
+
+import contextlib
+import os
+import signal
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from hyperfleet import settings
+from hyperfleet.assembly import access_rules, application, databases, issuers, warnings
+from hyperfleet.errors import HyperFleetError, Unavailable
+from hyperfleet.http.description.entrance import ROOT
+from hyperfleet.http.middleware import START_CHECK
+from hyperfleet.model import rendering
+from hyperfleet.model.catalog import Catalog
+from hyperfleet.postgres import embedded
+from hyperfleet.serving import addresses, banner, scratch, sizing
+from hyperfleet.serving.deaths import Deaths
+from hyperfleet.serving.probing import probe_listeners, probes
+from hyperfleet.serving.probing.backlog_gauges import BacklogGauges
+from hyperfleet.serving.processes import Child, reap_strangers
+from hyperfleet.serving.workers import Assignment
+from hyperfleet.store import migrations
+from hyperfleet.telemetry import logging
+
+PROGRAM: Final = "hyperfleet-api"
+GRACE_SECONDS: Final = 1.0
+"""How long requests are still accepted once readiness has gone, for load balancers to see it."""
+
+START_SECONDS: Final = 60.0
+"""How long the workers may take until the API answers."""
+
+SPARE_CONNECTIONS: Final = 20
+"""What the embedded PostgreSQL takes beyond the pools: probes, a shell, a migration, a back-up."""
+
+AGAIN_SECONDS: Final = 2.0
+"""The time between two starts of an embedded PostgreSQL that crashed and does not come up."""
+
+ECHO_SECONDS: Final = 1.0
+"""A signal so soon after another is the same one, passed on by whoever had it too: a terminal's group, make."""
+
+_TICK_SECONDS: Final = 0.1
+_LEEWAY_SECONDS: Final = 3.0
+
+_log = logging.get("supervisor")
+
+
+class Interrupted(Exception):
+    """A signal asks for the end while the service still starts."""
+
+
+class Signals:
+    """Counts SIGTERM, SIGINT and SIGHUP; while `interrupts` is set the first of them raises Interrupted where it comes.
+
+    A start may wait long for a database, and nothing is lost when it is given up; a running service finishes instead.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.interrupts = True
+        self._counted_at = float("-inf")
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """Handles a signal."""
+        now = time.monotonic()
+        if now - self._counted_at < ECHO_SECONDS:
+            return
+        self._counted_at = now
+        self.count += 1
+        if self.interrupts:
+            self.interrupts = False
+            raise Interrupted(signal.Signals(number).name)
+
+
+@contextmanager
+def handled() -> Iterator[Signals]:
+    """Our handlers of the signals that end a service, until the context ends.
+
+    A hang-up that is ignored already stays so: `nohup` asks for that.
+    """
+    signals = Signals()
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = [signal.signal(number, signals.receive) for number in numbers]
+    try:
+        yield signals
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def run(configured: settings.Settings) -> int:
+    """Serves until a signal; the exit status: 0 after an orderly stop, 1 when the service could not start or go on.
+
+    Raises HyperFleetError or BadSettings with sentences for the operator when it could not start.
+    """
+    logging.configure(configured.logging, version=version(PROGRAM), hostname=configured.server.hostname)
+    with handled() as signals:
+        try:
+            with ExitStack() as stack:
+                service = _started(configured, stack)
+                signals.interrupts = False
+                return service.watch(signals)
+        except Interrupted as interrupted:
+            _log.info("stopped before it was ready", signal=str(interrupted))
+            return 0
+        finally:
+            signals.interrupts = False
+
+
+def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
+    """The service, ready; what it opened is on the stack."""
+    server, health, metrics = configured.server, configured.health, configured.metrics
+    document = application.document(server)
+    catalog = application.catalog(configured, document)
+    trusted = issuers.trusted(server.jwt)
+    access_rules.permissions(server, catalog)
+    for warning in warnings.collected(configured, catalog, document):
+        _log.warning(warning.message, **warning.fields)
+    api = addresses.resolved(server, "server")
+    stack.enter_context(addresses.held(api, "server"))
+    directory = stack.enter_context(scratch.directory("hyperfleet-metrics-"))
+    readiness = probes.Readiness(health.db_ping_timeout)
+    health_at = addresses.resolved(health, "health")
+    metrics_at = addresses.resolved(metrics, "metrics")
+    stack.enter_context(probe_listeners.listening(health_at, "health", probes.health_pages(readiness), health.tls))
+    gauges = BacklogGauges(catalog.kinds, threshold=metrics.reconciliation_stuck_threshold)
+    pages = probes.metrics_pages(directory, gauges.exposition)
+    stack.enter_context(probe_listeners.listening(metrics_at, "metrics", pages, metrics.tls))
+    count = sizing.workers(server.workers)
+    connections = count * configured.database.pool.max_connections + SPARE_CONNECTIONS
+    postgres, database = stack.enter_context(_database(configured.database, connections, catalog))
+    database = sizing.fitted(database, count)
+    _warn_of_kinds(catalog, databases.totals(database))
+    readiness.database = gauges.database = database
+    assignment = Assignment(replace(configured, database=database), api, count, version(PROGRAM), document)
+    again = stack.enter_context(ExitStack())
+    service = Service(assignment, readiness, directory, postgres, connections, again)
+    stack.callback(service.kill)
+    service.start_workers()
+    readiness.stage = None
+    _log.info(
+        "ready",
+        api=api.url,
+        health=health_at.url,
+        metrics=metrics_at.url,
+        workers=count,
+        kinds=len(catalog.kinds),
+        issuers=[issuer.url for issuer in trusted],
+        database="embedded" if postgres else "configured",
+    )
+    used = f"embedded PostgreSQL in {databases.data_dir(database)}" if postgres else databases.described(database)
+    banner.show(configured, version=version(PROGRAM), database=used)
+    return service
+
+
+def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:
+    """Resources of a kind that is no longer configured stay as they are, and are served again when it is."""
+    for kind, total in stored.items():
+        if kind not in catalog.by_name:
+            _log.warning("resources of a kind that is not configured are not served", kind=kind, resources=total)
+
+
+@contextmanager
+def _database(
+    configured: settings.Database, connections: int, catalog: Catalog
+) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
+    """The database with this version's schema: the embedded server when it is that, and how to connect."""
+    if configured.is_configured:
+        _require_schema(databases.schema_now(configured), configured)
+        yield None, configured
+        return
+    directory = databases.data_dir(configured)
+    kinds = rendering.digest(catalog.kinds)
+    with databases.running(directory, connections, kinds) as server:
+        here = server.settings()
+        connection = replace(configured, host=here.host, port=here.port, name=here.name, username=here.username)
+        _log.info("embedded PostgreSQL", data=str(directory), pid=server.pid, joined=server.process is None)
+        if server.process is None:
+            _warn_of_company(server, kinds)
+        if databases.migrate(connection, None).before == "newer":
+            _require_schema("newer", connection)
+        yield server, connection
+
+
+def _warn_of_company(server: embedded.Server, kinds: str) -> None:
+    """Services on one database recompute each other's statuses when their kinds have different rules."""
+    _log.warning(
+        "joined the PostgreSQL of another process; services on one database need the same configuration of kinds",
+        data=str(server.data_dir),
+        pid=server.pid,
+        kinds=kinds,
+        its_kinds=server.kinds or "unknown: not started by a service",
+        same=kinds == server.kinds,
+    )
+
+
+def _require_schema(state: migrations.State, configured: settings.Database) -> None:
+    where = databases.described(configured)
+    if state == "newer":
+        raise Unavailable(f"The schema of {where} is newer than this version; run the version that made it, or later.")
+    if state != "current":
+        said = "has no schema yet" if state == "empty" else "has an older schema than this version needs"
+        raise Unavailable(f"{where[0].upper()}{where[1:]} {said}; run {PROGRAM} migrate.")
+
+
+class Service:
+    """The running service: its workers, its readiness, its database when that is the embedded one."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        readiness: probes.Readiness,
+        directory: Path,
+        postgres: embedded.Server | None,
+        connections: int,
+        again: ExitStack,
+    ) -> None:
+        self._assignment = assignment
+        self._readiness = readiness
+        self._directory = directory
+        self._postgres = postgres
+        self._connections = connections
+        self._again = again
+        self._workers: Child | None = None
+        self._deaths = readiness.deaths = Deaths(directory)
+
+    def start_workers(self, signals: Signals | None = None) -> None:
+        """Starts the HTTP server and waits until the API answers, or a signal asks for the end; raises Unavailable."""
+        environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
+        self._workers = Child("from hyperfleet.serving.workers import main; main()", self._assignment, environment)
+        until = time.monotonic() + START_SECONDS
+        while not _answers(self._assignment.address.url + ROOT):
+            if signals is not None and signals.count:
+                return
+            if self._workers.poll() is not None:
+                raise Unavailable("The HTTP server ended while it started; the log above says why.")
+            if time.monotonic() > until:
+                raise Unavailable(f"The HTTP server did not answer within {START_SECONDS:.0f} s.")
+            time.sleep(0.02)
+
+    def watch(self, signals: Signals) -> int:
+        """Stays until a signal asks for the end or a part has ended by itself, then stops; the exit status."""
+        assert self._workers is not None
+        status = 0
+        while signals.count == 0:
+            if self._workers.poll() is not None:
+                _log.error("the HTTP server ended unexpectedly", status=self._workers.poll())
+                if not self._restarted(signals):
+                    status = 1
+                    break
+            if self._postgres and self._postgres.has_ended() and not self._serves_again(self._postgres, signals):
+                status = 1
+                break
+            self._rest()
+        self._stop(signals)
+        return status
+
+    def _serves_again(self, ended: embedded.Server, signals: Signals) -> bool:
+        """Starts a PostgreSQL that crashed once more, and waits while its disk is full; False when that is the end.
+
+        One that was joined ends with the service that started it, and one that was stopped was meant to stop: the next
+        start of the service makes one of its own.
+        """
+        status = ended.process.poll() if ended.process else 0
+        _log.error("the embedded PostgreSQL ended unexpectedly", pid=ended.pid, joined=ended.process is None)
+        if not status:
+            return False
+        self._readiness.stage = "starting its database again"
+        until = time.monotonic() + START_SECONDS
+        told = float("-inf")
+        while signals.count == 0:
+            try:
+                self._postgres = self._again.enter_context(
+                    databases.running(ended.data_dir, self._connections, ended.kinds)
+                )
+            except Unavailable as failure:
+                is_full = embedded.is_full(ended.data_dir)
+                if time.monotonic() > told + embedded.PATIENCE_SECONDS:
+                    told = time.monotonic()
+                    _log.error("the embedded PostgreSQL does not start again", full=is_full, reason=failure.detail)
+                if not is_full and time.monotonic() > until:
+                    return False
+                self._waited(signals, AGAIN_SECONDS, lambda: False)
+            else:
+                _log.info("the embedded PostgreSQL serves again", pid=self._postgres.pid)
+                self._readiness.stage = None
+                return True
+        return True
+
+    def _restarted(self, signals: Signals) -> bool:
+        """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
+        self._readiness.stage = "starting again"
+        self.kill()
+        self._deaths.add()
+        self._waited(signals, self._deaths.pause(), lambda: signals.count > 0)
+        try:
+            self.start_workers(signals)
+        except HyperFleetError as failure:
+            _log.error("the HTTP server did not start again", reason=failure.detail)
+            return False
+        self._readiness.stage = None
+        return True
+
+    def _stop(self, signals: Signals) -> None:
+        """Lets requests in flight finish, within the time for that; a second signal ends them at once."""
+        assert self._workers is not None
+        self._readiness.stage = "stopping"
+        _log.info("stopping")
+        if self._workers.poll() is None and self._waited(signals, GRACE_SECONDS, lambda: False):
+            self._workers.terminate()
+            limit = self._assignment.settings.health.shutdown_timeout + _LEEWAY_SECONDS
+            self._waited(signals, limit, lambda: self._workers is None or self._workers.poll() is not None)
+        self.kill()
+        _log.info("stopped", at_once=signals.count > 1)
+
+    def _waited(self, signals: Signals, seconds: float, is_over: Callable[[], bool]) -> bool:
+        """Waits for this long, or until it is over; False when a second signal came first."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not is_over():
+            if signals.count > 1:
+                return False
+            self._rest()
+        return True
+
+    def _rest(self) -> None:
+        known = {self._workers.pid} if self._workers else set()
+        if self._postgres and self._postgres.process:
+            known.add(self._postgres.pid)
+        reap_strangers(known)
+        time.sleep(_TICK_SECONDS)
+
+    def kill(self) -> None:
+        """Ends the HTTP server and its workers now, when they still run."""
+        if self._workers is not None:
+            self._workers.kill()
+
+
+# A proxy that the environment names is for the world outside, not for asking ourselves.
+# Whether our own certificate is of the name that we ask ourselves by says nothing.
+_directly: Final = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+)
+
+
+def _answers(url: str) -> bool:
+    request = urllib.request.Request(url, headers={"User-Agent": START_CHECK.decode()})
+    with contextlib.suppress(OSError), _directly.open(request, timeout=2):
+        return True
+    return False

@@ -1,0 +1,87 @@
+"""Entries of `server.authorization.rules` and `server.tenant.dimensions`: who may do what, whose tenant a caller is.
+
+What fits together, and whether expressions compile, is for assembly/access_rules.py to say.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final
+
+from hyperfleet.settings.forms import BOOLEAN, EXPRESSION, TEXTS, Form, member, required
+
+DIMENSION: Final = re.compile(r"[A-Za-z0-9._-]{1,63}")
+"""How the keys of dimensions are written."""
+
+VALUE_LENGTH: Final = 128
+VALUE: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{VALUE_LENGTH}}}")
+"""How the values of dimensions are written; the identifiers of clouds have up to 79 characters."""
+
+HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+
+
+def _header(text: str) -> str:
+    if not HEADER.fullmatch(text):
+        raise ValueError("must be the name of a header")
+    return text
+
+
+def _key(text: str) -> str:
+    if not DIMENSION.fullmatch(text):
+        raise ValueError("must be 1 to 63 letters, digits, `.`, `_` and `-`")
+    return text
+
+
+def pointer_steps(pointer: str) -> list[str]:
+    """The names along a JSON Pointer (RFC 6901), which begins with a slash."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
+
+
+def _claim(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    if text.startswith("/") and re.search("~(?![01])", text):
+        raise ValueError("must be a JSON Pointer when it begins with a slash, in which ~ is written ~0 and / is ~1")
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.7 or 10.0.0.0/8") from None
+    return text
+
+
+NETWORKS: Final = Form("list of networks", _network, ", ".join, is_list=True)
+NAME_OF_CLAIM: Final = Form("name of a claim", _claim)
+NAME_OF_HEADER: Final = Form("name of a header", _header)
+_KEY: Final = Form("word", _key)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of who may do what."""
+
+    name: str | None = required("What log lines call it.")
+    verbs: tuple[str, ...] | None = required(
+        "What it allows: `read`, `create`, `update`, `delete`, `force-delete`, `report`, or `*`.", TEXTS
+    )
+    kinds: tuple[str, ...] | None = member("With resources of which kinds, by their `kind`.", TEXTS, absent="`*`, all")
+    when: str | None = required("True for the callers that it holds for.", EXPRESSION)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What says one thing of whose tenant a caller is."""
+
+    key: str | None = required("What the dimension is called in stored resources; it stays.", _KEY)
+    header: str | None = member(
+        "The header that brings the value, from a gateway which removes it from what callers send. This, `claim` or"
+        " `server.tenant.header` must be given; the claim wins over the headers.",
+        NAME_OF_HEADER,
+    )
+    claim: str | None = member(
+        "The claim of the token that brings it, as a name, a dotted path or a JSON Pointer.", NAME_OF_CLAIM
+    )
+    required: bool | None = member("Whether a caller without it is refused.", BOOLEAN, absent="`false`")

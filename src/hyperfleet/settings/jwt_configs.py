@@ -1,0 +1,100 @@
+"""An entry of `server.jwt.configs`: an issuer whose tokens are taken, and what of them says who is calling.
+
+The rule for addresses is here because it holds twice: for what is configured, and for where an issuer redirects to.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from hyperfleet.settings.authorization import NAME_OF_CLAIM, NAME_OF_HEADER
+from hyperfleet.settings.forms import Form, member, required
+
+_ADDRESS: Final = re.compile(r"[!-~]{1,2000}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, without its port, is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_secure(url: str) -> str:
+    """The URL; raises ValueError unless it is https, or http of this machine, without user and fragment."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("must be a URL such as https://sso.example.com/realms/fleet") from None
+    if not _ADDRESS.fullmatch(url) or parts.scheme not in ("https", "http") or not host:
+        raise ValueError("must be a URL such as https://sso.example.com/realms/fleet")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must begin with https://; http:// is for loopback addresses only")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("must not hold a user, a password or a fragment")
+    return url
+
+
+def _pattern(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    try:
+        re.compile(text)
+    except re.error as wrong:
+        raise ValueError(f"must be a regular expression ({wrong})") from None
+    return text
+
+
+_URL: Final = Form("URL", require_secure)
+_PATTERN: Final = Form("regular expression", _pattern)
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Somebody whose tokens are taken."""
+
+    issuer_url: str | None = required("What its tokens name as `iss`, to the letter.", _URL)
+    jwk_cert_url: str | None = member(
+        "Where it publishes its keys, a JSON Web Key Set. Either this or `jwk_cert_file` must be given.", _URL
+    )
+    jwk_cert_file: str | None = member("A file that holds its keys, read again when a token names another key.")
+    jwk_cert_ca_file: str | None = member(
+        "A PEM file of the authorities that `jwk_cert_url` is trusted by.", absent="the system's own"
+    )
+    header: str | None = member(
+        "The header that its tokens come in, as `Bearer` or `ServiceAccount` and the token; in another header than"
+        " `Authorization` the token may come alone.",
+        NAME_OF_HEADER,
+        absent="`Authorization`",
+    )
+    audience: str | None = member("What a token's `aud` must name.", absent="any, or none")
+    identity_claim: str | None = member(
+        "The claim that says who is calling: a name, a dotted path such as `user.name`, or a JSON Pointer such as"
+        " `/kubernetes.io/serviceaccount/name`. An `email` whose `email_verified` is false is refused.",
+        NAME_OF_CLAIM,
+        absent="`email` unless its `email_verified` is false, else `sub`",
+    )
+    identity_claim_pattern: str | None = member("What an identity must match as a whole.", _PATTERN, absent="anything")
+    identity_header: str | None = member(
+        "A header in which a trusted gateway says who is calling; where it is there it counts instead of the claim."
+        " The gateway must remove it from what callers send.",
+        NAME_OF_HEADER,
+    )
+    groups_claim: str | None = member(
+        "The claim that lists the caller's groups: a name, a dotted path such as `realm_access.roles`, or a JSON"
+        " Pointer.",
+        NAME_OF_CLAIM,
+        absent="`groups`",
+    )
+
+
+RED_HAT_SSO: Final = Issuer(
+    issuer_url="https://sso.redhat.com/auth/realms/redhat-external",
+    jwk_cert_url="https://sso.redhat.com/auth/realms/redhat-external/protocol/openid-connect/certs",
+)

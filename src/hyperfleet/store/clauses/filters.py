@@ -1,0 +1,245 @@
+"""Expression trees to SQL over the columns of `resources`.
+
+The SQL is TRUE exactly when the tree is true; what a row lacks makes it NULL or FALSE, and only a negation has to tell
+these from TRUE. Positive terms stay plain, so that indexes fit them. Values, keys and paths are bound, never text of
+the statement, but for the three words of a condition's status. Nothing here can fail on a row: JSON is compared only
+behind a look at its type.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import repeat
+from typing import Final, cast, get_args
+from uuid import UUID
+
+import msgspec
+
+from hyperfleet.model import rendering
+from hyperfleet.model.search.lexer import Number, Value
+from hyperfleet.model.search.parser import Absence, And, Comparison, Expression, Match, Membership, Not, Or, Range
+from hyperfleet.model.status.condition import ConditionStatus
+
+Atom = Comparison | Membership | Range | Match | Absence
+
+INDEXED_CONDITION: Final = "Reconciled"
+"""The condition type that has an expression index, so that its name stands in the statement."""
+
+_STATUSES: Final[tuple[Value, ...]] = get_args(ConditionStatus)
+
+CONTAINED_AT_MOST: Final = 16
+"""A list of labels is one containment a value, for the index, up to this many; a longer one is one comparison."""
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_INT32: Final = range(-(2**31), 2**31)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Word(str):
+    """A text that stands in the statement itself: one of few that are known beforehand, never a caller's own.
+
+    How common it is decides on the plan; the planner makes a plan that depends on a parameter anew for each request,
+    which can cost more than the page.
+    """
+
+    __slots__ = ()
+
+
+class Parameters:
+    """The values bound to a statement, in the order of their placeholders; those given come first."""
+
+    def __init__(self, values: Iterable[object] = ()) -> None:
+        self.values: list[object] = list(values)
+
+    def add(self, value: object, sql_type: str) -> str:
+        """Binds a value; returns its placeholder with its type, such as `$3::text`."""
+        self.values.append(value)
+        return f"${len(self.values)}::{sql_type}"
+
+
+def condition(expression: Expression, parameters: Parameters) -> str:
+    """SQL that is TRUE exactly for the rows on which the expression is true; it may stand between ANDs as it is."""
+    match expression:
+        case And(terms):
+            return " AND ".join(map(condition, terms, repeat(parameters))) or "true"
+        case Or(terms):
+            return f"({' OR '.join(map(condition, terms, repeat(parameters))) or 'false'})"
+        case Not(term):
+            return f"(({condition(term, parameters)}) IS NOT TRUE)"
+        case _:
+            return _SPECIAL.get(expression.field.field.name, _in_column)(expression, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """What a field's value is compared as: SQL that is NULL where there is none, and how a value is bound beside it."""
+
+    sql: str
+    bound: Callable[[tuple[Value, ...]], tuple[str, list[object]]]
+
+
+def _plain(atom: Atom, operand: _Operand, parameters: Parameters) -> str:
+    def bind(*values: Value) -> list[str]:
+        sql_type, bound = operand.bound(values)
+        return [parameters.add(value, sql_type) for value in bound]
+
+    match atom:
+        case Comparison(_, operator, Word() as word):
+            return f"{operand.sql} {operator} {_literal(word)}"
+        case Comparison(_, operator, value):
+            return f"{operand.sql} {operator} {bind(value)[0]}"
+        case Membership(_, values):
+            sql_type, bound = operand.bound(values)
+            return f"{operand.sql} = ANY ({parameters.add(bound, sql_type + '[]')})"
+        case Range(_, low, high):
+            least, most = bind(low, high)
+            return f"{operand.sql} BETWEEN {least} AND {most}"
+        case Match(_, pattern, ignore_case):
+            return f"{operand.sql} {'ILIKE' if ignore_case else 'LIKE'} {parameters.add(pattern, 'text')}"
+        case Absence():
+            return f"{operand.sql} IS NULL"
+
+
+def _literal(word: Word) -> str:
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _texts(values: tuple[Value, ...]) -> tuple[str, list[object]]:
+    return "text", list(values)
+
+
+def _times(values: tuple[Value, ...]) -> tuple[str, list[object]]:
+    return "timestamptz", list(values)
+
+
+def _time_texts(values: tuple[Value, ...]) -> tuple[str, list[object]]:
+    return "text", [rendering.timestamp(cast(datetime, value)) for value in values]
+
+
+def _integers(values: tuple[Value, ...]) -> tuple[str, list[object]]:
+    """Integers are compared as such when that can be; with a fraction, or a number beyond their range, as numeric."""
+    if all(type(value) is int and value in _INT32 for value in values):
+        return "integer", list(values)
+    return _numerics(values)
+
+
+def _numerics(values: tuple[Value, ...]) -> tuple[str, list[object]]:
+    return "numeric", [Decimal(cast(Number, value)) for value in values]
+
+
+_BINDERS: Final = {"text": _texts, "integer": _integers, "time": _times}
+
+
+def _in_column(atom: Atom, parameters: Parameters) -> str:
+    field = atom.field.field
+    return _plain(atom, _Operand(field.column, _BINDERS[field.type]), parameters)
+
+
+def _uuid(atom: Atom, parameters: Parameters) -> str:
+    """Ids are text to callers: equal ones are looked for as UUIDs, and what is not spelled as one equals none."""
+    column = atom.field.field.column
+    if isinstance(atom, Absence):
+        return f"{column} IS NULL"
+    if isinstance(atom, Membership) or (isinstance(atom, Comparison) and atom.operator == "="):
+        values = atom.values if isinstance(atom, Membership) else (atom.value,)
+        ids = [UUID(value) for value in cast(tuple[str, ...], values) if _UUID.fullmatch(value)]
+        if not ids:
+            return "false"
+        if len(ids) == 1:
+            return f"{column} = {parameters.add(ids[0], 'uuid')}"
+        return f"{column} = ANY ({parameters.add(ids, 'uuid[]')})"
+    return _plain(atom, _Operand(f'({column}::text COLLATE "C")', _texts), parameters)
+
+
+def _contained(column: str, key: str, values: tuple[Value, ...], parameters: Parameters) -> str:
+    """An object with one of the values under the key, in the form that a GIN index on the column answers."""
+    terms = [f"{column} @> {parameters.add(_encode({key: value}), 'jsonb')}" for value in values]
+    return terms[0] if len(terms) == 1 else f"({' OR '.join(terms)})"
+
+
+def _equals(atom: Atom) -> tuple[Value, ...] | None:
+    """The values of which a term wants one, when it is an equality or a list that is not long."""
+    if isinstance(atom, Comparison) and atom.operator == "=":
+        return (atom.value,)
+    if isinstance(atom, Membership) and len(atom.values) <= CONTAINED_AT_MOST:
+        return tuple(dict.fromkeys(atom.values))
+    return None
+
+
+def _label(atom: Atom, parameters: Parameters) -> str:
+    (key,) = atom.field.path
+    values = _equals(atom)
+    if values is not None:
+        return _contained("labels", key, values, parameters)
+    return _plain(atom, _Operand(f'((labels ->> {parameters.add(key, "text")}) COLLATE "C")', _texts), parameters)
+
+
+def _condition_status(atom: Atom, parameters: Parameters) -> str:
+    (type,) = atom.field.path
+    values = _equals(atom)
+    if type == INDEXED_CONDITION:
+        sql = f"(condition_status ->> '{INDEXED_CONDITION}')"
+        if values is not None and len(values) == 1 and values[0] in _STATUSES:
+            return f"{sql} = {_literal(Word(values[0]))}"
+        # Equality is by bytes in every collation; naming one would hide the index.
+        if values is None:
+            sql = f'({sql} COLLATE "C")'
+        return _plain(atom, _Operand(sql, _texts), parameters)
+    if values is not None:
+        return _contained("condition_status", type, values, parameters)
+    sql = f'((condition_status ->> {parameters.add(type, "text")}) COLLATE "C")'
+    return _plain(atom, _Operand(sql, _texts), parameters)
+
+
+def _condition_detail(atom: Atom, parameters: Parameters) -> str:
+    """Times in `conditions` are texts of one form and length, which sort as the times do."""
+    (type,) = atom.field.path
+    field = atom.field.field
+    value = f"(conditions -> {parameters.add(type, 'text')} ->> '{field.member}')"
+    if field.type == "integer":
+        return _plain(atom, _Operand(f"{value}::numeric", _numerics), parameters)
+    binder = _time_texts if field.type == "time" else _texts
+    return _plain(atom, _Operand(f'({value} COLLATE "C")', binder), parameters)
+
+
+def _spec(atom: Atom, parameters: Parameters) -> str:
+    """A way into spec leads through members of objects only: one arrow a member, where a path would index arrays."""
+    found = "spec" + "".join(f" -> {parameters.add(part, 'text')}" for part in atom.field.path)
+    match atom:
+        case Comparison(_, "=", value):
+            return f"({found}) = {parameters.add(_json(value), 'jsonb')}"
+        case Membership(_, values):
+            return f"({found}) = ANY ({parameters.add([_json(value) for value in values], 'jsonb[]')})"
+        case Absence():
+            return f"coalesce({found}, 'null') = 'null'"
+        case Comparison(_, _, str()) | Range(_, str(), _) | Match():
+            text = _Operand(f"((({found}) #>> '{{}}') COLLATE \"C\")", _texts)
+            return f"(jsonb_typeof({found}) = 'string' AND {_plain(atom, text, parameters)})"
+        case Comparison() | Range():
+            number = _Operand(f"({found})", lambda values: ("jsonb", [_json(value) for value in values]))
+            return f"(jsonb_typeof({found}) = 'number' AND {_plain(atom, number, parameters)})"
+
+
+def _json(value: Value) -> bytes:
+    """The value as JSON text; jsonb compares numbers as numeric, so nothing is rounded."""
+    if isinstance(value, Decimal):
+        return format(value, "f").encode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value).encode()
+    return _encode(value)
+
+
+_SPECIAL: Final[dict[str, Callable[[Atom, Parameters], str]]] = {
+    "id": _uuid,
+    "owner_id": _uuid,
+    "labels.<key>": _label,
+    "spec.<path>": _spec,
+    "status.conditions.<Type>": _condition_status,
+    "status.conditions.<Type>.last_updated_time": _condition_detail,
+    "status.conditions.<Type>.last_transition_time": _condition_detail,
+    "status.conditions.<Type>.observed_generation": _condition_detail,
+    "status.conditions.<Type>.reason": _condition_detail,
+}

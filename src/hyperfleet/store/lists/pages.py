@@ -1,0 +1,379 @@
+"""Lists: one statement gives a page, the total beside it, and whether the owner is there.
+
+The total of an unfiltered list is read from counters that triggers keep, because counting costs 250 times the page.
+A page by number costs its offset, so ids are chosen first, on the index alone; a page by token costs the same anywhere.
+What is large of a row is read last, of the rows of the page alone and within the page's bytes (store/lists/sizes.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from hyperfleet.model import rendering
+from hyperfleet.model.resource import Scope
+from hyperfleet.model.search.fields import FIELDS, OrderKey, Selection
+from hyperfleet.model.search.parser import And, Comparison, Expression, FieldRef, Membership
+from hyperfleet.store.clauses.filters import Parameters, Word, condition
+from hyperfleet.store.clauses.projections import Projection, projection
+from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.lists import page_tokens, sizes
+from hyperfleet.store.lists.orders import NEWEST_FIRST, after, completed, direction, is_nullable, order_by, sql_type
+from hyperfleet.store.lists.sizes import Limit
+from hyperfleet.store.resources import not_found
+
+MOST_BYTES: Final = 16 << 20
+"""What a page has at most where nothing else is set."""
+
+_LONGEST_KEPT: Final = 512
+_MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a caller wants listed, checked at the edge (contract: List).
+
+    `page` is None with a page token. `ends_early`: a page that would be too large ends before its size; else it is
+    refused, unless few resources are asked for. An empty `order` is newest first. `count` None is the default: an exact
+    total for numbered pages, none for pages by token. `search_text` is the search as the caller wrote it, to which page
+    tokens are bound. `reference` is a type of reference and the target that it must name. `kind` is one of the scope's
+    kinds, None for all of them.
+    """
+
+    size: int = 100
+    page: int | None = 1
+    ends_early: bool = True
+    page_token: str | None = None
+    search: Expression | None = None
+    search_text: str = ""
+    order: tuple[OrderKey, ...] = ()
+    selection: Selection | None = None
+    count: bool | None = None
+    ids: tuple[UUID, ...] | None = None
+    reference: tuple[str, UUID] | None = None
+    kind: str | None = None
+
+    def __post_init__(self) -> None:
+        # Trees that differ in `1` and `true` are equal to Python; only their texts tell them apart.
+        if self.search is not None and not self.search_text:
+            raise ValueError("a search comes with its text")
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it may read every row of its scope: it has a search, or an order that no index gives."""
+        return self.search is not None or bool(self.order and self.order[0].field.name != "created_time")
+
+
+async def page(db: Database, scope: Scope, listing: Listing, *, most: int = MOST_BYTES) -> bytes:
+    """The list as served, with at most `most` bytes of resources, or one resource that is larger.
+
+    Raises NotFound for a missing owner, InvalidInput for a token of another list or a page that may not end early.
+    """
+    # Pollers ask the same again and again; a token or a choice of ids is asked for once, and what is long takes room.
+    is_kept = listing.page_token is None and listing.ids is None and len(listing.search_text) <= _LONGEST_KEPT
+    query_for = _kept_query if is_kept else _query
+    sees = (scope.tenancy, *_kinds(scope, listing))
+    uneven = hash((sees, scope.owner, listing.size, listing.selection))
+    while True:
+        exactly = _is_by_tenancy(scope, listing) and sees not in _see_more
+        query = query_for(scope, listing, exactly=exactly, most=most, is_summed=uneven in _uneven)
+        rows = await db.fetch(query.statement, *query.values)
+        if exactly and rows[0]["sees_more"]:
+            _remember(_see_more, sees)
+            continue
+        found = [] if rows[-1][f"k{query.keys - 1}"] is None else rows
+        if not sizes.exceed(query.projected, query.limit, found):
+            break
+        _remember(_uneven, uneven)
+    if not rows[0]["has_owner"]:
+        assert scope.owner is not None
+        raise not_found(scope.owner.kind, scope.owner.id)
+    shown = found[: listing.size]
+    items = sizes.served(query.projected, query.limit, shown)
+    if len(items) < len(shown):
+        _remember(_uneven, uneven)
+        if not listing.ends_early:
+            raise sizes.too_large(listing.size, len(items), most)
+    elif query.limit is not None and query.limit.is_summed and sizes.are_even(query.limit, found):
+        _uneven.discard(uneven)
+    token = None
+    if len(found) > len(items):
+        last = found[len(items) - 1]
+        token = page_tokens.token(query.bound, [last[f"k{position}"] for position in range(query.keys)])
+    return rendering.page(scope.kind.name, items, page=listing.page, total=rows[0]["total"], token=token)
+
+
+_see_more: set[object] = set()
+"""Tenancies, with kinds, that contain others: whoever gives fewer dimensions than were stamped sees all of these.
+
+Nearly every caller sees one tenancy, its own, and a list of that costs no more than one without tenants. Its statement
+tells when there are others, and then the one for several is sent, from then on at once.
+"""
+
+_uneven: set[object] = set()
+"""Lists in which a resource had more than its share of a page, as hashes of what they show: these add up sizes."""
+
+
+def _remember(known: set[object], key: object) -> None:
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known.add(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A list as it is sent: `keys` is the number of sort keys, `bound` what its tokens are bound to."""
+
+    statement: Statement
+    values: tuple[object, ...]
+    projected: Projection
+    limit: Limit | None
+    keys: int
+    bound: str
+
+
+def _query(scope: Scope, listing: Listing, *, exactly: bool, most: int, is_summed: bool) -> _Query:
+    order = completed(listing.order or NEWEST_FIRST)
+    bound = _binding(scope, listing, order)
+    parameters = Parameters()
+    projected = projection(listing.selection, parameters, shows_tenancy=scope.shows_tenancy)
+    limit = None
+    if listing.ends_early or listing.size > sizes.ALWAYS_SERVED:
+        limit = Limit(most, listing.size, is_summed)
+        if sizes.share_of(projected, limit) <= 0:
+            limit = limit._replace(is_summed=True)
+    text = statement(scope, listing, order, parameters, projected=projected, limit=limit, bound=bound, exactly=exactly)
+    return _Query(text, tuple(parameters.values), projected, limit, len(order), bound)
+
+
+_kept_query = lru_cache(maxsize=1024)(_query)
+
+
+def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str:
+    return page_tokens.binding(
+        scope.kind.name,
+        str(scope.owner.id) if scope.owner else "",
+        listing.search_text,
+        ",".join(f"{key.field.name} {key.descending}" for key in order),
+        ",".join(map(str, listing.ids or ())),
+        " ".join(map(str, listing.reference or ())),
+        ",".join(_kinds(scope, listing)),
+        rendering.tenancy(scope.tenancy).decode(),
+    )
+
+
+def statement(
+    scope: Scope,
+    listing: Listing,
+    order: tuple[OrderKey, ...],
+    parameters: Parameters,
+    *,
+    projected: Projection,
+    bound: str,
+    limit: Limit | None = None,
+    exactly: bool = False,
+) -> Statement:
+    """The statement of a list. Its first columns are `projected`, then the sort keys k0, k1 …, `total`, `has_owner`.
+
+    `limit` is that of the page's bytes; None: there is none. `exactly`: it lists the scope's very tenancy, and has a
+    column `sees_more` that tells whether the caller sees others.
+
+    The list has one row and the page hangs on it, so that an empty page still tells the total and the owner; with a
+    single row outside, the join keeps the page's order.
+    """
+    wanted = _where(scope, listing, parameters)
+    counted = listing.count if listing.count is not None else listing.page_token is None
+    keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
+    matches = ""
+    if counted and listing.page_token is None and listing.search is not None and not _is_in_order(listing.search):
+        # One look at the matches serves the count and the page; a page alone would stop at its end.
+        within = _within(scope, listing, parameters, exactly=exactly)
+        matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {wanted}{within}) "
+    total = "(SELECT count(*) FROM found)" if matches else "NULL::bigint"
+    if counted and not matches:
+        total = _total(scope, listing, wanted, parameters, exactly=exactly)
+    has_owner = _has_owner(scope, parameters)
+    if listing.page_token is not None:
+        last = page_tokens.keys(listing.page_token, bound, [(sql_type(key), is_nullable(key)) for key in order])
+        wanted = f"{wanted} AND {after(order, last, parameters)}"
+    sees_more = f", {_sees_more(scope, listing, parameters)} AS sees_more" if exactly else ""
+    skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
+    paged = _limit(listing.size + 1, skipped, parameters)
+    names = ", ".join(f"k{position}" for position in range(len(order)))
+    by_names = ", ".join(direction(f"k{position}", key) for position, key in enumerate(order))
+    if matches:
+        source, chosen = "", f"SELECT * FROM found ORDER BY {by_names} {paged}"
+    else:
+        most = skipped + listing.size + 1
+        source = _source(scope, listing, wanted, order, parameters, most=most, exactly=exactly)
+        chosen = f"SELECT id AS chosen_id, {keys} FROM {source} {paged}"
+    if matches or skipped:
+        body = (
+            f"SELECT {projected.reads}, {names} FROM ({chosen}) AS chosen"
+            f" JOIN resources ON resources.id = chosen.chosen_id ORDER BY {by_names}"
+        )
+    else:
+        body = f"SELECT {projected.reads}, {keys} FROM {source} {paged}"
+    read = sizes.measured(projected, limit, body, by_names)
+    return Statement(
+        "RESOURCE_PAGE" if listing.search is None else "RESOURCE_SEARCH",
+        f"{matches}SELECT {read.columns}, {names}, list.*{read.flags}"
+        f" FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list LEFT JOIN {read.source}",
+        is_read=True,
+    )
+
+
+def _limit(most: int, skipped: int, parameters: Parameters) -> str:
+    """At most so many rows after those skipped; one row more than asked for tells whether more follow.
+
+    The limit stands in the text: a planner that does not know it plans for a tenth of the table. What is skipped stands
+    behind a SELECT, where the planner does not see it: it would plan every page by its number anew.
+    """
+    return f"LIMIT {most}" + (f" OFFSET (SELECT {parameters.add(skipped, 'bigint')})" if skipped else "")
+
+
+def _has_owner(scope: Scope, parameters: Parameters) -> str:
+    """Whether the owner whose resources are listed is there for the caller; true without one."""
+    if scope.owner is None:
+        return "true"
+    id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
+    tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+    return (
+        "EXISTS (SELECT FROM resources AS owner"
+        f" WHERE owner.id = {id} AND owner.kind = {kind} AND owner.tenancy @> {tenancy})"
+    )
+
+
+def _source(
+    scope: Scope,
+    listing: Listing,
+    where: str,
+    order: Sequence[OrderKey],
+    parameters: Parameters,
+    *,
+    most: int,
+    exactly: bool,
+) -> str:
+    """Where a page's rows come from, in order: `most` of them are enough.
+
+    Each kind's rows lie in order in the indexes, and each tenancy's within it; those of several do not. So the first of
+    each are merged.
+    """
+    kinds = _kinds(scope, listing)
+    if _is_by_tenancy(scope, listing) and not exactly:
+        visible = _visible(scope, listing, parameters)
+        of = f"(SELECT kind AS of_kind, {_VISIBLE} AS of_tenancy {visible}) AS each"
+        own = "kind = of_kind AND tenancy = of_tenancy AND tenancy <> '{}'"
+    else:
+        where += _within(scope, listing, parameters, exactly=exactly)
+        if len(kinds) == 1:
+            return f"resources WHERE {where} ORDER BY {order_by(order)}"
+        of, own = f"unnest({parameters.add(kinds, 'text[]')}) AS each (of_kind)", "kind = of_kind"
+    return (
+        f"{of} CROSS JOIN LATERAL (SELECT * FROM resources WHERE {own} AND {where} ORDER BY {order_by(order)}"
+        f" LIMIT {most}) AS resources ORDER BY {order_by(order)}"
+    )
+
+
+_VISIBLE: Final = "CASE WHEN slot = -1 THEN tenancy::jsonb END"
+"""The tenancy that a row of `resource_counts` stands for, one of the rows that do; as their index has it."""
+
+
+def _is_by_tenancy(scope: Scope, listing: Listing) -> bool:
+    """Whether rows are found by their tenancy: the ones below an owner, or named, are found by that."""
+    return bool(scope.tenancy) and scope.owner is None and listing.ids is None and listing.reference is None
+
+
+def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """Which counted rows a caller sees; the counters know every tenancy that there is."""
+    kinds = parameters.add(_kinds(scope, listing), "text[]")
+    tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+    return f"FROM resource_counts WHERE slot = -1 AND kind = ANY ({kinds}) AND ({_VISIBLE}) @> {tenancy}"
+
+
+def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """Whether a caller sees other tenancies than its own: the cheap comparison stands first."""
+    kinds = parameters.add(_kinds(scope, listing), "text[]")
+    tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+    return (
+        f"EXISTS (SELECT FROM resource_counts WHERE slot = -1 AND kind = ANY ({kinds}) AND tenancy <> {tenancy}::text"
+        f" AND ({_VISIBLE}) @> {tenancy})"
+    )
+
+
+def _within(scope: Scope, listing: Listing, parameters: Parameters, *, exactly: bool) -> str:
+    """The term that keeps to the scope's tenancy; none for callers that see every tenant."""
+    if not scope.tenancy:
+        return ""
+    if not _is_by_tenancy(scope, listing):
+        return f" AND tenancy @> {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
+    if exactly:
+        # Behind a SELECT the planner does not see which tenancy it is, and keeps one plan for all: how much each has
+        # would decide on the plan, which was made anew for each request.
+        own = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
+        return f" AND tenancy <> '{{}}' AND tenancy = (SELECT {own})"
+    visible = _visible(scope, listing, parameters)
+    return f" AND tenancy <> '{{}}' AND tenancy = ANY (ARRAY(SELECT DISTINCT {_VISIBLE} {visible}))"
+
+
+def _is_in_order(search: Expression) -> bool:
+    """Whether an index gives the matches newest first, so that a page ends early: the one condition that has one."""
+    if not isinstance(search, Comparison) or search.operator != "=":
+        return False
+    return search.field.field.column == "condition_status" and search.field.path == ("Reconciled",)
+
+
+def _kinds(scope: Scope, listing: Listing) -> list[str]:
+    return [listing.kind] if listing.kind is not None else scope.kind_names
+
+
+def _where(scope: Scope, listing: Listing, parameters: Parameters) -> str:
+    """What the listed rows have in common, as terms between ANDs."""
+    where = condition(_filter(scope, listing), parameters)
+    if listing.reference is not None:
+        type, target = listing.reference
+        where += (
+            " AND id IN (SELECT source_id FROM resource_references"
+            f" WHERE target_id = {parameters.add(target, 'uuid')} AND ref_type = {parameters.add(type, 'text')})"
+        )
+    return where
+
+
+def _filter(scope: Scope, listing: Listing) -> Expression:
+    """Scope, ids and search as one tree: whatever the search says, it stays within the scope."""
+    kind, kinds = FieldRef(FIELDS["kind"]), _kinds(scope, listing)
+    terms: list[Expression] = [
+        Comparison(kind, "=", Word(kinds[0])) if len(kinds) == 1 else Membership(kind, tuple(kinds))
+    ]
+    if scope.owner is not None:
+        terms.append(Comparison(FieldRef(FIELDS["owner_id"]), "=", str(scope.owner.id)))
+    if listing.ids is not None:
+        terms.append(Membership(FieldRef(FIELDS["id"]), tuple(map(str, listing.ids))))
+    if listing.search is not None:
+        terms.append(listing.search)
+    return And(tuple(terms))
+
+
+def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters, *, exactly: bool) -> str:
+    if scope.owner is None and listing.search is None and listing.ids is None and listing.reference is None:
+        if exactly:
+            tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb") + "::text"
+            return _counted(scope, listing, parameters, tenancy)
+        if scope.tenancy:
+            kinds = parameters.add(_kinds(scope, listing), "text[]")
+            return (
+                "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
+                f" WHERE kind = ANY ({kinds}) AND tenancy IN (SELECT tenancy {_visible(scope, listing, parameters)}))"
+            )
+        return _counted(scope, listing, parameters, "'*'")
+    return f"(SELECT count(*) FROM resources WHERE {where}{_within(scope, listing, parameters, exactly=exactly)})"
+
+
+def _counted(scope: Scope, listing: Listing, parameters: Parameters, tenancy: str) -> str:
+    """How many resources the counters of one tenancy count."""
+    kinds = parameters.add(_kinds(scope, listing), "text[]")
+    return (
+        "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"
+        f" WHERE resource_counts.kind = ANY ({kinds}) AND resource_counts.tenancy = {tenancy})"
+    )

@@ -1,0 +1,269 @@
+"""Shares of the connections: no kind of work takes them all, whoever waits has an end, and nothing is left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+
+from hyperfleet import settings
+from hyperfleet.errors import DeadlineExceeded, Unavailable
+from hyperfleet.store.database import DEADLINE, Database, Statement
+from hyperfleet.store.shares import Held, Shares, Widths
+from hyperfleet.telemetry import metrics
+
+ONE = Statement("ONE", "SELECT 1", is_read=True)
+ENDLESS = Statement("ENDLESS", "SELECT pg_sleep(30)", is_read=True)
+WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('x', '*', 0, 1) ON CONFLICT DO NOTHING")
+SLOW_WRITE = Statement("SLOW_WRITE", "SELECT pg_sleep(0.5)")
+CONNECTIONS = 8
+
+
+@pytest.fixture
+async def small(database_settings: settings.Database) -> AsyncIterator[Database]:
+    """A pool of eight connections whose searches have two seconds."""
+    limits = settings.Server(timeouts=settings.Timeouts(search=2.0))
+    db = Database(replace(database_settings, pool=settings.Pool(max_connections=CONNECTIONS)), limits=limits)
+    await db.open()
+    yield db
+    await db.close()
+
+
+async def search(db: Database, statement: Statement) -> None:
+    async with db.shares.searching():
+        await db.fetch(statement)
+
+
+def refused(reason: str) -> float:
+    labels = {"component": "api", "version": metrics.COMMON_VALUES[1], "reason": reason}
+    return metrics.REGISTRY.get_sample_value("hyperfleet_db_searches_refused_total", labels) or 0.0
+
+
+@pytest.mark.parametrize("connections", [1, 2, 3, 4, 8, 16, 17, 100, 1000])
+def test_searches_have_at_most_half_of_the_connections_and_some_are_left_to_reads(connections: int) -> None:
+    widths = Widths.of(connections, 20 * connections)
+    assert 1 <= widths.searches <= max(1, connections // 2)
+    assert 1 <= widths.deletions <= max(1, connections // 2)
+    assert widths.others < connections or connections < 3
+    assert widths.searches < widths.others or connections < 3
+    assert widths.searches + widths.searches_waiting <= 10 * connections
+    assert widths.row == 1
+
+
+async def test_reads_and_writes_keep_their_pace_beside_many_searches(small: Database) -> None:
+    searches = [asyncio.create_task(search(small, ENDLESS)) for _ in range(40)]
+    await asyncio.sleep(0.2)
+    began = monotonic()
+    for _ in range(20):
+        await asyncio.gather(small.fetch(ONE), small.fetch(WRITE))
+    took = monotonic() - began
+    results = await asyncio.gather(*searches, return_exceptions=True)
+    assert took < 1.5, took
+    assert {type(result) for result in results} == {DeadlineExceeded}
+
+
+async def test_a_search_that_is_not_ready_in_time_is_told_what_would_be_fast(small: Database) -> None:
+    before = refused("deadline")
+    began = monotonic()
+    with pytest.raises(DeadlineExceeded, match=r"labels\.<key>.*status\.conditions\.<Type>.*count=none.*page_token"):
+        await search(small, ENDLESS)
+    assert 1.8 < monotonic() - began < 4
+    assert refused("deadline") == before + 1
+
+
+async def test_a_search_ends_with_its_request_when_that_is_earlier(small: Database) -> None:
+    DEADLINE.set(asyncio.get_running_loop().time() + 0.2)
+    began = monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await search(small, ENDLESS)
+    assert monotonic() - began < 1.5
+
+
+async def test_the_deadline_of_a_search_ends_with_it(small: Database) -> None:
+    end = asyncio.get_running_loop().time() + 20
+    DEADLINE.set(end)
+    await search(small, ONE)
+    assert DEADLINE.get() == end
+
+
+async def test_searches_that_wait_are_served_in_the_order_they_came(small: Database) -> None:
+    order: list[int] = []
+
+    async def numbered(number: int) -> None:
+        async with small.shares.searching():
+            order.append(number)
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(numbered(number) for number in range(12)))
+    assert order == list(range(12))
+
+
+async def test_when_too_many_searches_wait_the_next_one_is_refused_at_once(
+    database_settings: settings.Database,
+) -> None:
+    limits = settings.Server(max_in_flight=8, timeouts=settings.Timeouts(search=0.5))
+    db = Database(replace(database_settings, pool=settings.Pool(max_connections=CONNECTIONS)), limits=limits)
+    before = refused("crowd")
+    # Half of the requests in flight may be searches: two under way, two that wait.
+    searches = [asyncio.create_task(search(db, ENDLESS)) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    began = monotonic()
+    with pytest.raises(Unavailable, match="Too many searches"):
+        await search(db, ONE)
+    assert monotonic() - began < 0.2
+    assert refused("crowd") == before + 1
+    await asyncio.gather(*searches, return_exceptions=True)
+    await search(db, ONE)
+    await db.close()
+
+
+async def test_a_cancelled_search_leaves_its_place(small: Database) -> None:
+    for _ in range(5):
+        searches = [asyncio.create_task(search(small, ENDLESS)) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        for one in searches:
+            one.cancel()
+        ended = await asyncio.gather(*searches, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+    await asyncio.wait_for(search(small, ONE), 1)
+
+
+async def test_reads_have_connections_of_their_own_beside_many_slow_writes(small: Database) -> None:
+    writes = [asyncio.create_task(small.fetch(SLOW_WRITE)) for _ in range(30)]
+    await asyncio.sleep(0.1)
+    began = monotonic()
+    await small.fetch(ONE)
+    assert monotonic() - began < 0.3
+    await asyncio.gather(*writes)
+
+
+def shares(*, row: int = 1, stalled_waiters: int = 100, lock_seconds: float = 5.0) -> Shares:
+    widths = Widths(4, 4, 14, row, 2, searches_waiting=10, stalled_waiters=stalled_waiters)
+    return Shares(widths, search_seconds=10, lock_seconds=lock_seconds)
+
+
+async def test_writers_of_one_row_take_turns_and_hear_whether_they_waited() -> None:
+    here = shares()
+    inside, most, waited = 0, 0, []
+
+    async def write(row: str) -> None:
+        nonlocal inside, most
+        async with here.turn(row) as did_wait:
+            waited.append(did_wait)
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.005)
+            inside -= 1
+
+    await asyncio.gather(*(write("a") for _ in range(5)))
+    assert (most, waited) == (1, [False, True, True, True, True])
+    await asyncio.gather(*(write(name) for name in "abc"))
+    assert most == 3
+
+
+async def test_nothing_is_kept_of_a_row_that_nobody_writes() -> None:
+    here = shares(lock_seconds=0.05)
+
+    async def write(row: str, seconds: float) -> None:
+        async with here.turn(row, beside=("owner", row)):
+            await asyncio.sleep(seconds)
+
+    results = await asyncio.gather(*(write(f"row-{n % 3}", 0.03) for n in range(30)), return_exceptions=True)
+    assert {type(result) for result in results} == {type(None), Held}
+    assert (here.rows._shares, here.shared._shares, here.waiting) == ({}, {}, 0)
+
+
+async def test_waiting_for_a_row_has_an_end() -> None:
+    here = shares(lock_seconds=0.1)
+    async with here.turn("a"):
+        began = monotonic()
+        with pytest.raises(Unavailable, match="Another session holds a lock") as held:
+            async with here.turn("a"):
+                raise AssertionError
+        assert 0.05 < monotonic() - began < 1
+    assert dict(held.value.headers)["Retry-After"]
+    async with here.turn("a") as waited:
+        assert not waited
+
+
+async def test_when_a_row_was_held_those_who_wait_for_it_are_told_so_at_once() -> None:
+    here = shares(lock_seconds=20)
+
+    async def write(row: str) -> None:
+        async with here.turn(row):
+            await asyncio.sleep(0.1)
+            raise Held
+
+    began = monotonic()
+    results = await asyncio.gather(*(write("a") for _ in range(10)), return_exceptions=True)
+    assert {type(result) for result in results} == {Held}
+    assert monotonic() - began < 1
+    async with here.turn("a") as waited:
+        assert not waited
+    assert here.rows._shares == {}
+
+
+async def test_a_row_may_turn_out_to_be_held_at_the_moment_at_which_waits_for_it_end() -> None:
+    for milliseconds in range(-3, 4):
+        here = shares(lock_seconds=0.05)
+
+        async def hold(here: Shares = here, seconds: float = 0.05 + milliseconds / 1000) -> None:
+            async with here.turn("a"):
+                await asyncio.sleep(seconds)
+                raise Held
+
+        async def wait(here: Shares = here) -> None:
+            async with here.turn("a"):
+                raise Held
+
+        results = await asyncio.gather(hold(), *(wait() for _ in range(20)), return_exceptions=True)
+        assert {type(result) for result in results} == {Held}
+        assert (here.rows._shares, here.waiting) == ({}, 0)
+
+
+async def test_what_else_a_write_fails_with_is_its_own_affair() -> None:
+    here = shares()
+
+    async def write(number: int) -> int:
+        async with here.turn("a"):
+            await asyncio.sleep(0.01)
+            if number == 0:
+                raise Unavailable("The database is not available now.")
+            return number
+
+    results = await asyncio.gather(*(write(number) for number in range(4)), return_exceptions=True)
+    assert results[1:] == [1, 2, 3]
+
+
+async def test_beside_a_stalled_row_only_so_many_wait() -> None:
+    here = shares(stalled_waiters=2)
+    async with here.turn("a"):
+        waiting = [asyncio.create_task(here.turn("a").__aenter__()) for _ in range(3)]
+        # Within the first second nobody is refused: ordinary bursts are over by then.
+        await asyncio.sleep(0.1)
+        assert here.waiting == 3
+        await asyncio.sleep(1)
+        began = monotonic()
+        with pytest.raises(Unavailable):
+            await here.turn("a").__aenter__()
+        assert monotonic() - began < 0.2
+        async with here.turn("b") as waited:
+            assert not waited
+    for one in waiting:
+        await one
+        here.rows.leave("a", held=False)
+
+
+async def test_those_who_need_several_rows_never_wait_for_each_other_for_ever() -> None:
+    here = shares()
+    written: list[int] = []
+
+    async def write(number: int) -> None:
+        rows = [f"row-{(number * step) % 5}" for step in (1, 2, 3)]
+        async with here.turn(f"own-{number}", beside=rows):
+            await asyncio.sleep(0.001)
+            written.append(number)
+
+    await asyncio.wait_for(asyncio.gather(*(write(number) for number in range(100))), 5)
+    assert sorted(written) == list(range(100))
