@@ -130,7 +130,7 @@ else
 endif
 
 clean: ## Remove what make made here; data of the embedded PostgreSQL stay
-	rm -rf .tools .venv .run build typespec/node_modules tests/contract/client/node_modules tests/chart/operator/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .tools .venv .run build typespec/node_modules tests/contract/client/node_modules tests/chart/operator/node_modules tests/browser/mermaid/node_modules hyperfleet-api .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The first interpreter in the supported range that really runs (a pyenv shim may exist and fail).
 define find-python
