@@ -98,11 +98,11 @@ def drill(folder: Path) -> list[list[str]]:
         service.stop()
     paces = _paces([], "")
     rows = [
-        row(word, name, f"{paces[name].rate:g}", seen)
+        row(word, name, f"{paces[name].rate:g}", [seen])
         for word, seen_by_name in (("no", before), ("yes", meanwhile))
         for name, seen in seen_by_name.items()
     ]
-    rows.append(row("yes", f"change of it, {CHANGERS} callers", "–", changes))
+    rows.append(row("yes", f"change of it, {CHANGERS} callers", "–", [changes]))
     assert labels == {f"n-{number}": "1" for number in range(CHANGERS)}, f"lost: {labels}"
     assert changes.statuses == Counter({503: changes.statuses[503], 200: CHANGERS}), changes.statuses
     assert max(changes.seconds) < LONGEST_ANSWER_SECONDS, max(changes.seconds)

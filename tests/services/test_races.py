@@ -27,13 +27,13 @@ POOL: Final = replace(fleet.NODE_POOL, required_adapters=("machines",))
 WORLD: Final = Catalog([CLUSTER, POOL])
 SCOPE: Final = Scope(CLUSTER)
 LOCKED_CHAIN: Final = ("FOR UPDATE OF resources", "")
-WIDE: Final = Widths(8, 100, 100, 100, 100, searches_waiting=100, stalled_waiters=100)
+WIDE: Final = Widths(8, 100, 100, 100, 100, searches=100, stalled_waiters=100)
 
 
 @pytest.fixture
 def db(db: Database) -> Database:
     """The database for callers who meet there and not before, as callers of as many workers do."""
-    db.shares = Shares(WIDE, search_seconds=10, lock_seconds=30)
+    db.shares = Shares(WIDE, lock_seconds=30)
     return db
 
 

@@ -8,13 +8,11 @@ from time import monotonic
 import pytest
 
 from hyperfleet import settings
-from hyperfleet.errors import DeadlineExceeded, Unavailable
-from hyperfleet.store.database import DEADLINE, Database, Statement
+from hyperfleet.errors import Unavailable
+from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.shares import Held, Shares, Widths
-from hyperfleet.telemetry import metrics
 
 ONE = Statement("ONE", "SELECT 1", is_read=True)
-ENDLESS = Statement("ENDLESS", "SELECT pg_sleep(30)", is_read=True)
 WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('x', '*', 0, 1) ON CONFLICT DO NOTHING")
 SLOW_WRITE = Statement("SLOW_WRITE", "SELECT pg_sleep(0.5)")
 CONNECTIONS = 8
@@ -30,103 +28,15 @@ async def small(database_settings: settings.Database) -> AsyncIterator[Database]
     await db.close()
 
 
-async def search(db: Database, statement: Statement) -> None:
-    async with db.shares.searching():
-        await db.fetch(statement)
-
-
-def refused(reason: str) -> float:
-    labels = {"component": "api", "version": metrics.COMMON_VALUES[1], "reason": reason}
-    return metrics.REGISTRY.get_sample_value("hyperfleet_db_searches_refused_total", labels) or 0.0
-
-
 @pytest.mark.parametrize("connections", [1, 2, 3, 4, 8, 16, 17, 100, 1000])
 def test_searches_have_at_most_half_of_the_connections_and_some_are_left_to_reads(connections: int) -> None:
     widths = Widths.of(connections, 20 * connections)
-    assert 1 <= widths.searches <= max(1, connections // 2)
+    assert 1 <= widths.quick_searches <= max(1, connections // 2)
     assert 1 <= widths.deletions <= max(1, connections // 2)
     assert widths.others < connections or connections < 3
-    assert widths.searches < widths.others or connections < 3
-    assert widths.searches + widths.searches_waiting <= 10 * connections
+    assert widths.quick_searches + 1 < widths.others or connections < 4
+    assert 1 <= widths.searches <= max(1, 10 * connections)
     assert widths.row == 1
-
-
-async def test_reads_and_writes_keep_their_pace_beside_many_searches(small: Database) -> None:
-    searches = [asyncio.create_task(search(small, ENDLESS)) for _ in range(40)]
-    await asyncio.sleep(0.2)
-    began = monotonic()
-    for _ in range(20):
-        await asyncio.gather(small.fetch(ONE), small.fetch(WRITE))
-    took = monotonic() - began
-    results = await asyncio.gather(*searches, return_exceptions=True)
-    assert took < 1.5, took
-    assert {type(result) for result in results} == {DeadlineExceeded}
-
-
-async def test_a_search_that_is_not_ready_in_time_is_told_what_would_be_fast(small: Database) -> None:
-    before = refused("deadline")
-    began = monotonic()
-    with pytest.raises(DeadlineExceeded, match=r"labels\.<key>.*status\.conditions\.<Type>.*count=none.*page_token"):
-        await search(small, ENDLESS)
-    assert 1.8 < monotonic() - began < 4
-    assert refused("deadline") == before + 1
-
-
-async def test_a_search_ends_with_its_request_when_that_is_earlier(small: Database) -> None:
-    DEADLINE.set(asyncio.get_running_loop().time() + 0.2)
-    began = monotonic()
-    with pytest.raises(DeadlineExceeded):
-        await search(small, ENDLESS)
-    assert monotonic() - began < 1.5
-
-
-async def test_the_deadline_of_a_search_ends_with_it(small: Database) -> None:
-    end = asyncio.get_running_loop().time() + 20
-    DEADLINE.set(end)
-    await search(small, ONE)
-    assert DEADLINE.get() == end
-
-
-async def test_searches_that_wait_are_served_in_the_order_they_came(small: Database) -> None:
-    order: list[int] = []
-
-    async def numbered(number: int) -> None:
-        async with small.shares.searching():
-            order.append(number)
-            await asyncio.sleep(0.01)
-
-    await asyncio.gather(*(numbered(number) for number in range(12)))
-    assert order == list(range(12))
-
-
-async def test_when_too_many_searches_wait_the_next_one_is_refused_at_once(
-    database_settings: settings.Database,
-) -> None:
-    limits = settings.Server(max_in_flight=8, timeouts=settings.Timeouts(search=0.5))
-    db = Database(replace(database_settings, pool=settings.Pool(max_connections=CONNECTIONS)), limits=limits)
-    before = refused("crowd")
-    # Half of the requests in flight may be searches: two under way, two that wait.
-    searches = [asyncio.create_task(search(db, ENDLESS)) for _ in range(4)]
-    await asyncio.sleep(0.1)
-    began = monotonic()
-    with pytest.raises(Unavailable, match="Too many searches"):
-        await search(db, ONE)
-    assert monotonic() - began < 0.2
-    assert refused("crowd") == before + 1
-    await asyncio.gather(*searches, return_exceptions=True)
-    await search(db, ONE)
-    await db.close()
-
-
-async def test_a_cancelled_search_leaves_its_place(small: Database) -> None:
-    for _ in range(5):
-        searches = [asyncio.create_task(search(small, ENDLESS)) for _ in range(6)]
-        await asyncio.sleep(0.05)
-        for one in searches:
-            one.cancel()
-        ended = await asyncio.gather(*searches, return_exceptions=True)
-        assert all(isinstance(one, asyncio.CancelledError) for one in ended)
-    await asyncio.wait_for(search(small, ONE), 1)
 
 
 async def test_reads_have_connections_of_their_own_beside_many_slow_writes(small: Database) -> None:
@@ -139,8 +49,8 @@ async def test_reads_have_connections_of_their_own_beside_many_slow_writes(small
 
 
 def shares(*, row: int = 1, stalled_waiters: int = 100, lock_seconds: float = 5.0) -> Shares:
-    widths = Widths(4, 4, 14, row, 2, searches_waiting=10, stalled_waiters=stalled_waiters)
-    return Shares(widths, search_seconds=10, lock_seconds=lock_seconds)
+    widths = Widths(4, 4, 14, row, 2, searches=10, stalled_waiters=stalled_waiters)
+    return Shares(widths, lock_seconds=lock_seconds)
 
 
 async def test_writers_of_one_row_take_turns_and_hear_whether_they_waited() -> None:

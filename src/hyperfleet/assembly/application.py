@@ -23,6 +23,7 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.schemas import openapi
 from hyperfleet.model.schemas.spec_schema import BadSchema, SpecSchema
 from hyperfleet.store.database import Database
+from hyperfleet.store.searches import Places
 
 Document = dict[str, Any]
 
@@ -85,14 +86,16 @@ def _provider(server: settings.Server, document: Document) -> Document | None:
     return document if server.openapi_schema_path else None
 
 
-def assembled(configured: settings.Settings, document: Document, *, recomputes: bool) -> Middleware:
+def assembled(
+    configured: settings.Settings, document: Document, *, recomputes: bool, slow_searches: Places | None = None
+) -> Middleware:
     """The ASGI application on a pool of its own; its lifespan opens and closes the pool.
 
-    `recomputes`: it also computes again what other rules left in the database.
+    `recomputes`: it also computes again what other rules left in the database. The workers share `slow_searches`.
     """
     served = catalog(configured, document)
     return application(
-        Database(configured.database, limits=configured.server),
+        Database(configured.database, limits=configured.server, slow_searches=slow_searches),
         served,
         configured,
         _provider(configured.server, document),

@@ -36,8 +36,9 @@ async def resources(db: Database, scope: Scope, listing: Listing, *, most: int =
     """
     if not listing.is_search:
         return await pages.page(db, scope, listing, most=most)
-    async with db.shares.searching():
-        return await pages.page(db, scope, listing, most=most)
+    kinds = listing.kind or scope.kind.name
+    name = hash((kinds, scope.owner, rendering.tenancy(scope.tenancy), listing.search_text, listing.order))
+    return await db.searches.run(name, lambda: pages.page(db, scope, listing, most=most))
 
 
 async def reports_on(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:

@@ -125,6 +125,7 @@ def _load(assignment: Assignment, started: Any) -> Any:
         tracing.start(version=assignment.version, hostname=assignment.settings.server.hostname)
         Finalize(None, tracing.stop, exitpriority=1)
     from hyperfleet.assembly.application import assembled
+    from hyperfleet.store.searches import Places
     from hyperfleet.telemetry import metrics
 
     metrics.start_at_zero()
@@ -133,15 +134,21 @@ def _load(assignment: Assignment, started: Any) -> Any:
         started.value += 1
         is_first = started.value == 1
         is_replacement = started.value > assignment.workers
+    shared = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     if is_replacement:
         metrics.count_worker_replaced()
-        deaths = Deaths(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+        deaths = Deaths(shared)
         deaths.add()
         pause = deaths.pause()
         logging.get("workers").warning("a worker died and was replaced", pid=os.getpid(), serves_after=pause)
         time.sleep(pause)
     # One is enough; one that takes the place of another may take the place of that one.
-    application = assembled(assignment.settings, assignment.document, recomputes=is_first or is_replacement)
+    application = assembled(
+        assignment.settings,
+        assignment.document,
+        recomputes=is_first or is_replacement,
+        slow_searches=Places.of(shared, assignment.workers),
+    )
     # What is there by now stays, and a request leaves few cycles: the collector need not look so often.
     gc.collect()
     gc.freeze()

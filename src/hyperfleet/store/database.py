@@ -27,6 +27,7 @@ from hyperfleet.store.connections import (
 )
 from hyperfleet.store.deadlines import DEADLINE as DEADLINE
 from hyperfleet.store.deadlines import within
+from hyperfleet.store.searches import Places, Searches
 from hyperfleet.store.shares import Share, Shares, Widths
 from hyperfleet.telemetry import logging, metrics, tracing
 
@@ -101,14 +102,20 @@ class Database:
         *,
         application_name: str = "hyperfleet-api",
         limits: settings.Server = settings.Server(),  # noqa: B008 - a frozen value
+        slow_searches: Places | None = None,
     ) -> None:
+        """`slow_searches` are the places that the workers of a service share; None: this process is alone."""
         self._settings = configured
         self._application_name = application_name
         connections = configured.pool.max_connections
-        self.shares = Shares(
-            Widths.of(connections, limits.in_flight(connections)),
-            search_seconds=limits.timeouts.search,
-            lock_seconds=configured.lock_timeout,
+        widths = Widths.of(connections, limits.in_flight(connections))
+        self.shares = Shares(widths, lock_seconds=configured.lock_timeout)
+        self.searches = Searches(
+            quick=widths.quick_searches,
+            most=widths.searches,
+            seconds=limits.timeouts.search,
+            others=self.shares.others,
+            places=slow_searches,
         )
         self._idle: list[_Connection] = []
         self._waiters: deque[asyncio.Future[_Connection | None]] = deque()
@@ -131,6 +138,7 @@ class Database:
             self._discard(self._idle.pop())
         if self._closing:
             await asyncio.wait(self._closing, timeout=5)
+        self.searches.close()
 
     async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
         """The first row of a statement outside any transaction, None without one."""

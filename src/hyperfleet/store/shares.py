@@ -6,39 +6,31 @@ wide share while it waits for a narrow one, and no two wait for each other.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
-from hyperfleet.errors import DeadlineExceeded, Unavailable
-from hyperfleet.store.deadlines import DEADLINE, within
+from hyperfleet.errors import Unavailable
+from hyperfleet.store.deadlines import within
 from hyperfleet.telemetry import metrics
 
-SEARCHES_PER_CONNECTION: Final = 0.125
-"""The share of the connections that searches have; the contract allows half. Each heavy search occupies a core of the
-database, so four times as many take four times as much from everybody else, and end no sooner."""
+QUICK_SEARCHES_PER_CONNECTION: Final = 0.125
+"""The share of the connections that quick searches have; the contract allows half for all."""
 
 DELETIONS_PER_CONNECTION: Final = 0.25
 SHARERS_PER_CONNECTION: Final = 0.25
 RESERVED_PER_CONNECTION: Final = 0.125
 
 SEARCHES_IN_FLIGHT: Final = 0.5
-"""The share of the requests in flight that searches may be, those that wait included."""
+"""The share of the requests in flight that searches may be."""
 
 STALLED_WAITERS_IN_FLIGHT: Final = 0.25
 """The share of the requests in flight that may wait for rows before newcomers to a stalled row are refused at once."""
 
 STALLED_SECONDS: Final = 1.0
 """A row is stalled when nobody got a turn at it for so long: someone outside this process holds it."""
-
-TOO_SLOW: Final = (
-    "The list was not ready in time. These make a list fast: `labels.<key> = …`, `status.conditions.<Type> = …`,"
-    " `id = …` or `owner_id = …`, joined with `and`; `ref_type` with `ref_target_id`; `order=created_time`;"
-    " `count=none`; `page_token` instead of a high `page`."
-)
-
 
 _MOMENT_SECONDS: Final = 0.001
 
@@ -54,47 +46,41 @@ class Held(Unavailable):
 class Widths:
     """How many may be in each share at once.
 
-    `searches` and `deletions` count in `others` as well, which is everything but reads: the rest of the connections is
-    for these alone. `row` is for writers of one row, `sharers` for those who only need that a row stays: its children's
-    creators, and whoever references it. `searches_waiting` and `stalled_waiters` are how many wait before more are
-    refused at once.
+    `quick_searches` and `deletions` count in `others` as well, which is everything but reads: the other connections are
+    for reads alone. `row` is for writers of one row, `sharers` for creators of its children and for whoever references
+    it: these need it to stay. `searches` and `stalled_waiters` are how many there are before more are refused at once.
     """
 
-    searches: int
+    quick_searches: int
     deletions: int
     others: int
     row: int
     sharers: int
-    searches_waiting: int
+    searches: int
     stalled_waiters: int
 
     @classmethod
     def of(cls, connections: int, in_flight: int) -> "Widths":
         """The widths for so many connections and requests in flight."""
         reserved = max(1, int(connections * RESERVED_PER_CONNECTION)) if connections > 2 else 0
-        searches = max(1, int(connections * SEARCHES_PER_CONNECTION))
         return cls(
-            searches=searches,
+            quick_searches=max(1, int(connections * QUICK_SEARCHES_PER_CONNECTION)),
             deletions=max(1, int(connections * DELETIONS_PER_CONNECTION)),
             others=connections - reserved,
             row=1,
             sharers=max(1, int(connections * SHARERS_PER_CONNECTION)),
-            searches_waiting=max(1, int(in_flight * SEARCHES_IN_FLIGHT) - searches),
+            searches=max(1, int(in_flight * SEARCHES_IN_FLIGHT)),
             stalled_waiters=max(1, int(in_flight * STALLED_WAITERS_IN_FLIGHT)),
         )
 
 
 class Share:
-    """At most `width` at a time; the others wait in the order they came.
+    """At most `width` at a time; the others wait in the order they came."""
 
-    `changed` is called when the number of those inside, or of those who wait, has changed.
-    """
+    __slots__ = ("_places", "_waits", "entered", "inside", "waiting")
 
-    __slots__ = ("_changed", "_places", "_waits", "entered", "inside", "waiting")
-
-    def __init__(self, width: int, changed: Callable[["Share"], None] | None = None) -> None:
+    def __init__(self, width: int) -> None:
         self._places = asyncio.Semaphore(width)
-        self._changed = changed
         self._waits: set[asyncio.Timeout] = set()
         self.inside = 0
         self.waiting = 0
@@ -111,17 +97,26 @@ class Share:
         if waits:
             wait = asyncio.timeout_at(until)
             self._waits.add(wait)
-            self._count(waiting=1)
+            self.waiting += 1
             try:
                 async with wait:
                     await self._places.acquire()
             finally:
                 self._waits.discard(wait)
-                self._count(waiting=-1)
+                self.waiting -= 1
         else:
             await self._places.acquire()
-        self._count(inside=1)
+        self.inside += 1
         return waits
+
+    @asynccontextmanager
+    async def place(self, until: float) -> AsyncIterator[None]:
+        """A place for as long as the context lasts. Raises TimeoutError when none is free at `until`."""
+        await self.enter(until)
+        try:
+            yield
+        finally:
+            self.leave()
 
     def send_away(self) -> None:
         """Ends all waits: each raises TimeoutError. One that ends by itself at this moment must not be touched."""
@@ -134,13 +129,7 @@ class Share:
     def leave(self) -> None:
         """Gives the place to whoever has waited longest."""
         self._places.release()
-        self._count(inside=-1)
-
-    def _count(self, *, inside: int = 0, waiting: int = 0) -> None:
-        self.inside += inside
-        self.waiting += waiting
-        if self._changed is not None:
-            self._changed(self)
+        self.inside -= 1
 
 
 class Turns:
@@ -241,15 +230,12 @@ class Turn:
 class Shares:
     """The shares of one process; times in seconds."""
 
-    def __init__(self, widths: Widths, *, search_seconds: float, lock_seconds: float) -> None:
+    def __init__(self, widths: Widths, *, lock_seconds: float) -> None:
         self.others = Share(widths.others)
         self.deletions = Share(widths.deletions)
         self.rows = Turns(widths.row, stalled_waiters=widths.stalled_waiters)
         self.shared = Turns(widths.sharers, stalled_waiters=widths.stalled_waiters)
         self.lock_seconds = lock_seconds
-        self._searches = Share(widths.searches, _publish_searches)
-        self._searches_waiting = widths.searches_waiting
-        self._search_seconds = search_seconds
 
     @property
     def waiting(self) -> int:
@@ -259,34 +245,3 @@ class Shares:
     def turn(self, row: Hashable, beside: Iterable[Hashable] = ()) -> Turn:
         """A turn to write `row`, for which the rows `beside` must stay: so few connections wait for any one row."""
         return Turn(self, row, beside)
-
-    @asynccontextmanager
-    async def searching(self) -> AsyncIterator[None]:
-        """A search: within its share of the connections, and within a deadline that its statements have too.
-
-        Raises DeadlineExceeded, with what would be faster, and Unavailable when too many searches wait already.
-        """
-        if self._searches.is_full and self._searches.waiting >= self._searches_waiting:
-            metrics.count_search_refused("crowd")
-            raise Unavailable("Too many searches wait already.")
-        end = within(self._search_seconds)
-        deadline = DEADLINE.set(end)
-        try:
-            await self._searches.enter(end)
-            try:
-                await self.others.enter(end)
-                try:
-                    yield
-                finally:
-                    self.others.leave()
-            finally:
-                self._searches.leave()
-        except (TimeoutError, DeadlineExceeded) as late:
-            metrics.count_search_refused("deadline")
-            raise DeadlineExceeded(TOO_SLOW) from late
-        finally:
-            DEADLINE.reset(deadline)
-
-
-def _publish_searches(share: Share) -> None:
-    metrics.set_searches(running=share.inside, waiting=share.waiting)

@@ -36,7 +36,9 @@ REPEATABLE: Final = frozenset({"id"})
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
-_KEPT: Final = 4096
+_LONGEST_SHORT: Final = 4096
+"""Bytes of the queries of which hundreds are kept. Of longer ones a few are: each may take as much as 100 of these."""
+
 _T = TypeVar("_T")
 
 
@@ -59,7 +61,7 @@ def listing(
     `references` are the types of reference that the listed kinds declare; `kinds` the names among which the parameter
     `kind` chooses, empty for a list of one kind, which does not take it; `vocabulary` is what may be searched for.
     """
-    parse = _kept_listing if len(query) <= _KEPT else _listing
+    parse = _kept_listing if len(query) <= _LONGEST_SHORT else _kept_long_listing
     return parse(query, references, kinds, vocabulary)
 
 
@@ -67,7 +69,7 @@ def selection(query: bytes) -> Selection | None:
     """What the query of a read of one selects, None for all; raises InvalidInput."""
     if not query:
         return None
-    return _kept_selection(query) if len(query) <= _KEPT else _selection(query)
+    return _kept_selection(query) if len(query) <= _LONGEST_SHORT else _selection(query)
 
 
 def page_of_reports(query: bytes) -> PageOfReports:
@@ -307,4 +309,5 @@ def _selection(query: bytes) -> Selection | None:
 
 
 _kept_listing: Final = lru_cache(maxsize=512)(_listing)
+_kept_long_listing: Final = lru_cache(maxsize=16)(_listing)
 _kept_selection: Final = lru_cache(maxsize=512)(_selection)
