@@ -6,16 +6,14 @@ one only when there is room, so what has not been taken yet can be counted, limi
 
 import asyncio
 import contextlib
-import os
 import socket
-import stat
 from collections.abc import Awaitable, Callable, Hashable
-from pathlib import Path
 from typing import Final
 
 from starlette.types import Scope, Send
 
 from hyperfleet.errors import Unavailable
+from hyperfleet.http import sockets
 from hyperfleet.store.deadlines import within
 from hyperfleet.store.shares import Share
 from hyperfleet.telemetry import logging, metrics
@@ -141,17 +139,11 @@ class Unsent:
 def close_connections(peers: frozenset[_Peer]) -> int:
     """Closes this process's connections with these addresses and ports; how many. None where the system hides them."""
     closed = 0
-    with contextlib.suppress(OSError):
-        for entry in Path("/proc/self/fd").iterdir():
-            with contextlib.suppress(OSError):
-                descriptor = int(entry.name)
-                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                    continue
-                with socket.socket(fileno=os.dup(descriptor)) as each:
-                    if each.family not in (socket.AF_INET, socket.AF_INET6):
-                        continue
-                    host, port = each.getpeername()[:2]
-                    if (str(host), str(port)) in peers:
-                        each.shutdown(socket.SHUT_RDWR)
-                        closed += 1
+    for each in sockets.own():
+        # A listener has no peer.
+        with contextlib.suppress(OSError):
+            host, port = each.getpeername()[:2]
+            if (str(host), str(port)) in peers:
+                each.shutdown(socket.SHUT_RDWR)
+                closed += 1
     return closed

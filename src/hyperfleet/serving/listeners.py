@@ -6,14 +6,12 @@ connections inherit that from the listener.
 """
 
 import contextlib
-import os
 import socket
-import stat
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
+from hyperfleet.http import sockets
 from hyperfleet.telemetry import logging
 
 START_SECONDS: Final = 30.0
@@ -43,14 +41,9 @@ def _limit(port: int, milliseconds: int) -> None:
 def set_on_listener(port: int, milliseconds: int) -> bool:
     """Sets the limit on the port's listener in this process and on its connections; whether there is a listener."""
     found = False
-    for entry in Path("/proc/self/fd").iterdir():
+    for each in sockets.own():
         with contextlib.suppress(OSError):
-            descriptor = int(entry.name)
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(descriptor)) as each:
-                if each.family not in (socket.AF_INET, socket.AF_INET6) or each.getsockname()[1] != port:
-                    continue
+            if each.getsockname()[1] == port:
                 # Connections that were quicker than this have inherited nothing.
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
                 found = found or each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
