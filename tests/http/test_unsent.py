@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -12,14 +12,18 @@ from starlette.types import ASGIApp, Message
 
 from hyperfleet.errors import Unavailable
 from hyperfleet.http.app import application
-from hyperfleet.http.unsent import LIGHT, PIECE, SLOWEST, TOGETHER, Unsent, close_connections
+from hyperfleet.http.buffered import PAUSE_SECONDS
+from hyperfleet.http.unsent import LIGHT, PIECE, SLOWEST, SMALL, TOGETHER, WHOLE, Unsent, close_connections
 from hyperfleet.store.database import Database
 from tests.fleet import CATALOG, create
 from tests.http import asgi
 from tests.http.conftest import impatient
 
 CLUSTERS = "/api/hyperfleet/v1/clusters"
-LARGE = {"blob": "x" * 2 * PIECE}
+SETTLES = 2 * PAUSE_SECONDS
+"""Seconds after which an answer that was read is looked for again."""
+
+LARGE = {"blob": "x" * 2 * WHOLE}
 
 
 def read(app: ASGIApp, path: str, *headers: tuple[str, str]) -> Any:
@@ -53,7 +57,7 @@ async def unread(app: ASGIApp, path: str) -> AsyncIterator[asyncio.Event]:
 
 async def test_lists_are_refused_while_too_much_waits_for_slow_readers(db: Database) -> None:
     id = (await create(db, "large", spec=LARGE))["id"]
-    app = application(db, CATALOG, impatient(max_unsent_bytes=2 * PIECE))
+    app = application(db, CATALOG, impatient(max_unsent_bytes=2 * WHOLE))
     async with unread(app, CLUSTERS):
         for path in (CLUSTERS, "/api/hyperfleet/v1/resources", f"{CLUSTERS}/{id}/nodepools"):
             refused = await read(app, path)
@@ -66,18 +70,20 @@ async def test_lists_are_refused_while_too_much_waits_for_slow_readers(db: Datab
             app, "PATCH", f"{CLUSTERS}/{id}", pieces=[json.dumps({"labels": {"a": "b"}}).encode()]
         )
         assert renamed.status == 200
+    await asyncio.sleep(SETTLES)
     assert (await read(app, CLUSTERS)).status == 200
 
 
 async def test_what_lists_made_at_once_leave_no_room_for_is_refused_too(db: Database) -> None:
     await create(db, "large", spec=LARGE)
-    app = application(db, CATALOG, impatient(max_unsent_bytes=7 * PIECE))
+    app = application(db, CATALOG, impatient(max_unsent_bytes=7 * WHOLE))
     waiting = [unread(app, CLUSTERS) for _ in range(3)]
     for each in waiting:
         await each.__aenter__()
     assert (await read(app, CLUSTERS)).status == 503
     assert (await read(app, CLUSTERS + "?fields=name")).status == 200
     await waiting.pop().__aexit__(None, None, None)
+    await asyncio.sleep(SETTLES)
     assert (await read(app, CLUSTERS)).status == 200
     for each in waiting:
         await each.__aexit__(None, None, None)
@@ -85,14 +91,15 @@ async def test_what_lists_made_at_once_leave_no_room_for_is_refused_too(db: Data
 
 async def test_an_answer_counts_as_it_is_sent(db: Database) -> None:
     await create(db, "large", spec=LARGE)
-    app = application(db, CATALOG, impatient(max_unsent_bytes=PIECE))
+    app = application(db, CATALOG, impatient(max_unsent_bytes=WHOLE))
     assert (await read(app, CLUSTERS)).status == 200, "one answer always has room"
     async with unread(app, CLUSTERS):
         assert (await read(app, CLUSTERS, ("accept-encoding", "gzip"))).status == 503
+    await asyncio.sleep(SETTLES)
     assert (await read(app, CLUSTERS, ("accept-encoding", "gzip"))).headers["content-encoding"] == "gzip"
 
 
-@pytest.mark.parametrize("size", [1, PIECE, PIECE + 1, 3 * PIECE])
+@pytest.mark.parametrize("size", [WHOLE + 1, 3 * PIECE, 3 * PIECE + 1])
 async def test_a_body_arrives_whole_however_many_pieces_it_takes(size: int) -> None:
     body = bytes(number % 251 for number in range(size))
     sent: list[Message] = []
@@ -112,22 +119,67 @@ async def test_a_caller_may_take_the_write_time_out_and_what_the_slowest_pace_ad
             await asyncio.Event().wait()
 
     began = asyncio.get_running_loop().time()
-    assert not await Unsent(1, 0.2).deliver(bytes(2 * PIECE), {"client": ("127.0.0.1", "1")}, send)
-    assert 0.2 + 2 * PIECE / SLOWEST <= asyncio.get_running_loop().time() - began < 10
+    assert not await Unsent(1, 0.2).deliver(bytes(3 * PIECE), {"client": ("127.0.0.1", "1")}, send)
+    assert 0.2 + 3 * PIECE / SLOWEST <= asyncio.get_running_loop().time() - began < 10
 
 
 async def test_there_is_room_up_to_the_limit_and_not_beyond() -> None:
     unsent = Unsent(100, 1.0)
-    unsent.require_room(1000)
+    await unsent.find_room(1000)
     unsent.hold(60)
-    unsent.require_room(40)
+    await unsent.find_room(40)
     with pytest.raises(Unavailable):
-        unsent.require_room(41)
+        await unsent.find_room(41)
     unsent.hold(40)
     with pytest.raises(Unavailable):
-        unsent.require_room()
+        await unsent.find_room()
     unsent.hold(-1)
-    unsent.require_room()
+    await unsent.find_room()
+
+
+@pytest.mark.parametrize(("size", "counted"), [(SMALL, 0), (SMALL + 1, SMALL + 1), (WHOLE, WHOLE), (WHOLE + 1, WHOLE)])
+async def test_a_body_counts_when_the_server_has_taken_it(size: int, counted: int) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    unsent = Unsent(1 << 30, 1.0)
+    assert await unsent.deliver(bytes(size), {"client": ("127.0.0.1", "1")}, send)
+    assert (len(sent), unsent.buffered.now) == (1 if size <= WHOLE else 3, counted)
+
+
+async def test_answers_that_callers_have_read_or_left_do_not_count() -> None:
+    async def send(message: Message) -> None:
+        """Takes it."""
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        callers = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        taken = [listener.accept()[0] for _ in callers]
+        addresses = [caller.getsockname() for caller in callers]
+        unsent = Unsent(3 * WHOLE, 1.0)
+        # The first has read its answer, the second reads nothing, the third is gone.
+        taken[1].setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                taken[1].send(bytes(WHOLE))
+        for each in (callers[2], taken[2]):
+            each.close()
+        for address in addresses:
+            await unsent.deliver(bytes(WHOLE), {"client": address}, send)
+        assert unsent.buffered.now == 3 * WHOLE
+        with pytest.raises(Unavailable):
+            await unsent.find_room(WHOLE)
+        await asyncio.sleep(SETTLES)
+        await unsent.find_room(2 * WHOLE)
+        assert unsent.buffered.now == WHOLE
+        with pytest.raises(Unavailable):
+            await unsent.find_room(2 * WHOLE + 1)
+        callers[1].close()
+        await asyncio.sleep(SETTLES)
+        await unsent.find_room(3 * WHOLE)
+        for each in (*callers, *taken):
+            each.close()
 
 
 async def test_connections_are_closed_by_their_callers_address() -> None:

@@ -290,4 +290,6 @@ async def test_a_search_that_waits_for_another_worker_ends_in_time(
 async def test_half_as_many_slow_searches_run_as_a_service_has_workers(
     tmp_path: Path, workers: int, count: int
 ) -> None:
-    assert Places.of(tmp_path, workers).count == count
+    places = Places.of(tmp_path, workers)
+    assert places.count == count
+    places.close()

@@ -155,7 +155,7 @@ async def list_reports(exchange: Exchange) -> Answer:
     page, size = queries.page_of_reports(exchange.query)
     scope = _scope(exchange)
     id = _id(exchange.kind, exchange.id)
-    exchange.unsent.require_room()
+    await exchange.unsent.find_room()
     return Answer(200, await reading.reports_on(exchange.db, scope, id, page=page, size=size))
 
 

@@ -19,7 +19,7 @@ from hyperfleet.http.compression import compressed
 from hyperfleet.http.description.entrance import ROOT
 from hyperfleet.http.exchange import UNKNOWN, Answer, AsgiScope, Exchange, Publication, Receive, Send
 from hyperfleet.http.reading import heads
-from hyperfleet.http.unsent import PIECE, Unsent
+from hyperfleet.http.unsent import SMALL, WHOLE, Unsent
 from hyperfleet.settings import Server
 from hyperfleet.store.database import DEADLINE, Database
 from hyperfleet.telemetry import logging, metrics, tracing
@@ -177,10 +177,9 @@ async def _encoded(answer: Answer, exchange: Exchange) -> Answer:
     body = answer.body
     if not body or answer.status in _BODILESS:
         return answer
-    counts = len(body) > PIECE and exchange.route is not None and exchange.route.kind is not None
-    if counts:
-        if exchange.method in _READS:
-            exchange.unsent.require_room(len(body))
+    if len(body) > SMALL and exchange.method in _READS and exchange.unsent.lacks_room(len(body)):
+        await exchange.unsent.find_room(len(body))
+    if len(body) > WHOLE:
         exchange.hold(len(body))
     if answer.encoding:
         return answer
@@ -210,10 +209,7 @@ async def _send(
     if exchange.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if len(body) <= PIECE:
-        await send({"type": "http.response.body", "body": body})
-    else:
-        await exchange.unsent.deliver(body, exchange.scope, send)
+    await exchange.unsent.deliver(body, exchange.scope, send)
     return len(body)
 
 

@@ -1,7 +1,7 @@
 """Large answers on their way to their callers: how many bytes wait in this process, and how long a caller may take.
 
-The HTTP server takes a whole body at once and keeps it until the caller has read it. Given in pieces, it takes the next
-one only when there is room, so what has not been taken yet can be counted, limited and given up.
+The HTTP server takes a whole body at once and keeps it until the caller has read it (buffered.py). Given in pieces, it
+takes the next one only when there is room, so what has not been taken yet can be counted, limited and given up.
 """
 
 import asyncio
@@ -14,12 +14,19 @@ from starlette.types import Scope, Send
 
 from hyperfleet.errors import Unavailable
 from hyperfleet.http import sockets
+from hyperfleet.http.buffered import Buffered
 from hyperfleet.store.deadlines import within
 from hyperfleet.store.shares import Share
 from hyperfleet.telemetry import logging, metrics
 
+SMALL: Final = 8 * 1024
+"""Bodies up to this size are not counted: as many as there are connections fit into memory."""
+
+WHOLE: Final = 256 * 1024
+"""Bodies up to this size are sent whole, which is the cheapest; more than this the server does not take of others."""
+
 PIECE: Final = 128 * 1024
-"""Bodies up to this size are sent whole and not counted: the server's buffer of a connection holds three of them."""
+"""The size of the pieces of larger bodies."""
 
 SLOWEST: Final = 128 * 1024
 """Bytes a second at which a caller must read a large answer, on average."""
@@ -40,11 +47,12 @@ _Peer = tuple[str, str]
 
 
 class Unsent:
-    """The bytes of large answers that this process holds; `most` of them at a time."""
+    """The bytes of answers that this process holds; `most` of them at a time."""
 
     def __init__(self, most: int, patience: float) -> None:
         self.most = most
         self.now = 0
+        self.buffered = Buffered()
         self._lists: dict[Hashable, int] = {}
         self._expected = 0
         self._share = Share(TOGETHER)
@@ -52,13 +60,17 @@ class Unsent:
         self._doomed: set[_Peer] = set()
         self._closing: asyncio.Task[None] | None = None
 
-    def require_room(self, size: int = 0) -> None:
-        """Raises Unavailable when so many bytes more are too many, or there are too many now.
+    def lacks_room(self, size: int = 0) -> bool:
+        """Whether so many bytes more are too many, or there are too many now; there is always room for one answer."""
+        taken = self.now + self._expected + self.buffered.now
+        return bool(taken) and taken + max(size, 1) > self.most
 
-        There is always room for one answer.
-        """
-        taken = self.now + self._expected
-        if taken and taken + max(size, 1) > self.most:
+    async def find_room(self, size: int = 0) -> None:
+        """Raises Unavailable when there is no room for so many bytes more."""
+        if not self.lacks_room(size):
+            return
+        await self.buffered.settle()
+        if self.lacks_room(size):
             raise Unavailable(
                 "Callers have not read earlier answers of this service yet; try again later, with a smaller `pageSize`"
                 " or with `fields`.",
@@ -73,7 +85,7 @@ class Unsent:
         """
         before = self._lists.get(name, 0)
         expected = before or items * _ITEM
-        self.require_room(expected if expected > LIGHT else 0)
+        await self.find_room(expected if expected > LIGHT else 0)
         body = await (make() if expected <= LIGHT else self._in_turn(expected, make))
         if len(self._lists) >= _MOST_KEPT:
             self._lists.clear()
@@ -106,7 +118,12 @@ class Unsent:
         metrics.add_unsent_bytes(size)
 
     async def deliver(self, body: bytes, scope: Scope, send: Send) -> bool:
-        """Sends a body in pieces as the caller reads it; whether it did, or its connection was closed."""
+        """Sends a body, a large one in pieces as the caller reads it; whether it did, or its connection was closed."""
+        if len(body) <= WHOLE:
+            await send({"type": "http.response.body", "body": body})
+            if len(body) > SMALL:
+                self.buffered.add(scope["client"], len(body))
+            return True
         seconds = self._patience + len(body) / SLOWEST
         sent = 0
         try:
@@ -121,6 +138,7 @@ class Unsent:
             _log.warning("an answer was read too slowly", bytes=len(body), sent=sent, seconds=round(seconds, 1))
             self._close(scope)
             return False
+        self.buffered.add(scope["client"], WHOLE)
         return True
 
     def _close(self, scope: Scope) -> None:

@@ -51,7 +51,7 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_api_unsent_bytes",
         "gauge",
-        "Bytes of answers over 128 KiB that callers have not read yet, limited by `server.max_unsent_bytes` a worker.",
+        "Bytes of answers over 256 KiB that callers have not read yet, limited by `server.max_unsent_bytes` a worker.",
     ),
     Instrument(
         "hyperfleet_api_answers_abandoned_total",
