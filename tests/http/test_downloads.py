@@ -4,6 +4,8 @@ import asyncio
 import datetime
 import ipaddress
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -117,18 +119,21 @@ async def test_a_body_arrives_however_it_is_framed(answer: bytes, body: bytes) -
     [
         (ok(b"x" * (LARGEST + 1)), "larger than 256 KiB"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (LARGEST + 1), "larger than 256 KiB"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", "larger than 256 KiB"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 300_000, "larger than 256 KiB"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n" + b"x" * (LARGEST + 1),
+            "larger than 256 KiB",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 5000, "more than 4096 pieces"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", ""),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", ""),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "wrong length"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\n", "wrong length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "bad Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\n", "bad Content-Length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "too early"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "compressed"),
         (b"HTTP/1.1 200 OK\r\n", "too early"),
         (b"", "too early"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000, "too long a head"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000, "too long"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 two hundred\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "status 404"),
@@ -273,6 +278,37 @@ def test_a_proxy_works_on_the_loop_that_workers_run_on(
     work: Coroutine[Any, Any, int] = _through_a_proxy(certified, monkeypatch)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(work) == 1
+
+
+async def test_a_proxy_gets_an_address_in_ipv6_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    asked: list[bytes] = []
+    async with serving(proxy_to(1, asked, b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy}")
+        with pytest.raises(DownloadFailed, match="proxy answers with the status 403"):
+            await get("https://[2001:db8::1]/keys", TRUST)
+    assert asked[0].startswith(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n")
+
+
+async def test_a_cookie_of_an_issuer_is_not_sent_back() -> None:
+    asked: list[bytes] = []
+    cookie = redirect("/there").replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b; Path=/\r\n\r\n")
+    assert await fetched(answering(cookie, ok(b"found"), asked=asked)) == b"found"
+    assert len(asked) == 2
+    assert all(b"cookie" not in request.lower() for request in asked)
+
+
+async def test_nobody_there_is_told_with_the_system_s_reason() -> None:
+    async with serving(answering(ok(b""))) as port:
+        pass
+    with pytest.raises(DownloadFailed, match=rf"\('127.0.0.1', {port}\)"):
+        await get(f"http://127.0.0.1:{port}/", TRUST)
+
+
+def test_the_library_is_not_imported_before_the_first_download() -> None:
+    program = "import sys; import hyperfleet.cli.assembly; print('httpcore2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 async def test_a_proxy_that_refuses_or_is_no_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,66 +1,70 @@
-"""One bounded GET: an issuer's keys, without a thread and without a client library.
+"""One bounded GET by httpcore2: an issuer's keys, without a thread, without cookies.
 
-Whoever answers may be broken or hostile: its head, its body and the number of redirects are bounded, and none of them
-leads from https to anything else. How long it may take is the caller's to bound: a cancelled download closes at once.
+The issuer may be broken or hostile: the library bounds the head of its answer, this file the body and the redirects,
+and no redirect leads from https to anything else. The caller sets the deadline: a cancelled download closes at once.
+
+Only the first download imports the library, which costs a tenth of a second and a mebibyte: a process that fetches no
+keys does not pay for it.
 """
 
-import asyncio
 import ssl
-from base64 import b64encode
-from typing import Final, NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hyperfleet.settings.jwt_configs import is_loopback, require_secure
 
+if TYPE_CHECKING:
+    from httpcore2 import AsyncConnectionPool, Response
+
 LARGEST: Final = 1 << 18
+MOST_PIECES: Final = 4096
+"""An answer in tiny pieces would keep this process busy: each costs the same, however small it is."""
+
 MOST_REDIRECTS: Final = 3
-_LONGEST_HEAD: Final = 1 << 15
+_LONGEST_REASON: Final = 300
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_HEADERS: Final[dict[bytes | str, bytes | str]] = {
+    "Accept": "application/jwk-set+json, application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "hyperfleet-api",
+    "Connection": "close",
+}
 
 
 class DownloadFailed(Exception):
     """There is no usable answer; the text says why, for the log."""
 
 
-class _Streams(NamedTuple):
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-
-class _Head(NamedTuple):
-    status: int
-    headers: dict[str, str]
-
-
 async def get(url: str, trust: ssl.SSLContext) -> bytes:
     """The body of a 200 answer; raises DownloadFailed for any other, one that is too large, and no answer at all."""
+    import httpcore2
+
     try:
-        return await _followed(url, trust)
-    except asyncio.IncompleteReadError:
-        raise DownloadFailed("the answer ended too early") from None
-    except asyncio.LimitOverrunError:
-        raise DownloadFailed("the answer has too long a head") from None
-    except (OSError, ValueError) as failure:
-        raise DownloadFailed(str(failure) or type(failure).__name__) from None
-
-
-async def _followed(url: str, trust: ssl.SSLContext) -> bytes:
-    for _ in range(1 + MOST_REDIRECTS):
-        streams = await _connected(url, trust)
-        try:
-            head = await _asked(streams, url)
-            if head.status == 200:
-                return await _body(streams.reader, head.headers)
-        finally:
-            streams.writer.transport.abort()
-        if head.status not in _REDIRECTS or "location" not in head.headers:
-            raise DownloadFailed(f"the answer has the status {head.status}")
-        url = _redirected(url, head.headers["location"])
+        for _ in range(1 + MOST_REDIRECTS):
+            answer = await _answer(url, trust)
+            if isinstance(answer, bytes):
+                return answer
+            url = _redirected(url, *answer)
+    except httpcore2.ProxyError as failure:
+        raise DownloadFailed(f"the proxy answers with the status {_reason(failure)}") from None
+    except httpcore2.RemoteProtocolError as failure:
+        raise DownloadFailed(f"the answer is not HTTP/1.1, or ends too early: {_reason(failure)}") from None
+    except (httpcore2.NetworkError, OSError, ValueError) as failure:
+        raise DownloadFailed(_reason(failure)) from None
     raise DownloadFailed(f"it redirects more than {MOST_REDIRECTS} times")
 
 
-def _redirected(url: str, location: str) -> str:
+def _reason(failure: BaseException) -> str:
+    """The system's own words; the library wraps its failures once as an argument, then as a cause."""
+    wrapped = failure.args[0] if failure.args else None
+    cause = (wrapped if isinstance(wrapped, BaseException) else failure).__cause__
+    return str(cause or failure)[:_LONGEST_REASON] or type(failure).__name__
+
+
+def _redirected(url: str, status: int, location: str) -> str:
+    if status not in _REDIRECTS or not location:
+        raise DownloadFailed(f"the answer has the status {status}")
     target = urljoin(url, location)
     if urlsplit(target).scheme != urlsplit(url).scheme:
         raise DownloadFailed("it redirects to another scheme")
@@ -70,100 +74,61 @@ def _redirected(url: str, location: str) -> str:
         raise DownloadFailed(f"it redirects to what {wrong}") from None
 
 
-async def _connected(url: str, trust: ssl.SSLContext) -> _Streams:
-    """A connection to the host of the URL, through the proxy that the environment names for it."""
+async def _answer(url: str, trust: ssl.SSLContext) -> bytes | tuple[int, str]:
+    """The body of a 200 answer, of any other its status and `Location`."""
+    from httpcore2 import URL
+
     parts = urlsplit(url)
+    host, proxy = parts.hostname or "", _proxy(parts)
+    # Of an address in IPv6 the library writes no brackets, which a proxy needs.
+    named = f"[{host}]" if proxy and ":" in host else host
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    async with (
+        _connections(proxy, trust) as connections,
+        connections.stream(
+            "GET",
+            URL(scheme=parts.scheme, host=named, port=parts.port, target=target),
+            headers={"Host": parts.netloc, **_HEADERS},
+            extensions={"sni_hostname": host},
+        ) as answer,
+    ):
+        headers = {name.lower(): value.decode("latin-1") for name, value in answer.headers}
+        if answer.status != 200:
+            return answer.status, headers.get(b"location", "")
+        if headers.get(b"content-encoding", "identity").lower() != "identity":
+            raise DownloadFailed("the answer is compressed, which was not asked for")
+        return await _body(answer)
+
+
+def _proxy(parts: SplitResult) -> str | None:
+    """The proxy that the environment names for a URL, None without one; this machine is behind none."""
     host = parts.hostname or ""
-    if parts.scheme == "http":
-        return _Streams(*await asyncio.open_connection(host, parts.port or 80, limit=_LONGEST_HEAD))
-    port = parts.port or 443
-    proxy = getproxies().get("https")
-    if not proxy or is_loopback(host) or proxy_bypass(f"{host}:{port}"):
-        return _Streams(*await asyncio.open_connection(host, port, ssl=trust, limit=_LONGEST_HEAD))
-    return await _through(proxy, host, port, trust)
+    proxy = getproxies().get("https") if parts.scheme == "https" and not is_loopback(host) else None
+    return proxy if proxy and not proxy_bypass(f"{host}:{parts.port or 443}") else None
 
 
-async def _through(proxy: str, host: str, port: int, trust: ssl.SSLContext) -> _Streams:
+def _connections(proxy: str | None, trust: ssl.SSLContext) -> "AsyncConnectionPool":
+    from httpcore2 import URL, AsyncConnectionPool, Proxy
+
+    if proxy is None:
+        return AsyncConnectionPool(ssl_context=trust)
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if parts.scheme != "http" or not parts.hostname:
         raise DownloadFailed("the proxy that the environment names for https must begin with http://")
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 3128, limit=_LONGEST_HEAD)
-    try:
-        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        lines = [f"CONNECT {at} HTTP/1.1", f"Host: {at}"]
-        if parts.username is not None:
-            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            lines.append(f"Proxy-Authorization: Basic {b64encode(user.encode()).decode()}")
-        writer.write("\r\n".join([*lines, "", ""]).encode())
-        answered = await _head(reader)
-        if answered.status != 200:
-            raise DownloadFailed(f"the proxy answers with the status {answered.status}")
-        await writer.start_tls(trust, server_hostname=host)
-    except BaseException:
-        writer.transport.abort()
-        raise
-    return _Streams(reader, writer)
+    url = URL(scheme="http", host=parts.hostname, port=parts.port or 3128, target="/")
+    user = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+    auth = user and (user[0].encode(), user[1].encode())
+    return AsyncConnectionPool(ssl_context=trust, proxy=Proxy(url, auth=auth))
 
 
-async def _asked(streams: _Streams, url: str) -> _Head:
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = (
-        f"GET {path} HTTP/1.1",
-        f"Host: {parts.netloc}",
-        "Accept: application/jwk-set+json, application/json",
-        "Accept-Encoding: identity",
-        "User-Agent: hyperfleet-api",
-        "Connection: close",
-    )
-    streams.writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))
-    head = await _head(streams.reader)
-    while 100 <= head.status < 200:
-        head = await _head(streams.reader)
-    return head
-
-
-async def _head(reader: asyncio.StreamReader) -> _Head:
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    version, _, rest = first.partition(" ")
-    if not version.startswith("HTTP/1.") or not (rest[:3].isascii() and rest[:3].isdigit()):
-        raise DownloadFailed("the answer is not HTTP")
-    pairs = (line.partition(":") for line in lines if line)
-    return _Head(int(rest[:3]), {name.strip().lower(): value.strip() for name, _, value in pairs})
-
-
-async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise DownloadFailed("the answer is compressed, which was not asked for")
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        return await _chunks(reader)
-    length = headers.get("content-length")
-    if length is None:
-        return await _to_the_end(reader)
-    if not (length.isascii() and length.isdigit()):
-        raise DownloadFailed("the answer has a wrong length")
-    return await reader.readexactly(_bounded(int(length[:20])))
-
-
-async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
+async def _body(answer: "Response") -> bytes:
     body = bytearray()
-    while part := await reader.read(1 << 16):
-        body += part
-        _bounded(len(body))
+    pieces = 0
+    async for piece in answer.aiter_stream():
+        body += piece
+        pieces += 1
+        if len(body) > LARGEST:
+            raise DownloadFailed(f"the answer is larger than {LARGEST >> 10} KiB")
+        if pieces > MOST_PIECES:
+            raise DownloadFailed(f"the answer comes in more than {MOST_PIECES} pieces")
     return bytes(body)
-
-
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    body = bytearray()
-    while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
-        _bounded(len(body) + size)
-        body += await reader.readexactly(size)
-        if await reader.readexactly(2) != b"\r\n":
-            raise DownloadFailed("the answer is not HTTP")
-    return bytes(body)
-
-
-def _bounded(size: int) -> int:
-    if not 0 <= size <= LARGEST:
-        raise DownloadFailed(f"the answer is larger than {LARGEST >> 10} KiB")
-    return size
