@@ -188,6 +188,7 @@ def headers() -> Iterator[tuple[str, bytes]]:
     yield "a certificate in the header", token("RS256-attacker", header={"x5c": ["MIIB"], "kid": "RS256-one"})
     yield "an extension that must be understood", token(header={"crit": ["exp"], "exp": NOW + 60})
     yield "a detached payload", token(header={"crit": ["b64"], "b64": False})
+    yield "a payload that is not encoded and says so nowhere", token(header={"b64": False})
     yield "an empty list of extensions", token(header={"crit": []})
     yield "another algorithm of the same key", relabelled(VALID, alg="RS512")
     yield "a right signature by an algorithm that is not the key's", token(algorithm="RS512")
@@ -201,7 +202,7 @@ def headers() -> Iterator[tuple[str, bytes]]:
     yield "an encrypted token", part({"alg": "RSA-OAEP", "enc": "A256GCM"}) + b".AA.AA.AA.AA"
     yield "a header that is a list", token(header=b'["RS256"]')
     yield "a header that is no JSON", token(header=b"RS256")
-    yield "a header in UTF-16", token(header='{"alg":"RS256"}'.encode("utf-16"))
+    yield "a header in Latin-1", token(header='{"alg":"RS256","kid":"ü"}'.encode("latin-1"))
     yield "a header nested deep", token(header=b"[" * 6000)
     yield "a header with the algorithm twice", token(header=b'{"alg":"RS256","alg":"none","kid":"RS256-one"}')
 
@@ -225,8 +226,11 @@ def times() -> Iterator[tuple[str, bytes]]:
     yield "an expiry that is Infinity", token(payload=part_of_claims(b'"exp":Infinity'))
     yield "not before tomorrow", token(nbf=NOW + 86_400)
     yield "not before a text", token(nbf="soon")
+    yield "not before null", token(payload=part_of_claims(b'"exp":9999999999,"nbf":null'))
+    yield "not before a text of digits", token(nbf="1")
     yield "issued in the future", token(iat=NOW + 86_400)
     yield "issued at a text", token(iat="now")
+    yield "issued at true", token(iat=True)
 
 
 def part_of_claims(member: bytes) -> bytes:
@@ -246,6 +250,7 @@ def other_claims() -> Iterator[tuple[str, bytes]]:
         "hyperfleet ",
         "HYPERFLEET",
         ["other"],
+        ["hyperfleet-other", 5],
         [],
         [["hyperfleet"]],
         {"hyperfleet": 1},
@@ -260,6 +265,7 @@ def other_claims() -> Iterator[tuple[str, bytes]]:
     yield "claims that are no JSON", token(payload=b"iss=" + ISSUER.encode())
     yield "claims that go on after their end", token(payload=json.dumps(claims()).encode() + b"{}")
     yield "claims that are not UTF-8", token(payload=b'{"iss":"\xff"}')
+    yield "claims in UTF-16", token(payload=json.dumps(claims()).encode("utf-16"))
     yield "claims nested deep", token(payload=b'{"a":' * 2500)
 
 
@@ -329,6 +335,8 @@ UNUSUAL: Final = {
     "no time of issue": b"Bearer " + token(iat=None),
     "an identity as long as may be": b"Bearer " + token(email="m" * 256),
     "blanks around the identity": b"Bearer " + token(email=f"  {EMAIL}  "),
+    "a header in UTF-16": b"Bearer " + token("PS256-one", header='{"alg":"PS256"}'.encode("utf-16")),
+    "a subject and an id that are numbers": b"Bearer " + token(sub=42, jti=7),
     "many claims": b"Bearer " + token(filling="x" * (LONGEST // 2)),
     "an audience": b"Bearer " + token("RS256-other", iss=OTHER_ISSUER, aud="hyperfleet"),
     "an audience among others": b"Bearer " + token("RS256-other", iss=OTHER_ISSUER, aud=["account", "hyperfleet"]),

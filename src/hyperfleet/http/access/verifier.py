@@ -1,20 +1,22 @@
 """JSON Web Tokens (RFC 7519, 7515): what a token's issuer says of its bearer, once the token is known to be its own.
 
-Nothing that a token says of how it is to be checked is obeyed: the key is the one that its issuer publishes, the
-algorithm is the key's, and a header that must be understood (`crit`) is refused. What needs no key is checked first, so
-that tokens which are past anyway cost neither a fetch nor a signature.
+PyJWT reads a token and checks everything that needs no key, so that an expired token costs neither a fetch nor a
+signature. A token does not choose how it is checked: the key is the one that its issuer publishes, and the algorithm
+belongs to the key. This file checks only what PyJWT cannot or does not; each such place says why.
 """
 
 import re
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+import jwt
 import msgspec
+from jwt.types import Options
+from jwt.utils import base64url_decode
 
 from hyperfleet.errors import Unauthenticated
 from hyperfleet.http.access.claims import claim, is_unverified_email, kept
@@ -29,7 +31,26 @@ LONGEST_IDENTITY: Final = 256
 REMEMBERED: Final = 1000
 DEFAULT_IDENTITY_CLAIMS: Final = ("email", "sub")
 
-_COMPACT: Final = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+# Without the signature, which comes last, PyJWT checks what it is asked for by name. Not `sub` and `jti`: an issuer may
+# put numbers there.
+_CHECKS: Final[Options] = {
+    "require": ["exp", "iss"],
+    "verify_signature": False,
+    "verify_exp": True,
+    "verify_nbf": True,
+    "verify_iat": True,
+    "verify_iss": True,
+}
+_REFUSALS: Final = {
+    jwt.ExpiredSignatureError: ("AUT-003", "The token has expired; get a new one."),
+    jwt.ImmatureSignatureError: ("AUT-002", "The token is not valid yet (nbf, iat)."),
+    jwt.InvalidIssuerError: ("AUT-002", "The token's issuer (iss) is not one that is trusted here."),
+    jwt.MissingRequiredClaimError: ("AUT-002", "The token must name its expiry (exp) and its issuer (iss)."),
+}
+_MALFORMED: Final = (
+    "The token is not a signed JSON Web Token: three parts of base64url with dots between, of which header and claims"
+    " are JSON objects. Critical extensions (crit) are not supported."
+)
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -113,8 +134,8 @@ def invalid(detail: str) -> Unauthenticated:
 class Verifier:
     """Tells whose tokens are right.
 
-    `clock` gives the seconds of the epoch, `remembers` how many tokens it keeps. Of each it keeps a digest, the
-    identity and the claims of these names, nothing that grows with the token.
+    It keeps `remembers` tokens by `clock`, which gives the seconds of the epoch: of each a digest, the identity and the
+    claims of these names, nothing that grows with the token.
     """
 
     def __init__(
@@ -127,7 +148,6 @@ class Verifier:
     ) -> None:
         self._issuers = {issuer.url: issuer for issuer in issuers}
         self._claims = tuple(claims)
-        self._clock = clock
         self._remembered: Memory[bytes, Verified] = Memory(remembers, clock)
 
     def remembered(self, token: bytes) -> Verified | None:
@@ -152,28 +172,20 @@ class Verifier:
     async def _checked(self, token: bytes) -> Verified:
         if len(token) > LONGEST:
             raise invalid(f"The token is longer than {LONGEST} characters.")
-        parts = _COMPACT.fullmatch(token)
-        if parts is None:
-            raise invalid("The token is not a signed JSON Web Token: three parts of base64url with dots between.")
-        header, claims = _object(parts[1], "header"), _object(parts[2], "claims")
+        read = self._read(token)
+        header, claims = read["header"], read["payload"]
         algorithm, key_id = header.get("alg"), header.get("kid")
+        # A key is found for its own algorithms only, but a token with another one must not cause a fetch of keys.
         if algorithm not in ALGORITHMS:
             raise invalid(f"The token's algorithm must be one of {', '.join(ALGORITHMS)}.")
-        if "crit" in header:
-            raise invalid("The token's header demands extensions (crit), and none is known here.")
-        if not (key_id is None or isinstance(key_id, str)):
-            raise invalid("The token's key id (kid) must be a text.")
-        issuer = self._issuers.get(claims["iss"]) if isinstance(claims.get("iss"), str) else None
-        if issuer is None:
-            raise invalid("The token's issuer (iss) is not one that is trusted here.")
-        signature = _bytes(parts[3], "signature")
-        expires_at = _expiry(claims, self._clock())
+        issuer = self._issuers[claims["iss"]]
+        # Whose audience it must be depends on the issuer, which PyJWT does not know before it has read the claims.
         if issuer.audience and issuer.audience not in _audiences(claims):
             raise invalid("The token is not for this service: its audience (aud) is another.")
         key = await issuer.keys.find(key_id, algorithm)
         if key is None:
             raise invalid("The token is signed with a key that its issuer does not publish.")
-        signed = token[: parts.end(2)]
+        signed, signature = token.rpartition(b".")[0], read["signature"]
         if not key.verifies(algorithm, signed, signature):
             # Its issuer may have put another key under the same id.
             key = await issuer.keys.find_other(key, key_id, algorithm)
@@ -182,59 +194,50 @@ class Verifier:
         caller = replace(
             issuer.caller(claims),
             digest=sha256(token).digest(),
-            expires_at=expires_at,
+            expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
             tenant_claims={name: kept(claim(claims, name)) for name in self._claims},
         )
         return Verified(caller, issuer, key)
 
+    def _read(self, token: bytes) -> dict[str, Any]:
+        """Header, claims and signature of a token that is right but for its signature; raises Unauthenticated."""
+        # PyJWT takes padding as well, but what is remembered, and forgotten, is one spelling of a token.
+        if b"=" in token:
+            raise invalid(_MALFORMED)
+        try:
+            return _tokens.decode_complete(token, options=_CHECKS, issuer=self._issuers, leeway=LEEWAY_SECONDS)
+        except jwt.InvalidTokenError as wrong:
+            # In our words: the library's may repeat the token.
+            code, detail = _REFUSALS.get(type(wrong), ("AUT-002", _MALFORMED))
+            raise Unauthenticated(detail, code=code) from None
+
+
+class _Tokens(jwt.PyJWT):
+    """PyJWT with the claims that it would take, though they are no claims."""
+
+    def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
+        """The claims. PyJWT takes them in any encoding, and texts, booleans and numbers without end for times."""
+        try:
+            claims = _decode(decoded["payload"])
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise jwt.DecodeError from None
+        if not isinstance(claims, dict):
+            raise jwt.DecodeError
+        for name in ("exp", "nbf", "iat"):
+            given = claims.get(name, 0)
+            if isinstance(given, bool) or not isinstance(given, int | float) or not -1e15 < given < 1e15:
+                raise invalid(f"The token's {name} must be a number of seconds.")
+        return claims
+
+
+_tokens: Final = _Tokens()
+
 
 def _attributes(issuer: Issuer, token: bytes) -> Attributes:
     """What a token that was found right says, read from it again."""
-    return issuer.attributes(_object(token.split(b".")[1], "claims"))
-
-
-def _expiry(claims: Mapping[str, Any], now: float) -> float:
-    """When a token stops to be right, in seconds of the epoch; raises Unauthenticated when it is not right now."""
-    expires, begins, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
-    if expires is None:
-        raise invalid("The token must say when it expires (exp).")
-    if expires + LEEWAY_SECONDS <= now:
-        raise Unauthenticated("The token has expired; get a new one.", code="AUT-003")
-    if max(begins or 0.0, issued or 0.0) - LEEWAY_SECONDS > now:
-        raise invalid("The token is not valid yet (nbf, iat).")
-    return expires + LEEWAY_SECONDS
-
-
-def _time(claims: Mapping[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e15 < value < 1e15:
-        raise invalid(f"The token's {name} must be a number of seconds.")
-    return float(value)
+    return issuer.attributes(_decode(base64url_decode(token.split(b".")[1])))
 
 
 def _audiences(claims: Mapping[str, Any]) -> list[Any]:
     audience = claims.get("aud")
     return audience if isinstance(audience, list) else [audience]
-
-
-def _object(part: bytes, what: str) -> dict[str, Any]:
-    try:
-        found = _decode(_bytes(part, what))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        found = None
-    if not isinstance(found, dict):
-        raise invalid(f"The token's {what} must be a JSON object.")
-    return found
-
-
-def _bytes(part: bytes, what: str) -> bytes:
-    """What base64url stands for; refused unless it is the one way to write it."""
-    try:
-        found = urlsafe_b64decode(part + b"=" * (-len(part) % 4))
-    except ValueError:
-        found = b""
-    if urlsafe_b64encode(found).rstrip(b"=") != part:
-        raise invalid(f"The token's {what} is not base64url.")
-    return found
