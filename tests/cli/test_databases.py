@@ -6,14 +6,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from hyperfleet import settings
+from hyperfleet.assembly import databases
+from hyperfleet.errors import Unavailable
 from hyperfleet.postgres import embedded
 from tests import fleet
 from tests.cli.programs import run
@@ -165,6 +170,40 @@ def test_migrate_waits_for_the_database_a_bounded_time_and_says_which_one(tmp_pa
     assert "hush" not in done.stdout + done.stderr
 
 
+@contextmanager
+def answering(sqlstate: str) -> Iterator[tuple[int, list[bytes]]]:
+    """The port of a server that answers each start of a session with this error, and the starts that it has got."""
+    told = b"SFATAL\0VFATAL\0C" + sqlstate.encode() + b"\0Mnot now\0\0"
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            # Closing the listener ends this.
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        asked.append(connection.recv(4096))
+                        connection.sendall(b"E" + (len(told) + 4).to_bytes(4, "big") + told)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1], asked
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(("sqlstate", "attempts"), [("28P01", 1), ("28000", 1), ("57P03", 3)])
+def test_a_server_that_starts_is_waited_for_and_one_that_refuses_the_role_is_not(sqlstate: str, attempts: int) -> None:
+    with answering(sqlstate) as (port, asked):
+        configured = settings.Database(
+            # Without TLS the driver connects once an attempt.
+            url=settings.Secret(f"postgresql://role@127.0.0.1:{port}/name?sslmode=disable"),
+            pool=settings.Pool(conn_retry_attempts=3, conn_retry_interval=0.01),
+        )
+        with pytest.raises(Unavailable, match="Could not use the database"):
+            asyncio.run(databases.schema(configured))
+    assert len(asked) == attempts
+
+
 def test_migrate_without_a_database_configured_works_on_the_embedded_one_and_stops_it(directory: Path) -> None:
     assert run("migrate", on(directory)).returncode == 0
     assert embedded.status(directory) is None
@@ -215,6 +254,15 @@ def test_db_start_listens_on_a_tcp_port_with_a_password_when_asked(directory: Pa
     assert asked(ready + ask).stdout == "1\n"
     assert "no password supplied" in asked(shell + ask, HOME="/nowhere").stderr
     assert run("db", "start", f"--port={port}", on(directory), variables=home).returncode == 0
+    refused = run(
+        *("migrate", "--database-host=localhost", f"--database-port={port}", "--database-name=hyperfleet"),
+        variables={"HYPERFLEET_DATABASE_USERNAME": "hyperfleet", "HYPERFLEET_DATABASE_PASSWORD": "of another"},
+    )
+    assert refused.returncode == 1
+    assert "password authentication failed" in refused.stderr
+    assert "check database.username, database.password" in refused.stderr
+    assert "of another" not in refused.stdout + refused.stderr
+    assert "not reachable" not in refused.stdout
     other = run("db", "start", f"--port={free_port()}", on(directory), variables=home)
     assert other.returncode == 1
     assert "db stop" in other.stderr

@@ -306,7 +306,7 @@ async def test_nobody_there_is_told_with_the_system_s_reason() -> None:
 
 
 def test_the_library_is_not_imported_before_the_first_download() -> None:
-    program = "import sys; import hyperfleet.cli.assembly; print('httpcore2' in sys.modules)"
+    program = "import sys; import hyperfleet.assembly.application; print('httpcore2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -20,7 +20,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.postgres import data_directories, embedded, password_files, roles
 from hyperfleet.services import confining, recomputing
 from hyperfleet.store import migrations
-from hyperfleet.store.connections import translated
+from hyperfleet.store.connections import is_refusal, translated
 from hyperfleet.store.database import Database
 from hyperfleet.store.upkeep import capacities, counts
 from hyperfleet.telemetry import logging
@@ -71,7 +71,10 @@ def running(directory: Path, connections: int = embedded.CONNECTIONS, kinds: str
 
 
 async def schema(configured: settings.Database) -> migrations.State:
-    """What schema the database has; waits for it as `database.pool.conn_retry_*` say, then raises Unavailable."""
+    """What schema the database has; waits for it as `database.pool.conn_retry_*` say, then raises Unavailable.
+
+    A database that refuses the role is not waited for.
+    """
     attempts = configured.pool.conn_retry_attempts
     for attempt in range(1, attempts + 1):
         try:
@@ -80,6 +83,11 @@ async def schema(configured: settings.Database) -> migrations.State:
             meaning = translated(failure, "CONNECT")
             if meaning is None or isinstance(meaning, DatabaseFailure):
                 raise
+            if is_refusal(failure):
+                raise Unavailable(
+                    f"Could not use {described(configured)}: {failure}. The server refuses the role: check"
+                    " database.username, database.password and the server's pg_hba.conf, then start again."
+                ) from failure
             if attempt == attempts:
                 raise Unavailable(f"Could not use {described(configured)}: {failure}") from failure
             _log.warning("the database is not reachable yet", attempt=attempt, attempts=attempts)

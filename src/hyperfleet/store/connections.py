@@ -161,6 +161,11 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
     return None
 
 
+def is_refusal(failure: BaseException) -> bool:
+    """Whether the server refuses the role or its password, which another attempt does not change."""
+    return isinstance(failure, asyncpg.InvalidAuthorizationSpecificationError)
+
+
 def _logged(error_type: metrics.DatabaseError, failure: BaseException, statement: str, meaning: Exception) -> Exception:
     metrics.count_database_error(error_type)
     _log.warning(
