@@ -204,6 +204,9 @@ def test_a_callers_text_is_repeated_harmlessly() -> None:
     ("search", "says"),
     [
         ("nmae = 'x'", "`nmae`; the nearest is `name`"),
+        ("phase = 'Ready'", "`phase`; the nearest is `status.phase`"),
+        ("conditions.Ready = 'True'", "`conditions.Ready`; the nearest is `status.conditions.<Type>`"),
+        ("reason = 'x'", "`reason`; the nearest is `status.conditions.<Type>.reason`"),
         ("lables.env = 'x'", "`lables.env`; the nearest is `labels.<key>`"),
         ("specs.region = 'x'", "`specs.region`; the nearest is `spec.<path>`"),
         ("status.conditons.Ready = 'x'", "`status.conditons.Ready`; the nearest is `status.conditions.<Type>`"),

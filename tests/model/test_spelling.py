@@ -34,6 +34,12 @@ def test_of_very_many_known_names_the_first_hundred_are_looked_at() -> None:
         ("databse.name", ["database.name", "metrics.host"], "database.name"),
         ("status.fase", ["status.phase", "status.last_updated_time"], "status.phase"),
         ("spec", ["spec.nodes"], None),
+        ("phase", ["id", "name", "status.phase"], "status.phase"),
+        ("phse", ["id", "name", "status.phase"], "status.phase"),
+        ("last_updated_time", ["updated_time", "status.last_updated_time"], "status.last_updated_time"),
+        ("conditions.Ready", ["status.phase", "status.conditions.<Type>"], "status.conditions.<Type>"),
+        ("nme", ["database.name", "name"], "name"),
+        ("ssl.mod", ["server.host", "database.ssl.mode"], "database.ssl.mode"),
     ],
 )
 def test_of_dotted_paths_the_last_parts_must_be_near(name: str, known: list[str], nearest: str | None) -> None:

@@ -15,19 +15,24 @@ _LONGEST_GUESS: Final = 80
 _NEAR: Final = 0.7
 _NEAR_LAST_PARTS: Final = 0.6
 """Less, because the parts before them have been compared already."""
+_BEFORE_AN_END: Final = 0.001
+"""Of two names that are as near, a whole one comes before the end of a path."""
 
 
 def nearest_name(name: str, known: Iterable[str], *, most: int = MOST_KNOWN) -> str | None:
     """The known name that a mistyped one most likely means, None when none is near; case, `_` and `-` are set aside.
 
     Of dotted paths the last parts must be near to each other, too: what two paths share before it says nothing. A known
-    last part such as `<key>` is near to every word.
+    last part such as `<key>` is near to every word. Of a longer path a name may be the end: `phase` is `status.phase`.
     """
     name = name[:_LONGEST_GUESS]
+    parts = name.count(".") + 1
     whole, last = SequenceMatcher(b=_folded(name)), SequenceMatcher(b=_folded(_last_part(name)))
     nearest, highest = None, 0.0
     for candidate in islice(known, most):
         likeness = _likeness(whole, candidate)
+        if candidate.count(".") >= parts:
+            likeness = max(likeness, _likeness(whole, ".".join(candidate.split(".")[-parts:])) - _BEFORE_AN_END)
         if likeness > highest and _ends_alike(last, candidate):
             nearest, highest = candidate, likeness
     return nearest
