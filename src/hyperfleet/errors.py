@@ -17,8 +17,11 @@ Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts
     ├── DatabaseFailure     the database answered with an error        500 INT-002
     ├── Unavailable         database away, starting or overloaded      503 SVC-001, Retry-After
     └── DeadlineExceeded    the request took too long                  504 SVC-002, Retry-After
+
+What an operator wrote is refused at the start by a Mistakes, with everything that is wrong with it at once.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -244,3 +247,11 @@ class DeadlineExceeded(HyperFleetError):
 
     def __init__(self, detail: str, *, retry_after: int = 1) -> None:
         super().__init__(detail, headers=(("Retry-After", str(retry_after)),))
+
+
+class Mistakes(ValueError):
+    """What an operator wrote cannot be used; `mistakes` lists everything that is wrong, one sentence each."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))

@@ -148,7 +148,7 @@ def test_config_masks_secrets(tmp_path: Path) -> None:
         "config", "--database-host=db", variables={"HYPERFLEET_DATABASE_PASSWORD_FILE": str(tmp_path / "secret")}
     )
     assert "hush" not in done.stdout + done.stderr
-    assert 'password: "********"' in done.stdout
+    assert 'password: "***"' in done.stdout
     assert "variable HYPERFLEET_DATABASE_PASSWORD_FILE" in done.stdout
 
 

@@ -1,8 +1,10 @@
 """Members that hold secrets are known by their names, however these are spelled."""
 
+from types import MappingProxyType
+
 import pytest
 
-from hyperfleet.model.rules.secret import MASK, NAMES, Names, masked
+from hyperfleet.model.rules.secret import MASK, NAMES, Names, Secret, masked
 
 SPELLINGS = (
     *("privateKey", "private_key", "private-key", "PRIVATE_KEY", "PrivateKeyData", "tls.key", "sshPrivateKey"),
@@ -36,3 +38,11 @@ def test_an_empty_name_makes_nothing_secret() -> None:
 
 def test_every_known_name_is_one_without_its_separators_as_well() -> None:
     assert all(name.replace("_", "") in Names(NAMES) for name in NAMES)
+
+
+def test_a_secret_is_masked_under_any_name_and_so_is_what_is_nested_too_deep() -> None:
+    names = Names(["key"])
+    value = {"a": [Secret("s3cret"), ("kept", {"api-key": 1, "b": {"c": 1}})], "d": MappingProxyType({"key": 2})}
+    assert masked(value, names) == {"a": [MASK, ["kept", {"api-key": MASK, "b": {"c": 1}}]], "d": {"key": MASK}}
+    assert masked(value, names, 3) == {"a": [MASK, ["kept", MASK]], "d": {"key": MASK}}
+    assert masked(value, names, 1) == {"a": MASK, "d": MASK}

@@ -14,6 +14,7 @@ from hyperfleet.errors import MOST_FIELDS, FieldError, Given, HyperFleetError
 from hyperfleet.http.exchange import JSON, Answer
 from hyperfleet.http.media_types import takes_plain_json_only
 from hyperfleet.model import rendering
+from hyperfleet.model.excerpt import printable
 
 MEDIA_TYPE: Final = b"application/problem+json"
 TYPE_ROOT: Final = "urn:hyperfleet:problem:"
@@ -74,12 +75,3 @@ def _shown(value: Given) -> Given:
     if isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:
         return printable(_encode(value).decode(), LONGEST_VALUE)
     return value
-
-
-def printable(text: str, longest: int) -> str:
-    """The text on one line, at most `longest` characters and an ellipsis of it, control characters spelled out."""
-    if len(text) > longest:
-        text = text[:longest] + "…"
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

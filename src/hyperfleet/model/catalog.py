@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from hyperfleet.errors import Mistakes
 from hyperfleet.model.kind import (
     ADAPTER_NAME,
     ADAPTERS_PER_RESOURCE,
@@ -39,12 +40,8 @@ _REFERENCE_TYPE: Final = re.compile(f"[A-Za-z]([-_A-Za-z0-9]{{0,{LONGEST_WORD - 
 _CONDITION_TYPE: Final = re.compile("[A-Za-z]([-_A-Za-z0-9]*[A-Za-z0-9])?")
 
 
-class BadCatalog(ValueError):
-    """The declared kinds do not fit together; `mistakes` lists everything that is wrong, one sentence each."""
-
-    def __init__(self, mistakes: Iterable[str]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(self.mistakes))
+class BadCatalog(Mistakes):
+    """The declared kinds do not fit together."""
 
 
 class Catalog:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hyperfleet.errors import Mistakes
 from hyperfleet.model.rules.secret import NAMES
 from hyperfleet.settings import table
 from hyperfleet.settings.authorization import NAME_OF_CLAIM, NAME_OF_HEADER, NETWORKS
@@ -21,7 +22,6 @@ from hyperfleet.settings.forms import BOOLEANS as BOOLEANS
 from hyperfleet.settings.forms import DATABASE_URL as DATABASE_URL
 from hyperfleet.settings.forms import DURATION as DURATION
 from hyperfleet.settings.forms import ENTRIES as ENTRIES
-from hyperfleet.settings.forms import MASK as MASK
 from hyperfleet.settings.forms import PORT as PORT
 from hyperfleet.settings.forms import SECRET as SECRET
 from hyperfleet.settings.forms import SIZE as SIZE
@@ -350,12 +350,8 @@ class Settings:
     )
 
 
-class BadSettings(ValueError):
-    """The configuration is wrong; `mistakes` lists everything that is, one sentence each."""
-
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = tuple(mistakes)
+class BadSettings(Mistakes):
+    """The configuration is wrong."""
 
 
 @dataclass(frozen=True)

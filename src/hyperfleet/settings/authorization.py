@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final
 
-from hyperfleet.settings.forms import BOOLEAN, EXPRESSION, TEXTS, Form, member, required
+from hyperfleet.settings.forms import BOOLEAN, EXPRESSION, TEXTS, Form, line, member, required
 
 DIMENSION: Final = re.compile(r"[A-Za-z0-9._-]{1,63}")
 """How the keys of dimensions are written."""
@@ -38,9 +38,7 @@ def pointer_steps(pointer: str) -> list[str]:
 
 
 def _claim(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line without control characters")
-    if text.startswith("/") and re.search("~(?![01])", text):
+    if line(text).startswith("/") and re.search("~(?![01])", text):
         raise ValueError("must be a JSON Pointer when it begins with a slash, in which ~ is written ~0 and / is ~1")
     return text
 

@@ -10,16 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote
 
-MASK: Final = "********"
-
-
-class Secret(str):
-    """A text that is not shown: its `repr` is masked, and so is what prints the configuration."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"'{MASK}'"
+from hyperfleet.model.rules.secret import MASK
+from hyperfleet.model.rules.secret import Secret as Secret
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,8 @@ def _boolean(text: str) -> bool:
     return BOOLEANS[text.lower()]
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
+    """The text; raises ValueError unless it is one line of printable characters."""
     if not text.isprintable():
         raise ValueError("must be one line without control characters")
     return text
@@ -162,15 +155,15 @@ def whole(least: int, most: int) -> Form:
     return Form(f"{least} to {most}", read)
 
 
-TEXT: Final = Form("text", _line)
+TEXT: Final = Form("text", line)
 BOOLEAN: Final = Form("true or false", _boolean, lambda value: str(value).lower())
 DURATION: Final = Form("duration", _seconds, _written_seconds)
 SIZE: Final = Form("size", _bytes, _written_bytes)
 PORT: Final = whole(1, 65535)
-SECRET: Final = Form("secret text", lambda text: Secret(_line(text)), lambda value: MASK if value else "")
+SECRET: Final = Form("secret text", lambda text: Secret(line(text)), lambda value: MASK if value else "")
 DATABASE_URL: Final = Form("secret URL", _database_url, SECRET.write)
-TEXTS: Final = Form("list of texts", _line, ", ".join, is_list=True)
-TEXTS_OR_ANY: Final = Form("list of texts, or any", _line, ", ".join, is_list=True, word="any")
+TEXTS: Final = Form("list of texts", line, ", ".join, is_list=True)
+TEXTS_OR_ANY: Final = Form("list of texts, or any", line, ", ".join, is_list=True, word="any")
 EXPRESSION: Final = Form("CEL expression", _lines)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hyperfleet.settings.authorization import NAME_OF_CLAIM, NAME_OF_HEADER
-from hyperfleet.settings.forms import Form, member, required
+from hyperfleet.settings.forms import Form, line, member, required
 
 _ADDRESS: Final = re.compile(r"[!-~]{1,2000}")
 
@@ -42,10 +42,8 @@ def require_secure(url: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line without control characters")
     try:
-        re.compile(text)
+        re.compile(line(text))
     except re.error as wrong:
         raise ValueError(f"must be a regular expression ({wrong})") from None
     return text

@@ -16,16 +16,16 @@ import msgspec
 import structlog
 
 from hyperfleet import settings
-from hyperfleet.model.rules.secret import Names
+from hyperfleet.model.excerpt import printable
+from hyperfleet.model.rules.secret import MASK, Names, Secret, masked
 from hyperfleet.telemetry import tracing
 from hyperfleet.telemetry.lines import Lines
 
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
 """The id of the request being served; unset outside requests."""
 
-MASK: Final = "********"
 _DEEPEST: Final = 8
-_LOOKED_INTO: Final = (dict, list, tuple, settings.Secret)
+_LOOKED_INTO: Final = (dict, list, tuple, Secret)
 
 Event = MutableMapping[str, Any]
 
@@ -140,21 +140,12 @@ def _traceback(failure: Any) -> str:
 
 
 def _masking(names: Names) -> Callable[[Any, str, Event], Event]:
-    def masked(value: Any, depth: int) -> Any:
-        if isinstance(value, Mapping):
-            if depth == 0:
-                return MASK
-            return {key: MASK if str(key) in names else masked(item, depth - 1) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return MASK if depth == 0 else [masked(item, depth - 1) for item in value]
-        return MASK if isinstance(value, settings.Secret) else value
-
     def mask(_logger: Any, _level: str, event: Event) -> Event:
         for key, value in event.items():
             if key in names:
                 event[key] = MASK
             elif isinstance(value, _LOOKED_INTO):
-                event[key] = masked(value, _DEEPEST)
+                event[key] = masked(value, names, _DEEPEST)
         return event
 
     return mask
@@ -203,20 +194,13 @@ def _text(*, colored: bool) -> Callable[[Any, str, Event], bytes]:
 
     def render(_logger: Any, _level: str, event: Event) -> bytes:
         time, level = event.pop("timestamp"), event.pop("level").upper()
-        said = _printable(f"{event.pop('component')}: {_spellable_deeply(event.pop('message'))}")
+        said = printable(f"{event.pop('component')}: {_spellable_deeply(event.pop('message'))}")
         event.pop("version", None)
         event.pop("hostname", None)
         traceback = event.pop("traceback", None)
         rest = "".join(f" {key}={_encode(_spellable_deeply(value)).decode()}" for key, value in event.items())
         head = f"{paint(f'{time:%H:%M:%S.%f}', _DIM)} {paint(f'{level:7}', _COLORS.get(level))} {said}"
-        lines = [head + paint(_printable(rest), _DIM), *map(_printable, traceback.split("\n") if traceback else ())]
+        lines = [head + paint(printable(rest), _DIM), *map(printable, traceback.split("\n") if traceback else ())]
         return "\n".join(lines).encode(errors="backslashreplace")
 
     return render
-
-
-def _printable(line: str) -> str:
-    """The line with what a terminal would obey spelled out."""
-    if line.isprintable():
-        return line
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)

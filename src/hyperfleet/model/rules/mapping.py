@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from hyperfleet.errors import Mistakes
 from hyperfleet.model.rules.expression import BadExpression, Environment, EvaluationFailed, Expression, largest, plain
 from hyperfleet.model.rules.secret import masked
 
@@ -78,12 +79,8 @@ class Facts(NamedTuple):
     steps: int
 
 
-class BadConditions(Exception):
-    """What is wrong with the expressions of rules, a sentence each in `mistakes`."""
-
-    def __init__(self, mistakes: Sequence[str]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__(" ".join(mistakes))
+class BadConditions(Mistakes):
+    """The expressions of a kind's rules cannot be used."""
 
 
 class _Compiled(NamedTuple):

@@ -5,13 +5,14 @@ requests, whatever they are about. Something is allowed when any rule says so; a
 that could take too long on a caller's claims is not evaluated, and so fails.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
+from hyperfleet.errors import Mistakes
 from hyperfleet.model.caller import Caller
 from hyperfleet.model.rules.expression import BadExpression, Environment, EvaluationFailed, Expression, largest, plain
 
@@ -44,12 +45,8 @@ DEFAULT: Final = (
 )
 
 
-class BadRules(Exception):
-    """What is wrong with a set of rules, a sentence each in `mistakes`."""
-
-    def __init__(self, mistakes: Iterable[str]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__(" ".join(self.mistakes))
+class BadRules(Mistakes):
+    """The set of rules cannot be used."""
 
 
 class Failure(NamedTuple):

@@ -1,6 +1,7 @@
-"""Which members of objects hold secrets, by their names, and objects without them: one rule for conditions and logs."""
+"""What is secret, and values without it: one rule for conditions, logs and the printed configuration."""
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Any, Final
 
 NAMES: Final = (
@@ -11,9 +12,19 @@ NAMES: Final = (
 
 MASK: Final = "***"
 
+_ANY_DEPTH: Final = 1 << 30
 _MOST_REMEMBERED: Final = 4096
 _LONGEST_REMEMBERED: Final = 256
 _SEPARATORS: Final = str.maketrans("", "", "_-. ")
+
+
+class Secret(str):
+    """A text that is not shown: its `repr` is masked, and so is what prints the configuration."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"
 
 
 class Names:
@@ -34,17 +45,19 @@ class Names:
         return known
 
 
-def masked(value: Any) -> Any:
-    """JSON with MASK in place of every secret, at any depth."""
-    if isinstance(value, dict):
-        return {name: MASK if name in _usual else masked(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [masked(inner) for inner in value]
-    return value
-
-
 def _plain(name: str) -> str:
     return name.lower().translate(_SEPARATORS)
 
 
 _usual: Final = Names(NAMES)
+
+
+def masked(value: Any, names: Names = _usual, deepest: int = _ANY_DEPTH) -> Any:
+    """The value with MASK in place of every secret, and of what is nested deeper than `deepest`."""
+    if isinstance(value, dict | MappingProxyType):
+        if deepest == 0:
+            return MASK
+        return {name: MASK if str(name) in names else masked(value[name], names, deepest - 1) for name in value}
+    if isinstance(value, list | tuple):
+        return MASK if deepest == 0 else [masked(inner, names, deepest - 1) for inner in value]
+    return MASK if isinstance(value, Secret) else value

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 
+from hyperfleet.errors import Mistakes
+
 Schema = dict[str, Any]
 Validator = jsonschema_rs.Validator
 
@@ -42,12 +44,8 @@ FORMATS: Final = frozenset(_OWN_FORMATS) | {
 """The formats that are checked; any other says something to people only."""
 
 
-class BadSchema(ValueError):
-    """The document, or a component of it, cannot be used; `mistakes` lists what is wrong, a sentence each."""
-
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = tuple(mistakes)
+class BadSchema(Mistakes):
+    """The document, or a component of it, cannot be used."""
 
 
 class Component(NamedTuple):

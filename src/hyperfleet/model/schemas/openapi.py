@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
+from hyperfleet.model.excerpt import printable
 from hyperfleet.model.schemas import literal, pattern
 from hyperfleet.model.schemas.json_schema import (
     DEEPEST,
@@ -373,5 +374,4 @@ def _nullable(schema: Schema) -> Schema:
 def _shown(text: object) -> str:
     """A text of the document in a sentence: on one line, and not all of a long one."""
     whole = str(text) if isinstance(text, str | int | float) else type(text).__name__
-    cut = whole if len(whole) <= 120 else whole[:120] + "…"
-    return cut if cut.isprintable() else ascii(cut)[1:-1]
+    return printable(whole, 120)

@@ -4,11 +4,12 @@ The parser sees only tokens, and a token's value is final: numbers are exact, ti
 Positions count characters from 1, because people read them. Nothing here knows which fields there are.
 """
 
-import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Final, NamedTuple
+
+from hyperfleet.model.excerpt import printable
 
 DIGITS: Final = 1000
 """The most digits of a number before its point, and after it; stored numbers never have more."""
@@ -121,8 +122,7 @@ def name(text: str, position: int) -> Token | None:
 
 def shown(text: str) -> str:
     """A caller's text fit to be repeated in a message: quoted, on one line, without control characters, not long."""
-    cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return "`" + "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in cut) + "`"
+    return f"`{printable(text, _SHOWN)}`"
 
 
 def literal(value: Value) -> str:
