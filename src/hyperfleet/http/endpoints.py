@@ -20,6 +20,7 @@ from hyperfleet.http.media_types import is_merge_patch
 from hyperfleet.http.reading import bodies, json_text, limits, patches, preconditions, queries
 from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
+from hyperfleet.model.identifier import uuid
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.model.search.vocabulary import Vocabulary, vocabulary
@@ -237,7 +238,7 @@ def _etag(resource_version: int) -> Header:
 
 
 def _id(kind: Kind, text: str) -> UUID:
-    id = queries.uuid(text)
+    id = uuid(text)
     if id is None:
         name = text if _NAME.fullmatch(text) else "NAME"
         by_name = f"{rendering.API_ROOT}/{kind.plural}?search=name='{name}'"

@@ -8,6 +8,7 @@ item is not".
 from typing import Any, Final
 
 from hyperfleet.http.description.provider_schemas import COMPONENTS
+from hyperfleet.model.identifier import PATTERN
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.schemas.json_schema import MUST, PASSED_OVER
 
@@ -19,7 +20,7 @@ Schema = dict[str, Any]
 _UUID: Final = {
     "type": "string",
     "format": "uuid",
-    "pattern": "^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$",
+    "pattern": f"^{PATTERN}$",
     MUST: "be a UUID in small letters",
 }
 

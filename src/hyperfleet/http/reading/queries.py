@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from hyperfleet.errors import BadSearch, FieldError, Given, HyperFleetError, InvalidInput
+from hyperfleet.model.identifier import uuid
 from hyperfleet.model.search import fields, parser
 from hyperfleet.model.search.fields import Selection
 from hyperfleet.model.search.vocabulary import ANYTHING, Vocabulary
@@ -217,14 +218,6 @@ def _ids(given: dict[str, list[str]]) -> tuple[UUID, ...] | None:
         message = "`id` must be a UUID in small letters"
         raise InvalidInput(*(FieldError("VAL-003", "id", message, value=text) for text in wrong))
     return tuple(id for id in ids.values() if id is not None)
-
-
-_UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-def uuid(text: str) -> UUID | None:
-    """The UUID that a text spells in its one canonical form, in small letters; None for anything else."""
-    return UUID(text) if _UUID.fullmatch(text) else None
 
 
 def _search(given: dict[str, list[str]], vocabulary: Vocabulary) -> parser.Expression | None:

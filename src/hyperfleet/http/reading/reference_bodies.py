@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hyperfleet.errors import FieldError
 from hyperfleet.http.description.kind_schemas import MOST_TARGETS
-from hyperfleet.http.reading import queries
+from hyperfleet.model.identifier import uuid
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.schemas import wording
 
@@ -55,7 +55,7 @@ def _ids(items: list[Any], field: str, wrong: list[FieldError]) -> tuple[UUID, .
     ids: dict[UUID, None] = {}
     for position, item in enumerate(items):
         text = item.get("id") if isinstance(item, dict) else None
-        id = queries.uuid(text) if isinstance(text, str) else None
+        id = uuid(text) if isinstance(text, str) else None
         if id is not None and id in ids:
             wrong.append(wording.repeated(f"{field}[{position}].id", str(id)))
         elif id is not None:

@@ -6,18 +6,17 @@ the statement, but for the three words of a condition's status. Nothing here can
 behind a look at its type.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import repeat
 from typing import Final, cast, get_args
-from uuid import UUID
 
 import msgspec
 
 from hyperfleet.model import rendering
+from hyperfleet.model.identifier import uuid
 from hyperfleet.model.search.lexer import Number, Value
 from hyperfleet.model.search.parser import Absence, And, Comparison, Expression, Match, Membership, Not, Or, Range
 from hyperfleet.model.status.condition import ConditionStatus
@@ -32,7 +31,6 @@ _STATUSES: Final[tuple[Value, ...]] = get_args(ConditionStatus)
 CONTAINED_AT_MOST: Final = 16
 """A list of labels is one containment a value, for the index, up to this many; a longer one is one comparison."""
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _INT32: Final = range(-(2**31), 2**31)
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -145,7 +143,7 @@ def _uuid(atom: Atom, parameters: Parameters) -> str:
         return f"{column} IS NULL"
     if isinstance(atom, Membership) or (isinstance(atom, Comparison) and atom.operator == "="):
         values = atom.values if isinstance(atom, Membership) else (atom.value,)
-        ids = [UUID(value) for value in cast(tuple[str, ...], values) if _UUID.fullmatch(value)]
+        ids = [id for id in map(uuid, cast(tuple[str, ...], values)) if id is not None]
         if not ids:
             return "false"
         if len(ids) == 1:
