@@ -185,19 +185,21 @@ def test_an_empty_file_sets_nothing(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("server: [", "is not YAML"),
-        ("server:\n  port: 1\n bad", "expected <block end>, but found '<scalar>'"),
+        ("server: [", "cannot be read: line "),
+        ("server:\n  port: 1\n bad", "cannot be read: line 3: did not find expected key"),
         ("- server", "must hold a mapping"),
         ("just words", "must hold a mapping"),
         ("server: 5", "server ("),
-        ("a: 1\n---\nb: 2", "is not YAML"),
+        ("a: 1\n---\nb: 2", "cannot be read: line 2: a second document begins"),
         ("server: {port: [1]}", "must be a single value"),
         ("server: {port: {a: 1}}", "must be a single value"),
         ("logging: {masking: {headers: authorization}}", "must be a list"),
         ("logging: {masking: {headers: [{a: 1}]}}", "logging.masking.headers"),
         ("server: {port: 1}\nserver: {host: x}", "appears twice"),
         ("server:\n  port: 1\n  port: 2", "appears twice"),
-        ("? [a]\n: 1", "is unknown"),
+        ("? [a]\n: 1", "cannot be read: line 1: a name must be a text"),
+        ("- " * 1000, "cannot be read: line 1: it is nested deeper than 200"),
+        ("a: \0", "cannot be read: it has characters that YAML does not allow"),
     ],
 )
 def test_a_file_that_is_no_tree_of_settings_is_refused(text: str, words: str, tmp_path: Path) -> None:

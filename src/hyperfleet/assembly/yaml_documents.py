@@ -1,7 +1,8 @@
-"""A file in YAML 1.2 or JSON as plain JSON values, for documents that other people's tools write.
+"""A file in YAML 1.2 or JSON: as plain JSON values for documents that other people's tools write, or as nodes, which
+hold scalars as the texts that they are and know their lines.
 
-Read event by event: `on`, `no`, `2026-01-31` and `1:30` are texts, as the authors of such documents mean them and the
-usual readers of YAML 1.1 do not; and neither depth nor aliases can exhaust the stack or the memory.
+Read event by event: neither depth nor aliases can exhaust the stack or the memory. `on`, `no`, `2026-01-31` and `1:30`
+are texts, as the authors of such documents mean them and the usual readers of YAML 1.1 do not.
 """
 
 import math
@@ -25,16 +26,27 @@ _WHOLE: Final = re.compile("[-+]?[0-9]{1,1000}")
 _OTHER_BASES: Final = re.compile("0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NO_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+# A parser's own sentences may quote the file: `*hunter2` is an alias of nothing. `'<scalar>'` is a word of YAML.
+_QUOTED: Final = re.compile(r" *(['\"])(?!<[a-z -]+>\1).{2,}\1")
 _TAG: Final = "tag:yaml.org,2002:"
 _TAGS: Final = {None, "!", *(_TAG + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
 
 
 class BadFile(ValueError):
-    """The file cannot be read, or is neither YAML nor JSON; the text says what is wrong, and in which line."""
+    """The file cannot be read, or is neither YAML nor JSON.
+
+    The text says what is wrong and in which line, without what the file holds, unless it is read as values.
+    """
 
 
 def read(path: Path) -> Any:
     """What the file holds: objects with texts as names, lists, texts, numbers, booleans, null; raises BadFile."""
+    root = nodes(path)
+    return None if root is None else _value(root, {})
+
+
+def nodes(path: Path) -> yaml.Node | None:
+    """The node that the file is, None for an empty one; raises BadFile. An alias is the very node that it refers to."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
@@ -47,23 +59,30 @@ def read(path: Path) -> Any:
         raise BadFile("it is not UTF-8") from None
     except yaml.MarkedYAMLError as failure:
         mark = failure.problem_mark or failure.context_mark
-        raise BadFile(f"line {mark.line + 1 if mark else 1}: {failure.problem}") from None
-    except yaml.YAMLError as failure:
-        raise BadFile(" ".join(str(failure).split())) from None
+        problem = _QUOTED.sub("", failure.problem or "it is malformed")
+        raise BadFile(f"line {mark.line + 1 if mark else 1}: {problem}") from None
+    except yaml.YAMLError:
+        raise BadFile("it has characters that YAML does not allow") from None
+
+
+def is_null(node: yaml.Node) -> bool:
+    """Whether a node is null, or nothing, without quotes."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None and _WORDS.get(node.value, "") is None
 
 
 class _Builder:
-    """Values from events; a list of what is open takes the place of recursion."""
+    """Nodes from events; a list of what is open takes the place of recursion."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[Any, str | None]] = []
-        self._name: list[str | None] = []
-        self._anchors: dict[str, Any] = {}
-        self._result: Any = None
+        self._open: list[tuple[yaml.CollectionNode, str | None]] = []
+        self._name: list[yaml.Node | None] = []
+        self._anchors: dict[str, yaml.Node] = {}
+        self._result: yaml.Node | None = None
         self._documents = 0
 
-    def build(self, text: str) -> Any:
-        for event in _events(text):
+    def build(self, text: str) -> yaml.Node | None:
+        events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._documents += 1
                 if self._documents > 1:
@@ -71,73 +90,74 @@ class _Builder:
             elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                 self._begin(event)
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-                self._end(event)
+                self._name.pop()
+                # Its anchor is known only now, so that nothing can hold itself.
+                self._add(*self._open.pop())
             elif isinstance(event, yaml.AliasEvent):
-                if event.anchor not in self._anchors:
-                    raise _wrong(event, f"the alias *{event.anchor} refers to nothing before it")
-                self._add(self._anchors[event.anchor], event)
+                if event.anchor not in self._anchors or self._expects_name():
+                    wrong = "a name must be a text" if self._expects_name() else "an alias refers to nothing before it"
+                    raise _wrong(event, wrong)
+                self._add(self._anchors[event.anchor])
             elif isinstance(event, yaml.ScalarEvent):
-                self._scalar(event)
+                self._add(_scalar(event), event.anchor)
         return self._result
 
     def _begin(self, event: Any) -> None:
-        if event.tag not in _TAGS:
-            raise _wrong(event, f"the tag {event.tag} is not known")
         if len(self._open) >= DEEPEST:
             raise _wrong(event, f"it is nested deeper than {DEEPEST}")
         if self._expects_name():
             raise _wrong(event, "a name must be a text")
-        self._open.append(({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor))
+        of = yaml.MappingNode if isinstance(event, yaml.MappingStartEvent) else yaml.SequenceNode
+        self._open.append((of(event.tag, [], event.start_mark, event.end_mark), event.anchor))
         self._name.append(None)
 
-    def _end(self, event: Any) -> None:
-        value, anchor = self._open.pop()
-        self._name.pop()
-        # Only now, so that nothing can hold itself.
-        if anchor is not None:
-            self._anchors[anchor] = value
-        self._add(value, event)
-
-    def _scalar(self, event: Any) -> None:
-        if self._expects_name():
-            name = str(event.value)
-            if name in self._open[-1][0]:
-                raise _wrong(event, f"{name!r} appears twice in one mapping")
-            self._name[-1] = name
-            return
-        if event.tag not in _TAGS:
-            raise _wrong(event, f"the tag {event.tag} is not known")
-        is_text = event.tag in ("!", _TAG + "str") or (event.tag is None and event.style not in (None, ""))
-        value = event.value if is_text else _plain(event)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = value
-        self._add(value, event)
-
     def _expects_name(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1][0], dict) and self._name[-1] is None
+        return bool(self._open) and isinstance(self._open[-1][0], yaml.MappingNode) and self._name[-1] is None
 
-    def _add(self, value: Any, event: Any) -> None:
+    def _add(self, node: yaml.Node, anchor: str | None = None) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
         if not self._open:
-            self._result = value
-            return
-        holder = self._open[-1][0]
-        if isinstance(holder, list):
-            holder.append(value)
-            return
-        name = self._name[-1]
-        if name is None:
-            raise _wrong(event, "a name must be a text")
-        holder[name] = value
-        self._name[-1] = None
+            self._result = node
+        elif self._expects_name():
+            self._name[-1] = node
+        elif isinstance(self._open[-1][0], yaml.MappingNode):
+            self._open[-1][0].value.append((self._name[-1], node))
+            self._name[-1] = None
+        else:
+            self._open[-1][0].value.append(node)
 
 
-def _events(text: str) -> Iterator[Any]:
-    return iter(yaml.parse(text, Loader=_LOADER))
+def _scalar(event: Any) -> yaml.Node:
+    # Without quotes the style is empty or None, depending on the parser.
+    return yaml.ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, style=event.style or None)
 
 
-def _plain(event: Any) -> Any:
+def _value(node: yaml.Node, known: dict[int, Any]) -> Any:
+    """The value of a node; `known` holds those of nodes that were read before, for their aliases."""
+    if id(node) in known:
+        return known[id(node)]
+    if node.tag not in _TAGS:
+        raise _wrong(node, f"the tag {node.tag} is not known")
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        is_text = node.tag in ("!", _TAG + "str") or (node.tag is None and node.style is not None)
+        value = node.value if is_text else _plain(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = [_value(item, known) for item in node.value]
+    else:
+        value = {}
+        for name, item in node.value:
+            if name.value in value:
+                raise _wrong(name, f"{name.value!r} appears twice in one mapping")
+            value[name.value] = _value(item, known)
+    known[id(node)] = value
+    return value
+
+
+def _plain(node: yaml.ScalarNode) -> Any:
     """The value of a scalar without quotes, by the core schema of YAML 1.2."""
-    text = event.value
+    text = node.value
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):
@@ -150,8 +170,8 @@ def _plain(event: Any) -> Any:
             return number
     elif not _NO_NUMBER.fullmatch(text):
         return text
-    raise _wrong(event, f"{text[:80]} is not a number that JSON can hold")
+    raise _wrong(node, f"{text[:80]} is not a number that JSON can hold")
 
 
-def _wrong(event: Any, sentence: str) -> BadFile:
-    return BadFile(f"line {event.start_mark.line + 1}: {sentence}")
+def _wrong(at: Any, sentence: str) -> BadFile:
+    return BadFile(f"line {at.start_mark.line + 1}: {sentence}")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from hyperfleet.assembly import yaml_documents
 from hyperfleet.cli import entries, names, value_files
 from hyperfleet.cli.mistakes import Mistakes
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
@@ -31,8 +32,6 @@ _SERVICE_LINK: Final = re.compile(
     r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
-# YAML's own sentences may quote the file: `*hunter2` is an alias that is not defined. `'<scalar>'` is a word of YAML.
-_QUOTED: Final = re.compile(r" *(['\"])(?!<[a-z -]+>\1).{2,}\1")
 
 
 @dataclass(frozen=True)
@@ -172,12 +171,9 @@ def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterato
     if path is None:
         return
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as failure:
-        mistakes.texts.append(f"The configuration file {path} cannot be read: {_reason(failure)}.")
-        return
-    except yaml.YAMLError as failure:
-        mistakes.texts.append(f"The configuration file {path} is not YAML: {_fault(failure)}.")
+        root = yaml_documents.nodes(path)
+    except yaml_documents.BadFile as wrong:
+        mistakes.texts.append(f"The configuration file {path} cannot be read: {wrong}.")
         return
     if root is None or entries.is_unset(root):
         return
@@ -185,14 +181,6 @@ def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterato
         mistakes.texts.append(f"The configuration file {path} must hold a mapping of settings.")
         return
     yield from _walk(root, "", str(path), mistakes)
-
-
-def _fault(failure: yaml.YAMLError) -> str:
-    """What is wrong with a file and where, without the text of the file."""
-    if not isinstance(failure, yaml.MarkedYAMLError):
-        return "it has characters that YAML does not allow"
-    mark = failure.problem_mark or failure.context_mark
-    return f"line {mark.line + 1 if mark else 1}: {_QUOTED.sub('', failure.problem or 'it is malformed')}"
 
 
 def _reason(failure: OSError | UnicodeDecodeError) -> str:
@@ -205,7 +193,7 @@ def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) ->
     seen: set[str] = set()
     for key, node in tree.value:
         source = entries.source(key, file)
-        path = prefix + (key.value if isinstance(key, yaml.ScalarNode) else "?")
+        path = prefix + key.value
         if path in seen:
             mistakes.add(path, f"{path} ({source}): appears twice in the same mapping.")
         seen.add(path)

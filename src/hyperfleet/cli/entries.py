@@ -10,12 +10,12 @@ from typing import Any, Final, get_type_hints
 
 import yaml
 
+from hyperfleet.assembly.yaml_documents import is_null
 from hyperfleet.cli.mistakes import Mistakes
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.settings import Form
 
 _WITH_USER: Final = re.compile(r"://[^@]*@")
-_NULLS: Final = {"", "~", "null", "Null", "NULL"}
 
 Content = str | tuple[str, ...]
 """The text of a setting, or the texts of a list."""
@@ -31,7 +31,7 @@ class Entries:
 
 def is_unset(node: yaml.Node) -> bool:
     """Whether the node says nothing: empty, or null without quotes."""
-    return isinstance(node, yaml.ScalarNode) and (not node.value or (node.style is None and node.value in _NULLS))
+    return is_null(node) or (isinstance(node, yaml.ScalarNode) and not node.value)
 
 
 def source(node: yaml.Node, file: str) -> str:
@@ -113,7 +113,7 @@ class _Reading:
         given: dict[str, yaml.Node] = {}
         seen: set[str] = set()
         for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            name = key.value
             if name not in known:
                 what = f"{source(key, self._file)}: setting {path}.{name} is unknown"
                 self._mistakes.add(path, what + did_you_mean(nearest_name(name, known)))
