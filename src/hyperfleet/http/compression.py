@@ -12,7 +12,7 @@ from typing import Final
 
 from isal import igzip
 
-from hyperfleet.http.media_types import LONGEST
+from hyperfleet.http.media_types import LONGEST, elements
 
 SMALLEST: Final = 1024
 LARGEST_INLINE: Final = 1 << 20
@@ -52,8 +52,7 @@ def accepts_gzip(accept_encoding: bytes) -> bool:
     Tokens are compared whole; a quality of 0 refuses; `*` stands for what is not named; a malformed entry says nothing.
     """
     qualities: dict[str, float] = {}
-    for entry in accept_encoding.decode("latin-1").lower().split(","):
-        coding, *parameters = (part.strip() for part in entry.split(";"))
+    for coding, *parameters in elements(accept_encoding):
         quality = _quality(parameters)
         if quality is not None:
             qualities["gzip" if coding == "x-gzip" else coding] = quality

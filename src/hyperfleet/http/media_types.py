@@ -79,10 +79,14 @@ def _quality(accept: bytes, media_type: str) -> float:
 
 def _entries(accept: bytes) -> Iterator[tuple[str, float]]:
     """The media types that an Accept names, each with its quality, which is 1 unless given."""
-    for entry in accept.decode("latin-1").lower().split(","):
-        name, *parameters = _parts(entry)
+    for name, *parameters in elements(accept):
         if name:
             yield name, _given_quality(parameters)
+
+
+def elements(header: bytes) -> Iterator[list[str]]:
+    """The elements of a list such as Accept or Accept-Encoding, in small letters: each its name and its parameters."""
+    yield from map(_parts, header.decode("latin-1").lower().split(","))
 
 
 def _given_quality(parameters: list[str]) -> float:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from hyperfleet.http import entity_tags
 from hyperfleet.http.compression import SMALLEST, takes_gzip
 from hyperfleet.http.exchange import Answer, Exchange, Header, Publication
 from hyperfleet.http.media_types import HTML, JSON, YAML
@@ -128,16 +129,11 @@ def answer(publication: Publication, exchange: Exchange) -> Answer:
     A strong tag is one of bytes as they are sent, so in gzip it is another.
     """
     packed = publication.packed if takes_gzip(exchange.header(b"accept-encoding")) else None
-    plain, zipped = b'"%b"' % publication.tag, b'"%b.gz"' % publication.tag
+    plain, zipped = entity_tags.strong(publication.tag), entity_tags.strong(publication.tag + b".gz")
     headers = ((b"etag", plain if packed is None else zipped), *publication.headers)
-    named = exchange.header(b"if-none-match")
-    if named is not None and not {b"*", plain, zipped}.isdisjoint(_tags(named)):
+    named = entity_tags.listed(exchange.header(b"if-none-match") or b"")
+    if named is not None and not {entity_tags.ANY, plain, zipped}.isdisjoint(entity_tags.without_weakness(named)):
         return Answer(304, headers=headers)
     if packed is None:
         return Answer(200, publication.body(), publication.media_type, headers)
     return Answer(200, packed, publication.media_type, headers, encoding=b"gzip")
-
-
-def _tags(value: bytes) -> set[bytes]:
-    """The tags of a value of `If-None-Match`; ours hold no comma. A weak one names the same document."""
-    return {tag.strip().removeprefix(b"W/") for tag in value.split(b",")}

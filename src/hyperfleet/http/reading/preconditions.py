@@ -4,19 +4,11 @@ A resource has two tags at a time: `"<resource_version>"` changes with everythin
 with the desired state only, so that a writer is not refused because an adapter reported meanwhile.
 """
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Final
 
 from hyperfleet.errors import BadRequest, StaleVersion
+from hyperfleet.http import entity_tags
 from hyperfleet.model.resource import Precondition
-
-LONGEST: Final = 4096
-
-# An entity tag, weak or strong; a comma may stand inside the quotes.
-_TAG: Final = re.compile(rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
-_LIST: Final = re.compile(rb"[ \t]*,[ \t,]*")
 
 
 def if_match(header: bytes | None) -> Precondition | None:
@@ -52,7 +44,7 @@ def if_none_match(header: bytes | None) -> Callable[[int], bool] | None:
     tags = _tags("If-None-Match", header)
     if tags is None:
         return _anything
-    known = {tag.removeprefix(b"W/") for tag in tags}
+    known = entity_tags.without_weakness(tags)
 
     def is_known(resource_version: int) -> bool:
         return b'"%d"' % resource_version in known
@@ -66,32 +58,11 @@ def _anything(*_: int) -> bool:
 
 def _tags(name: str, header: bytes) -> frozenset[bytes] | None:
     """The tags of a list, None for `*`."""
-    tags = _parsed(header) if len(header) <= LONGEST else None
+    tags = entity_tags.listed(header)
     if tags is None:
         raise BadRequest(
             f"{name} must be *, or entity tags in double quotes with commas between them, such as"
             ' "1842" for a resource_version or "g3" for a generation.',
             status=400,
         )
-    return None if tags == {b"*"} else tags
-
-
-@lru_cache(maxsize=1024)
-def _parsed(header: bytes) -> frozenset[bytes] | None:
-    """None when the value is malformed."""
-    text = header.strip(b" \t,")
-    if text == b"*":
-        return frozenset({b"*"})
-    tags: set[bytes] = set()
-    position = 0
-    while True:
-        tag = _TAG.match(text, position)
-        if tag is None:
-            return None
-        tags.add(tag[0])
-        if tag.end() == len(text):
-            return frozenset(tags)
-        comma = _LIST.match(text, tag.end())
-        if comma is None:
-            return None
-        position = comma.end()
+    return None if entity_tags.ANY in tags else tags
