@@ -94,7 +94,7 @@ def test_an_empty_document_is_null_and_a_byte_order_mark_is_none_of_it(tmp_path:
         ("{a: " * 300, "line 1: it is nested deeper than 200"),
         (b"a: \xff", "it is not UTF-8"),
         ("a: \x00", ""),
-        (b"a" * ((10 << 20) + 1), "it is larger than 10 MiB"),
+        (b"a" * ((10 << 20) + 1), "it is larger than 10MiB"),
     ],
     ids=lambda part: repr(part)[:30],
 )

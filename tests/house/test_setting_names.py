@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hyperfleet.cli import names, value_files
+from hyperfleet.assembly import files
+from hyperfleet.cli import names
 from hyperfleet.cli.configuration import LARGEST_VALUE, load
 from hyperfleet.settings import BOOLEAN, Row, Secret, value
 from hyperfleet.settings.aliases import ALIASES, RETIRED
@@ -100,7 +101,7 @@ def test_a_variable_that_ends_so_by_itself_is_the_setting_and_not_a_file(tmp_pat
     [
         (None, "cannot be read: No such file or directory."),
         (b"hush\xff", "cannot be read: it is not UTF-8."),
-        (b"h" * (LARGEST_VALUE + 1), "is larger than 1 MiB."),
+        (b"h" * (LARGEST_VALUE + 1), "cannot be read: it is larger than 1MiB."),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence_without_its_content(
@@ -119,7 +120,7 @@ def test_a_directory_is_not_read(tmp_path: Path) -> None:
 def test_a_pipe_that_nobody_writes_to_does_not_stop_the_start_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(value_files, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(files, "WAIT_SECONDS", 0.2)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert mistakes(environ={HOST_FILE: str(pipe)}) == (

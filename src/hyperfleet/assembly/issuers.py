@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from hyperfleet.assembly import files
 from hyperfleet.http.access import downloads
 from hyperfleet.http.access.issuer_keys import IssuerKeys, Source
 from hyperfleet.http.access.key_sets import BadKeySet, KeySet, key_set
@@ -86,11 +87,11 @@ def _source(entry: Entry) -> Source:
     if entry.jwk_cert_file:
         path = Path(entry.jwk_cert_file)
         try:
-            if not key_set(_content(path), KeySet()).keys:
+            if not key_set(files.content(path, downloads.LARGEST), KeySet()).keys:
                 raise BadKeySet("it has no keys, so no token would ever be right")
         except (OSError, BadKeySet) as wrong:
             raise _BadFile(f"jwk_cert_file: {path} cannot be used: {_reason(wrong)}") from None
-        return partial(asyncio.to_thread, _content, path)
+        return partial(asyncio.to_thread, files.content, path, downloads.LARGEST)
     try:
         trust = ssl.create_default_context(cafile=entry.jwk_cert_ca_file)
     except (OSError, ValueError) as wrong:
@@ -99,14 +100,5 @@ def _source(entry: Entry) -> Source:
     return partial(downloads.get, entry.jwk_cert_url or "", trust)
 
 
-def _content(path: Path) -> bytes:
-    """The keys in a file; raises OSError, also for one that is too large."""
-    with path.open("rb") as file:
-        content = file.read(downloads.LARGEST + 1)
-    if len(content) > downloads.LARGEST:
-        raise OSError(f"it is larger than {downloads.LARGEST >> 10} KiB")
-    return content
-
-
 def _reason(wrong: Exception) -> str:
-    return wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+    return files.reason(wrong) if isinstance(wrong, OSError) else str(wrong)

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import yaml
 
+from hyperfleet.assembly import files
+
 LARGEST: Final = 10 << 20
 DEEPEST: Final = 200
 
@@ -48,13 +50,9 @@ def read(path: Path) -> Any:
 def nodes(path: Path) -> yaml.Node | None:
     """The node that the file is, None for an empty one; raises BadFile. An alias is the very node that it refers to."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise BadFile(f"it is larger than {LARGEST >> 20} MiB")
-        return _Builder().build(content.decode("utf-8-sig"))
+        return _Builder().build(files.content(path, LARGEST).decode("utf-8-sig"))
     except OSError as failure:
-        raise BadFile(failure.strerror or "it cannot be read") from None
+        raise BadFile(files.reason(failure)) from None
     except UnicodeDecodeError:
         raise BadFile("it is not UTF-8") from None
     except yaml.MarkedYAMLError as failure:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import yaml
 
-from hyperfleet.assembly import yaml_documents
-from hyperfleet.cli import entries, names, value_files
+from hyperfleet.assembly import files, yaml_documents
+from hyperfleet.cli import entries, names
 from hyperfleet.cli.mistakes import Mistakes
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
 from hyperfleet.serving import certificates
@@ -183,10 +183,10 @@ def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterato
     yield from _walk(root, "", str(path), mistakes)
 
 
-def _reason(failure: OSError | UnicodeDecodeError) -> str:
-    if isinstance(failure, UnicodeDecodeError):
-        return "it is not UTF-8"
-    return failure.strerror or "the system says no more"
+def _reason(failure: OSError | ValueError) -> str:
+    if isinstance(failure, OSError):
+        return files.reason(failure)
+    return "it is not UTF-8" if isinstance(failure, UnicodeDecodeError) else "the path holds a NUL"
 
 
 def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) -> Iterator[_Found]:
@@ -251,13 +251,9 @@ def _is_service_link(name: str, text: str) -> bool:
 def _from_value_file(name: Name, path: str, source: str, mistakes: Mistakes) -> Iterator[_Found]:
     """The value in a file, without its last line break; an empty file leaves the setting unset."""
     try:
-        raw = value_files.read(path, LARGEST_VALUE + 1)
-        if len(raw) > LARGEST_VALUE:
-            mistakes.add(name.row.path, f"{name.text}: the file {path} is larger than {LARGEST_VALUE >> 20} MiB.")
-            return
-        content = re.sub(r"\r?\n\Z", "", raw.decode())
+        content = re.sub(r"\r?\n\Z", "", files.content(path, LARGEST_VALUE).decode())
     except (OSError, ValueError) as failure:
-        reason = _reason(failure) if isinstance(failure, OSError | UnicodeDecodeError) else "the path holds a NUL"
+        reason = _reason(failure)
         mistakes.add(name.row.path, f"{name.text}: the file {path} cannot be read: {reason}.")
         return
     if content:

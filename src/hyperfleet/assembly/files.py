@@ -1,26 +1,38 @@
-"""Files that hold the value of one setting: regular ones, and pipes such as a shell's process substitution."""
+"""Files that an operator names, read up to a limit: regular ones, and pipes such as a shell's process substitution."""
 
 import errno
 import os
 import select
 import stat
 import time
+from pathlib import Path
 from typing import Final
+
+from hyperfleet.settings import SIZE
 
 WAIT_SECONDS: Final = 10.0
 """How long the writer of a pipe may take; a pipe that nobody writes to must not stop the start for ever."""
 
 
-def read(path: str, most: int) -> bytes:
-    """The first `most` bytes of a file. Raises OSError, and ValueError for a path that holds a NUL."""
+def content(path: str | Path, largest: int) -> bytes:
+    """What a file holds. Raises OSError, also for a file of more bytes, and ValueError for a path that holds a NUL."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-            return _piped(descriptor, most)
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(most)
+            found = _piped(descriptor, largest + 1)
+        else:
+            with open(descriptor, "rb", closefd=False) as file:
+                found = file.read(largest + 1)
     finally:
         os.close(descriptor)
+    if len(found) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {SIZE.write(largest)}")
+    return found
+
+
+def reason(failure: OSError) -> str:
+    """Why a file could not be read, without its path."""
+    return failure.strerror or str(failure) or "the system says no more"
 
 
 def _piped(descriptor: int, most: int) -> bytes:
