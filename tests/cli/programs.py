@@ -1,5 +1,7 @@
 """Runs the program as an operator does: its own process, its own environment, words in, exit status and texts out."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -7,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from unittest.mock import patch
 
+from hyperfleet.cli import commands
 from hyperfleet.postgres import embedded
 
 NOTHING: Final = MappingProxyType[str, str]({})
@@ -38,6 +42,22 @@ def run(
         stdin=subprocess.DEVNULL,
         check=False,
     )
+
+
+def called(
+    *words: str, variables: Mapping[str, str] = NOTHING, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same within this process, for a command that neither logs nor starts anything: it saves the imports."""
+    output, errors = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with (
+        patch.dict(os.environ, environment(variables), clear=True),
+        contextlib.chdir(folder or "/"),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+    ):
+        status = commands.run(words)
+    output.seek(0)
+    return subprocess.CompletedProcess(words, status, output.read(), errors.getvalue())
 
 
 def tool(server: embedded.Server, *words: str) -> None:

@@ -10,38 +10,38 @@ import yaml
 from hyperfleet.cli import flags
 from hyperfleet.cli.configuration import load
 from hyperfleet.settings import rows, value
-from tests.cli.programs import run
+from tests.cli.programs import called, run
 
 COMMANDS = ("serve", "migrate", "config", "db start", "db stop", "db status", "db shell", "db dump", "db restore")
 
 
 def test_help_lists_the_commands() -> None:
-    done = run("--help")
+    done = called("--help")
     assert done.returncode == 0
     assert [name for name in COMMANDS if name.split()[0] not in done.stdout] == []
 
 
 def test_without_a_word_the_program_shows_its_help() -> None:
-    assert run().stdout == run("--help").stdout
+    assert run().stdout == called("--help").stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
-    done = run(*command.split(), "--help")
+    done = called(*command.split(), "--help")
     assert done.returncode == 0
     assert "--database-embedded-data-dir" in done.stdout
     assert done.stderr == ""
 
 
 def test_the_help_of_serve_has_every_setting_with_its_variable_and_default() -> None:
-    text = "".join(run("serve", "--help", variables={"COLUMNS": "400"}).stdout.split())
+    text = "".join(called("serve", "--help", variables={"COLUMNS": "400"}).stdout.split())
     for row in rows():
         assert not row.is_flat or (row.flag in text and row.variable in text), row.path
     assert "[default:8000]" in text
 
 
 def test_the_help_of_migrate_has_the_settings_of_the_database_only() -> None:
-    text = run("migrate", "--help").stdout
+    text = called("migrate", "--help").stdout
     assert "--database-host" in text
     assert "--server-port" not in text
 
@@ -71,24 +71,24 @@ def test_an_unknown_command_names_the_nearest() -> None:
 def test_an_unknown_flag_names_the_nearest_of_the_command_s_own_and_of_the_settings(
     words: tuple[str, ...], nearest: str
 ) -> None:
-    done = run(*words)
+    done = called(*words)
     assert done.returncode == 1
     assert f"is unknown; did you mean {nearest}?" in done.stderr
 
 
 def test_an_unknown_flag_is_one_mistake_among_others() -> None:
-    done = run("migrate", "--chek", variables={"HYPERFLEET_DATABASE_PORT": "x"})
+    done = called("migrate", "--chek", variables={"HYPERFLEET_DATABASE_PORT": "x"})
     assert done.returncode == 1
     assert "2 mistakes" in done.stderr
     assert "Flag --chek is unknown; did you mean --check?" in done.stderr
 
 
 def test_a_flag_near_to_none_names_none() -> None:
-    assert "Flag --verbose is unknown.\n" in run("migrate", "--verbose").stderr
+    assert "Flag --verbose is unknown.\n" in called("migrate", "--verbose").stderr
 
 
 def test_a_flag_before_the_command_is_refused_with_the_right_order() -> None:
-    done = run("--database-password=hunter2", "serve")
+    done = called("--database-password=hunter2", "serve")
     assert done.returncode == 1
     assert done.stderr == (
         "hyperfleet-api: Put flags after the command: hyperfleet-api COMMAND --database-password."
@@ -97,7 +97,7 @@ def test_a_flag_before_the_command_is_refused_with_the_right_order() -> None:
 
 
 def test_a_flag_for_the_file_of_a_value_is_refused_with_the_variable_that_names_it() -> None:
-    said = run("config", "--database-password-file=/nowhere").stderr
+    said = called("config", "--database-password-file=/nowhere").stderr
     assert said == (
         "hyperfleet-api: Flag --database-password-file is unknown;"
         " name the file in the variable HYPERFLEET_DATABASE_PASSWORD_FILE.\n"
@@ -105,13 +105,13 @@ def test_a_flag_for_the_file_of_a_value_is_refused_with_the_variable_that_names_
 
 
 def test_a_configuration_file_as_an_argument_is_refused_with_its_flag() -> None:
-    said = run("config", "hyperfleet.yaml").stderr
+    said = called("config", "hyperfleet.yaml").stderr
     assert "Argument hyperfleet.yaml is unexpected; settings are flags, such as --config=FILE." in said
 
 
 @pytest.mark.parametrize(("words", "nearest"), [(("migrat",), "migrate"), (("db", "strat"), "start")])
 def test_an_unknown_command_below_another_names_the_nearest_too(words: tuple[str, ...], nearest: str) -> None:
-    assert f'Did you mean "{nearest}"?' in run(*words).stderr
+    assert f'Did you mean "{nearest}"?' in called(*words).stderr
 
 
 def test_the_commands_load_nothing_heavy_before_they_run() -> None:
@@ -124,7 +124,7 @@ def test_the_commands_load_nothing_heavy_before_they_run() -> None:
 def test_config_prints_what_is_in_force_and_where_it_comes_from(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "config.yaml").write_text("server:\n  port: 8001\n")
-    done = run("config", "--health-port", "8003", folder=tmp_path, variables={"HYPERFLEET_METRICS_PORT": "8002"})
+    done = called("config", "--health-port", "8003", folder=tmp_path, variables={"HYPERFLEET_METRICS_PORT": "8002"})
     assert done.returncode == 0
     lines = {line.split(":")[0].strip() + line.split("#")[1]: line for line in done.stdout.splitlines() if "#" in line}
     assert "port: 8001" in lines["port configs/config.yaml line 2"]
@@ -134,7 +134,7 @@ def test_config_prints_what_is_in_force_and_where_it_comes_from(tmp_path: Path) 
 
 def test_what_config_prints_is_a_configuration_file_that_means_the_same(tmp_path: Path) -> None:
     given = ("--server-hostname", "a: 'b' # c", "--server-host", "off", "--database-pool-conn-max-lifetime", "90s")
-    printed = run("config", *given).stdout
+    printed = called("config", *given).stdout
     (tmp_path / "config.yaml").write_text(printed)
     again = load({}, {}, files=[tmp_path / "config.yaml"]).settings
     direct = load(dict(zip(given[::2], given[1::2], strict=True)), {}, files=[]).settings
@@ -144,7 +144,7 @@ def test_what_config_prints_is_a_configuration_file_that_means_the_same(tmp_path
 
 def test_config_masks_secrets(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hush")
-    done = run(
+    done = called(
         "config", "--database-host=db", variables={"HYPERFLEET_DATABASE_PASSWORD_FILE": str(tmp_path / "secret")}
     )
     assert "hush" not in done.stdout + done.stderr
@@ -154,7 +154,7 @@ def test_config_masks_secrets(tmp_path: Path) -> None:
 
 def test_config_lists_every_mistake_and_fails(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("server: {prot: 1, workers: many}")
-    done = run(
+    done = called(
         "config",
         "--config",
         str(tmp_path / "config.yaml"),
@@ -170,9 +170,9 @@ def test_config_lists_every_mistake_and_fails(tmp_path: Path) -> None:
 
 def test_a_switch_needs_no_value_and_takes_one() -> None:
     for words in (["--database-debug"], ["--database-debug=true"], ["--database-debug", "true"]):
-        assert "debug: true # flag --database-debug" in " ".join(run("config", *words).stdout.split())
+        assert "debug: true # flag --database-debug" in " ".join(called("config", *words).stdout.split())
     for words in (["--server-jwt-enabled=false"], ["--server-jwt-enabled", "false", "--database-debug"]):
-        assert "enabled: false # flag" in " ".join(run("config", *words).stdout.split())
+        assert "enabled: false # flag" in " ".join(called("config", *words).stdout.split())
 
 
 def test_a_flag_given_twice_counts_as_it_is_given_last() -> None:
@@ -181,44 +181,45 @@ def test_a_flag_given_twice_counts_as_it_is_given_last() -> None:
         (["--server-port=2", "--server-port=1"], "1"),
         (["--server-port", "x", "--server-port", "3"], "3"),
     ):
-        assert f"port: {port} # flag --server-port" in " ".join(run("config", *words).stdout.split())
-    twice = run("config", "--database-debug", "--database-debug=false").stdout
+        assert f"port: {port} # flag --server-port" in " ".join(called("config", *words).stdout.split())
+    twice = called("config", "--database-debug", "--database-debug=false").stdout
     assert "debug: false # flag --database-debug" in " ".join(twice.split())
-    assert run("config", "--server-port=1", "--server-port=x").returncode == 1
+    assert called("config", "--server-port=1", "--server-port=x").returncode == 1
 
 
 def test_an_option_of_a_command_given_twice_counts_as_it_is_given_last(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"identity": "a"}')
-    done = run("rules", "test", "--caller=/nowhere", f"--caller={tmp_path / 'a.json'}", "--verb=x", "--verb", "read")
+    done = called("rules", "test", "--caller=/nowhere", f"--caller={tmp_path / 'a.json'}", "--verb=x", "--verb", "read")
     assert (done.returncode, done.stderr) == (0, "")
     assert (
-        run("migrate", "--check", "--check", "--config=/nowhere", "--config=/elsewhere").stderr.count("/elsewhere") == 1
+        called("migrate", "--check", "--check", "--config=/nowhere", "--config=/elsewhere").stderr.count("/elsewhere")
+        == 1
     )
 
 
 @pytest.mark.parametrize("words", [["-l", "debug"], ["-l=debug"], ["-ldebug"], ["--log-level", "debug"]])
 def test_an_alias_is_a_flag_and_config_names_it_as_the_source(words: list[str]) -> None:
-    done = run("config", *words)
+    done = called("config", *words)
     assert done.returncode == 0, done.stderr
     flag = "--log-level" if words[0].startswith("--") else "-l"
     assert f"level: debug # flag {flag}" in " ".join(done.stdout.split())
 
 
 def test_help_shows_an_alias_beside_its_setting_only() -> None:
-    text = run("serve", "--help", variables={"COLUMNS": "400"}).stdout
+    text = called("serve", "--help", variables={"COLUMNS": "400"}).stdout
     assert "[also: --db-host]" in " ".join(text.split())
     assert [line for line in text.splitlines() if line.lstrip("│ ").startswith("--db-host")] == []
 
 
 def test_a_flag_without_its_value_is_said_in_one_line() -> None:
-    done = run("config", "--server-port")
+    done = called("config", "--server-port")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "--server-port" in done.stderr
 
 
 def test_serve_reports_wrong_settings_before_anything_else() -> None:
-    done = run("serve", "--server-port=x", variables={"HYPERFLEET_NOPE": "1"})
+    done = called("serve", "--server-port=x", variables={"HYPERFLEET_NOPE": "1"})
     assert done.returncode == 1
     assert "2 mistakes" in done.stderr
 

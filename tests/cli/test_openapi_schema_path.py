@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli import serving
-from tests.cli.programs import run
+from tests.cli.programs import called, run
 from tests.cli.serving import CLUSTERS, Service, eventually, kill
 from tests.schemas import cases, path_of
 
@@ -103,7 +103,7 @@ def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
 def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path) -> None:
     path = tmp_path / "misspelt.yaml"
     path.write_text("openapi: 3.0.3\ncomponents:\n  schemas:\n    clusterSpec: {type: object}\n")
-    done = run("config", variables={"OPENAPI_SCHEMA_PATH": str(path), "HYPERFLEET_SERVER_JWT_ENABLED": "false"})
+    done = called("config", variables={"OPENAPI_SCHEMA_PATH": str(path), "HYPERFLEET_SERVER_JWT_ENABLED": "false"})
     assert done.returncode == 0
     assert "openapi_schema_path:" in done.stdout
     warning = "hyperfleet-api: warning: specs of a kind are not validated:"
@@ -122,7 +122,7 @@ def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path
 
 
 def test_a_configuration_without_anything_to_warn_of_prints_no_warning() -> None:
-    assert run("config", variables={"HYPERFLEET_SERVER_JWT_ENABLED": "false"}).stderr == ""
+    assert called("config", variables={"HYPERFLEET_SERVER_JWT_ENABLED": "false"}).stderr == ""
 
 
 DOCUMENT = "openapi: 3.0.3\ncomponents:\n  schemas:\n    ClusterSpec:\n"
@@ -163,33 +163,33 @@ def test_every_mistake_of_a_document_is_told_at_once_by_serve_and_by_config(tmp_
     said = refused("--server-openapi-schema-path", str(path))
     assert "the configuration has 3 mistakes:" in said
     assert said.count(str(path)) == 3
-    done = run("config", "--server-openapi-schema-path", str(path))
+    done = called("config", "--server-openapi-schema-path", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_a_document_that_is_not_there_stops_every_command_that_reads_the_setting() -> None:
     said = refused(OPENAPI_SCHEMA_PATH="/nowhere/openapi.yaml")
     assert "server.openapi_schema_path: there is no file /nowhere/openapi.yaml." in said
-    done = run("config", variables={"HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": "/nowhere/openapi.yaml"})
+    done = called("config", variables={"HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": "/nowhere/openapi.yaml"})
     assert done.returncode == 1
     assert "/nowhere/openapi.yaml" in done.stderr
 
 
 def test_an_empty_variable_is_unset_and_two_that_differ_are_a_mistake() -> None:
     here = str(path_of("gcp"))
-    done = run("config", variables={"OPENAPI_SCHEMA_PATH": "", "HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": here})
+    done = called("config", variables={"OPENAPI_SCHEMA_PATH": "", "HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": here})
     assert done.returncode == 0
     assert f"openapi_schema_path: {here}" in done.stdout
     assert "# variable HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH" in done.stdout
     both = {"OPENAPI_SCHEMA_PATH": str(path_of("aws")), "HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": here}
-    done = run("config", variables=both)
+    done = called("config", variables=both)
     assert done.returncode == 1
     assert "server.openapi_schema_path: variable " in done.stderr
     assert "set different values; remove one of them." in done.stderr
 
 
 def test_a_flag_beats_the_variable() -> None:
-    done = run(
+    done = called(
         "config",
         "--server-openapi-schema-path",
         str(path_of("aws")),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.programs import run
+from tests.cli.programs import called
 
 ROOT = Path(__file__).parents[2]
 RULES = str(ROOT / "configs" / "zone-rules.yaml")
@@ -24,7 +24,7 @@ def tried(folder: Path, config: str | None = RULES, **files: Any) -> tuple[int, 
             (folder / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content))
             content = folder / f"{name}.json"
         words += [f"--{name}", str(content)]
-    done = run(*words)
+    done = called(*words)
     return done.returncode, done.stdout, done.stderr
 
 

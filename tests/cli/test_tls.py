@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.cli.programs import run
+from tests.cli.programs import called
 from tests.cli.serving import CLUSTERS, Service, eventually, folder
 
 
@@ -86,7 +86,7 @@ def test_every_listener_can_speak_tls_and_then_nothing_else() -> None:
 
 
 def config(**settings: str) -> subprocess.CompletedProcess[str]:
-    return run("config", variables=settings)
+    return called("config", variables=settings)
 
 
 @pytest.mark.parametrize("listener", ["server", "metrics", "health"])

@@ -8,7 +8,7 @@ import yaml
 
 from hyperfleet.assembly import application, warnings
 from hyperfleet.cli.configuration import load
-from tests.cli.programs import run
+from tests.cli.programs import called
 
 PUBLIC: Final = "tokens of a public issuer are taken, whatever their audience"
 OPEN: Final = "everybody who reaches the API may do everything, without a token"
@@ -84,7 +84,7 @@ def test_who_may_call_unasked_and_what_has_no_effect_is_warned_of(
 
 
 def test_config_prints_the_warnings_on_standard_error() -> None:
-    done = run("config")
+    done = called("config")
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
         f"hyperfleet-api: warning: {PUBLIC}: issuer=https://sso.redhat.com/auth/realms/redhat-external"
