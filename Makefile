@@ -54,13 +54,13 @@ run-no-auth: .venv/.run ## Serve API, health and metrics on ports 8000, 8083, 80
 
 test: .venv/.dev ## Run every test that this machine can run
 	@.ci/missing
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-integration: .venv/.dev ## Run the tests that need the database, HTTP or the program itself
-	$(BIN)/python -m pytest -n auto $(INTEGRATION) $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(INTEGRATION) $(ARGS)
 
 fuzz: .venv/.dev ## Send many requests made from the document, live many made-up lives; FUZZ_EXAMPLES of each
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) LIVES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n auto \
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) LIVES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n auto --dist worksteal \
 	  tests/contract/test_fuzz.py tests/services/test_lives.py $(ARGS)
 
 lint: .venv/.dev ## Check style, format, types and the floors of the house
