@@ -16,7 +16,7 @@ from bench import report, service
 from bench.rounds import Figures, require_successes
 from bench.scenarios import Scenario
 from hyperfleet.postgres import embedded
-from hyperfleet.store.connections import connect
+from testbed.sessions import execute
 
 THIS: Final = "this"
 OTHER: Final = "other"
@@ -33,7 +33,6 @@ HEAD: Final = (
     "ratio",
     "statements",
 )
-_OFFSETS: Final = {THIS: 0, OTHER: 1000}
 
 
 def interpreter(checkout: Path) -> str:
@@ -45,7 +44,7 @@ def interpreter(checkout: Path) -> str:
 
 
 @contextlib.contextmanager
-def both(folder: Path, checkout: Path, *, offset: int = 0) -> Iterator[dict[str, service.Service]]:
+def both(folder: Path, checkout: Path) -> Iterator[dict[str, service.Service]]:
     """The services of this checkout and of the other one, by name, on one PostgreSQL."""
     pythons = {THIS: sys.executable, OTHER: interpreter(checkout)}
     server = embedded.start(folder / "data")
@@ -53,21 +52,14 @@ def both(folder: Path, checkout: Path, *, offset: int = 0) -> Iterator[dict[str,
         with contextlib.ExitStack() as stack:
             services = {}
             for name, python in pythons.items():
-                asyncio.run(_create(server, name))
+                asyncio.run(execute(server.settings(), f'CREATE DATABASE "{name}"'))
                 place = folder / name
                 place.mkdir(mode=0o755)
-                ports = offset + _OFFSETS[name]
-                running = service.running(place, ports, python=python, server=server, database=name)
+                running = service.running(place, python=python, server=server, database=name)
                 services[name] = stack.enter_context(running)
             yield services
     finally:
         embedded.stop(server)
-
-
-async def _create(server: embedded.Server, database: str) -> None:
-    connection = await connect(server.settings(), application_name="bench")
-    await connection.execute(f'CREATE DATABASE "{database}"')
-    await connection.close()
 
 
 def measure(

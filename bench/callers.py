@@ -49,10 +49,10 @@ def _measured(folder: Path, given: argparse.Namespace) -> list[list[str]]:
     file, headers = _configured(folder)
     with contextlib.ExitStack() as stack:
         services = []
-        for offset, variables in enumerate(({}, {"HYPERFLEET_CONFIG": file, "HYPERFLEET_SERVER_JWT_ENABLED": ""})):
-            place = folder / f"service-{offset}"
+        for number, variables in enumerate(({}, {"HYPERFLEET_CONFIG": file, "HYPERFLEET_SERVER_JWT_ENABLED": ""})):
+            place = folder / f"service-{number}"
             place.mkdir(mode=0o755)
-            services.append(stack.enter_context(service.running(place, 1000 * offset, variables=variables)))
+            services.append(stack.enter_context(service.running(place, variables=variables)))
         callers: list[Mapping[str, str]] = [{}, headers]
         asyncio.run(service.fill(given.clusters // 10, services[1].url, {**headers, ORG: "small"}))
         for running, sent in zip(services, callers, strict=True):

@@ -16,7 +16,6 @@ from typing import Any, Final
 import httpx2
 
 from bench import report, service
-from bench.service import API
 
 KINDS: Final = """\
 entities:
@@ -73,7 +72,7 @@ async def _tree(client: Client, name: str, pools: int) -> tuple[str, list[str]]:
 
 async def _measured(running: service.Service, trees: int, large: int) -> tuple[list[list[str]], list[list[str]]]:
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
-    async with Client(base_url=API, limits=limits, timeout=120) as client:
+    async with Client(base_url=running.url, limits=limits, timeout=120) as client:
         made = [await _tree(client, f"cluster-{number}", POOLS) for number in range(trees)]
         await service.execute(running, "VACUUM ANALYZE")
         small: dict[str, list[float]] = {}

@@ -25,8 +25,8 @@ from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CLUSTERS, create, send
-from tests.fleet import report as reported
+from testbed.fleet import CLUSTERS, create, send
+from testbed.fleet import report as reported
 
 SMALL: Final = 10_000
 LABEL: Final = "labels.shard = 's7'"

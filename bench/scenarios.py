@@ -10,7 +10,7 @@ from hyperfleet.store.clauses.filters import Parameters
 from hyperfleet.store.clauses.projections import WHOLE
 from hyperfleet.store.lists import orders, pages
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CLUSTER
+from testbed.fleet import CLUSTER
 
 CLUSTERS: Final = "/api/hyperfleet/v1/clusters"
 LABEL: Final = "labels.shard = 's7'"

@@ -7,12 +7,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from drills.programs import await_
 from drills.proxies import pgbouncer
 from drills.writers import SEEN_HEAD, Writers, seen
 from hyperfleet.postgres import embedded, roles
-from tests.cli.programs import run
-from tests.cli.serving import Service, free_ports
+from testbed.ports import free_ports
+from testbed.programs import run
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 HEAD = ("restarts", *SEEN_HEAD)
 WRITERS = 8
@@ -45,7 +46,7 @@ def drill(folder: Path) -> list[list[str]]:
         time.sleep(1)
         with pgbouncer(folder, port, server_port=server_port, user=here.username, password=password):
             before = writers.acknowledged
-            await_(lambda: writers.acknowledged > before + 50 * WRITERS, "writes again")
+            eventually(lambda: writers.acknowledged > before + 50 * WRITERS, "writes again")
             writers.stop()
             return [["1", *seen(service.api, writers, expected=("503 with Retry-After", "409"))]]
     finally:

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS
+from testbed.serving import Service
 
 HEAD = ("crowd", "connections", "requests beside it", "failed", "p50 ms", "p99 ms", "still open after s")
 HELD_SECONDS: Final = 10.0

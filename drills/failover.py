@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 from drills import patroni
-from drills.programs import await_
 from drills.proxies import Server, haproxy
 from drills.writers import SEEN_HEAD, Writers, seen
-from tests.cli.programs import run
-from tests.cli.serving import Service, free_ports
+from testbed.ports import free_ports
+from testbed.programs import run
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 HEAD = ("database", *SEEN_HEAD)
 WRITERS = 8
@@ -68,7 +69,7 @@ def _row(name: str, folder: Path, cluster: patroni.Cluster, variables: dict[str,
     finally:
         service.stop()
     leader.revive()
-    await_(lambda: cluster.has_standbys(patroni.NODES - 1), "the node that was killed follows")
+    eventually(lambda: cluster.has_standbys(patroni.NODES - 1), "the node that was killed follows")
     return row
 
 

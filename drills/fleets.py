@@ -1,14 +1,13 @@
 """Large fleets within seconds: one cluster is created over the API and copied in the database."""
 
 import asyncio
-import json
-import urllib.request
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from hyperfleet.postgres import embedded
-from hyperfleet.store.connections import connect
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS, asked
+from testbed.serving import Service
+from testbed.sessions import session
 
 COPIED: Final = """
     INSERT INTO resources
@@ -30,21 +29,12 @@ ADDRESSED: Final = """
 """
 
 
-def request(service: Service, method: str, path: str, body: object = None) -> Any:
-    """The answer to one request, decoded."""
-    data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(
-        f"http://127.0.0.1:{service.api}{path}", data, {"Content-Type": "application/json"}, method=method
-    )
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        return json.load(answer)
-
-
 def filled(service: Service, count: int, spec: object) -> list[str]:
     """Fills the service with that many clusters of one spec; gives the ids of a hundred of them."""
-    id = request(service, "POST", CLUSTERS, {"name": "first", "spec": spec})["id"]
-    asyncio.run(_copied(service, UUID(id), count - 1))
-    page = request(service, "GET", f"{CLUSTERS}?pageSize=100&fields=name")
+    status, first = asked(service.api, "POST", CLUSTERS, {"name": "first", "spec": spec})
+    assert status == 201, first
+    asyncio.run(_copied(service, UUID(first["id"]), count - 1))
+    _, page = asked(service.api, "GET", f"{CLUSTERS}?pageSize=100&fields=name")
     assert page["total"] == count
     return [item["id"] for item in page["items"]]
 
@@ -52,9 +42,8 @@ def filled(service: Service, count: int, spec: object) -> list[str]:
 async def _copied(service: Service, id: UUID, count: int) -> None:
     server = embedded.status(service.data)
     assert server is not None
-    connection = await connect(server.settings(), application_name="drill")
-    await connection.execute("SET statement_timeout = 0")
-    await connection.execute(COPIED, id, count)
-    await connection.execute(ADDRESSED, str(id), "first")
-    await connection.execute("VACUUM ANALYZE resources")
-    await connection.close()
+    async with session(server.settings(), "drill") as connection:
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute(COPIED, id, count)
+        await connection.execute(ADDRESSED, str(id), "first")
+        await connection.execute("VACUUM ANALYZE resources")

@@ -5,9 +5,7 @@ costly to be taken. Some callers report 250 KB on a cluster of 1,000 zones and o
 megabyte; readers ask for clusters by id all the time.
 """
 
-import contextlib
 import http.client
-import json
 import threading
 import time
 from collections import Counter
@@ -15,7 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.cli.serving import CLUSTERS, Service, command, descendants, eventually
+from testbed.calls import CLUSTERS, asked
+from testbed.processes import command, descendants, megabytes
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 HEAD = ("callers", "for s", "reads/s", "p50 ms", "p99 ms", "hostile requests", "answers", "worker MB", "child MB")
 SECONDS: Final = 12.0
@@ -56,18 +57,6 @@ def variables(folder: Path) -> dict[str, str]:
     }
 
 
-def asked(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-    """One request over a connection of its own; 0 without an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-        text = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        connection.request(method, path, text, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        content = answer.read()
-        return answer.status, json.loads(content) if content else {}
-    return 0, {}
-
-
 def started(service: Service) -> None:
     """Waits until it is ready, on however busy a machine."""
     eventually(lambda: service.status(service.health, "/readyz") == 200, "ready", START_SECONDS)
@@ -88,14 +77,6 @@ def report(data: Any) -> dict[str, Any]:
         "conditions": [{"type": "Available", "status": "True"}],
         "data": data,
     }
-
-
-def megabytes(pid: int) -> float:
-    """Resident memory of a process; 0 when it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
-    except (OSError, IndexError):
-        return 0.0
 
 
 class _Watch:

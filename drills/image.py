@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from drills.programs import await_, found, listens
 from hyperfleet.postgres import embedded, roles
-from tests.cli.serving import CLUSTERS, fetched, free_ports
+from testbed.calls import CLUSTERS, fetched
+from testbed.ports import free_ports, listens
+from testbed.programs import found
+from testbed.waiting import eventually
 
 BASE: Final = "localhost/hyperfleet-base:drill"
 IMAGE: Final = "localhost/hyperfleet-api:drill"
@@ -103,8 +105,8 @@ def drill(folder: Path) -> dict[str, str]:
                 _arguments(container, variables, "serve"), stdout=log, stderr=log, env=os.environ | _ENVIRONMENT
             )
             try:
-                await_(lambda: listens(health) and listens(api), "the service listens")
-                await_(lambda: fetched(health, "/readyz")[0] == 200, "the service is ready")
+                eventually(lambda: listens(health) and listens(api), "the service listens")
+                eventually(lambda: fetched(health, "/readyz")[0] == 200, "the service is ready")
                 request = urllib.request.Request(
                     f"http://127.0.0.1:{api}{CLUSTERS}",
                     json.dumps({"name": "from-an-image", "spec": {}}).encode(),

@@ -11,7 +11,8 @@ from typing import Final
 
 from drills.crowds import Probes
 from drills.readers import PATIENCE_SECONDS, Memory, Walk, by_number, by_token, fill, page
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS
+from testbed.serving import Service
 
 HEAD = ("walk", "rows", "pages", "largest page MB", "seconds", "largest worker MB", "reads beside it", "p99 ms")
 ROWS: Final = 400

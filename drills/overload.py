@@ -14,7 +14,8 @@ from typing import Final
 
 from bench import service as bench_service
 from hyperfleet.store.shares import SEARCHES_IN_FLIGHT
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS
+from testbed.serving import Service
 
 HEAD = (
     "offered/s",

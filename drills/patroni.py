@@ -20,7 +20,9 @@ from typing import Any, Final
 
 import yaml
 
-from drills.programs import Missing, await_, found, listens, running
+from testbed.ports import listens
+from testbed.programs import Missing, found, running
+from testbed.waiting import eventually
 
 NODES: Final = 3
 PORT: Final = 15432
@@ -111,7 +113,7 @@ def patroni(folder: Path) -> Iterator[Cluster]:
             url,
         ]
         stack.enter_context(running([*command, "--listen-peer-urls", peer], folder / "etcd.log"))
-        await_(lambda: listens(ETCD_PORT), "etcd listens")
+        eventually(lambda: listens(ETCD_PORT), "etcd listens")
         cluster = Cluster()
         for number in range(NODES):
             place = folder / f"node-{number}"
@@ -125,8 +127,8 @@ def patroni(folder: Path) -> Iterator[Cluster]:
             cluster.nodes.append(node)
             stack.callback(node.end_database)
             if number == 0:
-                await_(lambda: cluster.leader() is not None, "the first node leads")
-        await_(lambda: cluster.has_standbys(NODES - 1), "every node follows")
+                eventually(lambda: cluster.leader() is not None, "the first node leads")
+        eventually(lambda: cluster.has_standbys(NODES - 1), "every node follows")
         leader = cluster.leader()
         assert leader is not None
         psql = shutil.which("psql", path=str(binaries)) or "psql"

@@ -12,8 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from drills.hostile import CONFIG, asked, created, report, started
-from tests.cli.serving import CLUSTERS, Service, eventually, fetched
+from drills.hostile import CONFIG, created, report, started
+from testbed.calls import CLUSTERS, asked, fetched
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 HEAD = ("what", "count", "after s")
 CLUSTERS_STORED: Final = 150

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from drills.programs import await_, found, listens, running
+from testbed.ports import listens
+from testbed.programs import found, running
+from testbed.waiting import eventually
 
 
 class Server(NamedTuple):
@@ -59,7 +61,7 @@ def haproxy(folder: Path, port: int, servers: Sequence[Server], *, http: bool) -
     file = folder / f"haproxy-{port}.cfg"
     file.write_text((_HTTP if http else _TCP).format(port=port) + "\n".join(lines) + "\n")
     with running([program, "-db", "-f", str(file)], folder / f"haproxy-{port}.log"):
-        await_(lambda: listens(port), "HAProxy listens")
+        eventually(lambda: listens(port), "HAProxy listens")
         yield port
 
 
@@ -79,5 +81,5 @@ def pgbouncer(folder: Path, port: int, *, server_port: int, user: str, password:
     )
     subprocess.run(["chown", "-R", "nobody", str(file), str(folder / "users.txt")], check=True)
     with running([program, "-u", "nobody", str(file)], folder / "pgbouncer.log"):
-        await_(lambda: listens(port), "PgBouncer listens")
+        eventually(lambda: listens(port), "PgBouncer listens")
         yield port

@@ -3,15 +3,15 @@
 import contextlib
 import http.client
 import json
-import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS
+from testbed.processes import megabytes
+from testbed.serving import Service
 
 CREATORS: Final = 4
 SAMPLE_SECONDS: Final = 0.1
@@ -53,9 +53,7 @@ class Memory:
         while not is_over:
             is_over = self._over.wait(SAMPLE_SECONDS)
             for pid in pids:
-                with contextlib.suppress(OSError):
-                    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-                    self.most = max(self.most, int(found[1]) / 1024 if found else 0.0)
+                self.most = max(self.most, megabytes(pid))
 
     def end(self) -> float:
         """What it was."""

@@ -6,24 +6,13 @@ from pathlib import Path
 from drills.proxies import Server, haproxy
 from drills.writers import SEEN_HEAD, Writers, seen
 from hyperfleet.postgres import embedded
-from tests.cli.programs import run
-from tests.cli.serving import Service, free_ports
+from testbed.ports import free_ports
+from testbed.programs import run
+from testbed.serving import Service, on
 
 HEAD = ("restarts", *SEEN_HEAD)
 WRITERS = 8
 ROUNDS = 3
-
-
-def on(server: embedded.Server) -> dict[str, str]:
-    """The settings of a service on this PostgreSQL."""
-    here = server.settings()
-    return {
-        "HYPERFLEET_DATABASE_HOST": here.host,
-        "HYPERFLEET_DATABASE_PORT": str(here.port),
-        "HYPERFLEET_DATABASE_NAME": here.name,
-        "HYPERFLEET_DATABASE_USERNAME": here.username,
-        "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": "",
-    }
 
 
 def drill(folder: Path, *, rounds: int = ROUNDS) -> list[list[str]]:
@@ -31,7 +20,7 @@ def drill(folder: Path, *, rounds: int = ROUNDS) -> list[list[str]]:
     server = embedded.start(folder / "data", connections=120)
     services: list[Service] = []
     try:
-        variables = on(server)
+        variables = on(server.settings())
         assert run("migrate", variables=variables).returncode == 0
         services += [Service(folder, variables=variables).start().ready() for _ in range(2)]
         [port] = free_ports(1)

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from drills import callers, fleets
 from drills.callers import Pace, Request, Seen
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS
+from testbed.serving import Service
 
 HEAD = ("searchers", "request", "a second", "sent", "not 2xx", "p50 ms", "p99 ms")
 FLEET: Final = 21_000

@@ -10,7 +10,8 @@ from typing import Final
 
 from drills.crowds import Probes, held
 from drills.readers import Memory, fill
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS
+from testbed.serving import Service
 
 HEAD = (
     *("readers", "connections", "200", "503", "largest worker MB", "most unsent MB", "reads beside them", "failed"),

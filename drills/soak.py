@@ -25,7 +25,9 @@ from typing import Any, Final
 
 from bench import report
 from bench.service import spec
-from tests.cli.serving import CLUSTERS, Service, descendants
+from testbed.calls import CLUSTERS
+from testbed.processes import command, descendants, megabytes, status
+from testbed.serving import Service
 
 HEAD = ("third of the time", "requests/s", "largest worker MB", "all MB", "open files", "processes", "threads")
 GROWTH: Final = 1.10
@@ -156,22 +158,17 @@ class Load:
 
 def _sample(service: Service, answers: int) -> Sample:
     pids = [service.pid, *descendants(service.pid)]
-    database = [pid for pid in pids if "postgres" in Path(f"/proc/{pid}/cmdline").read_text()[:200]]
+    database = [pid for pid in pids if "postgres" in command(pid)[:200]]
     own = [pid for pid in pids if pid not in database]
-    status = {pid: Path(f"/proc/{pid}/status").read_text() for pid in own}
-    memory = {pid: _number(text, "VmRSS") / 1024 for pid, text in status.items()}
+    memory = {pid: megabytes(pid) for pid in own}
     return Sample(
         worker=max(memory[pid] for pid in service.worker_pids() if pid in memory),
         memory=sum(memory.values()),
         files=sum(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) for pid in own),
         processes=len(own),
-        threads=int(sum(_number(text, "Threads") for text in status.values())),
+        threads=sum(status(pid, "Threads") for pid in own),
         answers=answers,
     )
-
-
-def _number(status: str, name: str) -> float:
-    return float(next(line for line in status.splitlines() if line.startswith(name + ":")).split()[1])
 
 
 def soak(folder: Path, seconds: float, callers: int = CALLERS) -> tuple[list[list[str]], list[str]]:

@@ -19,7 +19,8 @@ from drills.callers import Client, Pace, Request, Seen
 from drills.searchers import create, read, report, row
 from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import connect
-from tests.cli.serving import CLUSTERS, Service
+from testbed.calls import CLUSTERS, asked
+from testbed.serving import Service
 
 HEAD = ("row held", "request", "a second", "sent", "not 2xx", "p50 ms", "p99 ms")
 HELD_SECONDS: Final = 45.0
@@ -93,7 +94,7 @@ def drill(folder: Path) -> list[list[str]]:
         before = callers.paced(service.api, _paces(ids, "before"), SECONDS)
         with _changers(service, held) as changes:
             meanwhile = callers.paced(service.api, _paces(ids, "meanwhile"), HELD_SECONDS - 5)
-        labels = fleets.request(service, "GET", f"{CLUSTERS}/{held}")["labels"]
+        labels = asked(service.api, "GET", f"{CLUSTERS}/{held}")[1]["labels"]
     finally:
         service.stop()
     paces = _paces([], "")

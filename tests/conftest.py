@@ -18,7 +18,7 @@ from hyperfleet import settings
 from hyperfleet.postgres import embedded, roles
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
-from tests.sessions import execute, pool
+from testbed.sessions import execute, pool
 
 TEMPLATE = "tests"
 EMPTY = Statement("EMPTY", "TRUNCATE resources, adapter_statuses, resource_counts, resource_references")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from dev import issuer
+from testbed.serving import Service, folder
 from tests.browser.visits import NEEDS_CHROMIUM, Visit, executed, visited
-from tests.cli.serving import Service, folder
 
 pytestmark = NEEDS_CHROMIUM
 

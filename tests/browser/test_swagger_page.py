@@ -7,8 +7,9 @@ from typing import Final
 
 import pytest
 
+from testbed.calls import CLUSTERS, fetched, names
+from testbed.serving import Service, folder
 from tests.browser.visits import NEEDS_CHROMIUM, Visit, executed, visited
-from tests.cli.serving import CLUSTERS, Service, fetched, folder, names
 from tests.contract.conformity import OPERATIONS
 
 pytestmark = NEEDS_CHROMIUM

@@ -10,11 +10,11 @@ import pytest
 from hyperfleet import settings
 from hyperfleet.postgres import embedded
 from hyperfleet.store.database import Database
+from testbed.fleet import create
+from testbed.programs import tool
+from testbed.sessions import session
 from tests.chart.manifests import of_kind, one, rendered
 from tests.chart.values import EXTERNAL
-from tests.cli.programs import tool
-from tests.fleet import create
-from tests.sessions import session
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from hyperfleet.telemetry import metrics
+from testbed.programs import called
 from tests.chart.expressions import expressions
 from tests.chart.manifests import CHART, Manifest, container, environment, of_kind, one, rendered, rendered_anew
 from tests.chart.values import EXTERNAL, MATRIX
-from tests.cli.programs import called
 from tests.cli.test_tls import certificate
 
 

@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
+from testbed.waiting import eventually
 from tests.chart.expressions import expressions
 from tests.chart.watching import PROMETHEUS, values, watched
-from tests.cli.serving import eventually
 
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="needs the program prometheus")
 THRESHOLD: Final = re.compile(r"\s(?:==|>|<)\s[\d.]+")

@@ -14,9 +14,11 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
+from testbed.ports import free_ports
+from testbed.serving import folder
+from testbed.waiting import eventually
 from tests.chart.manifests import container, environment, one, rendered
 from tests.chart.values import PRIVATE
-from tests.cli.serving import eventually, folder, free_ports
 from tests.cli.test_tls import certificate
 
 SERVERS: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -3,7 +3,6 @@
 Callers of all kinds, overload, deletions that wait, late reports: enough for a value of every alert and every panel.
 """
 
-import http.client
 import json
 import shutil
 import subprocess
@@ -12,13 +11,15 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from testbed.calls import CLUSTERS, asked
+from testbed.ports import free_ports
+from testbed.serving import Service, folder
 from tests.chart.manifests import NAMESPACE, RELEASE
-from tests.cli.serving import CLUSTERS, Service, folder, free_ports
 
 PROMETHEUS: Final = shutil.which("prometheus")
 VARIABLES: Final = {
@@ -28,13 +29,6 @@ VARIABLES: Final = {
 }
 
 
-def ask(service: Service, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-    with closing(http.client.HTTPConnection("127.0.0.1", service.api, timeout=30)) as connection:
-        connection.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"{}")
-
-
 def report(adapter: str, status: str = "False", **more: str) -> dict[str, Any]:
     conditions = [{"type": "Available", "status": status}]
     return {"adapter": adapter, "observed_generation": 1, "conditions": conditions, **more}
@@ -42,7 +36,7 @@ def report(adapter: str, status: str = "False", **more: str) -> dict[str, Any]:
 
 def create(service: Service, path: str, name: str) -> str:
     """The href of a new resource."""
-    status, created = ask(service, "POST", path, {"name": name, "spec": {}})
+    status, created = asked(service.api, "POST", path, {"name": name, "spec": {}})
     assert status == 201, created
     return str(created["href"])
 
@@ -52,13 +46,13 @@ def prepare(service: Service) -> list[str]:
     clusters = [create(service, CLUSTERS, f"watched-{n}") for n in range(6)]
     pools = [create(service, f"{clusters[0]}/nodepools", f"pool-{n}") for n in range(3)]
     for href in (*clusters[1:4], pools[0]):
-        assert ask(service, "POST", f"{href}/statuses", report("net", "True"))[0] == 201
+        assert asked(service.api, "POST", f"{href}/statuses", report("net", "True"))[0] == 201
     failed = report("net") | {"conditions": [{"type": "Failed", "status": "True"}]}
-    assert ask(service, "POST", f"{clusters[4]}/statuses", failed)[0] == 201
+    assert asked(service.api, "POST", f"{clusters[4]}/statuses", failed)[0] == 201
     for name in ("going", "going-too"):
         going = create(service, CLUSTERS, name)
-        assert ask(service, "POST", f"{going}/statuses", report("dns"))[0] == 201
-        assert ask(service, "DELETE", going)[0] == 202
+        assert asked(service.api, "POST", f"{going}/statuses", report("dns"))[0] == 201
+        assert asked(service.api, "DELETE", going)[0] == 202
     return [clusters[0], clusters[5]]
 
 
@@ -66,13 +60,13 @@ def use(service: Service, hrefs: list[str], rounds: int) -> None:
     """One burst: more requests than are let in, mistakes, and reports that are new, late and outdated."""
     hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     with ThreadPoolExecutor(24) as callers:
-        list(callers.map(lambda _: ask(service, "GET", CLUSTERS), range(rounds)))
-    ask(service, "GET", "/api/hyperfleet/v1/nowhere")
-    ask(service, "POST", CLUSTERS, {"name": "watched-0", "spec": {}})
+        list(callers.map(lambda _: asked(service.api, "GET", CLUSTERS), range(rounds)))
+    asked(service.api, "GET", "/api/hyperfleet/v1/nowhere")
+    asked(service.api, "POST", CLUSTERS, {"name": "watched-0", "spec": {}})
     for href in hrefs:
-        assert ask(service, "POST", f"{href}/statuses", report("dns"))[0] == 201
-        ask(service, "POST", f"{href}/statuses", report("late", observed_time=hour_ago))
-        ask(service, "POST", f"{href}/statuses", report("dns", observed_time=hour_ago))
+        assert asked(service.api, "POST", f"{href}/statuses", report("dns"))[0] == 201
+        asked(service.api, "POST", f"{href}/statuses", report("late", observed_time=hour_ago))
+        asked(service.api, "POST", f"{href}/statuses", report("dns", observed_time=hour_ago))
 
 
 @contextmanager

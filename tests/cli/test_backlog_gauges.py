@@ -18,7 +18,7 @@ from hyperfleet.serving.probing.backlog_gauges import BacklogGauges
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.upkeep import backlog
 from hyperfleet.telemetry import metrics
-from tests.fleet import CLUSTER, NODE_POOL, create, delete, report, send
+from testbed.fleet import CLUSTER, NODE_POOL, create, delete, report, send
 
 RULED = replace(CLUSTER, required_adapters=("dns",))
 WORLD = Catalog([RULED, NODE_POOL])

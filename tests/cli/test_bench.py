@@ -11,17 +11,15 @@ import pytest
 from bench import against, ceilings, service
 from bench.rounds import Figures
 from bench.scenarios import SCENARIOS
-from tests.cli.serving import CLUSTERS as PATH
-from tests.cli.serving import folder
+from testbed.calls import CLUSTERS as PATH
+from testbed.serving import folder
 
 ROOT = Path(__file__).parents[2]
 CLUSTERS = 60
-BEYOND_THE_BENCHMARKS_OWN_PORTS = 1500
-"""Below those that the system gives to whoever asks for any."""
 
 
 def test_every_ceiling_can_be_measured() -> None:
-    with folder() as place, service.running(place, BEYOND_THE_BENCHMARKS_OWN_PORTS) as running:
+    with folder() as place, service.running(place) as running:
         asyncio.run(service.fill(CLUSTERS, running.url))
         asyncio.run(service.execute(running, ceilings.NUMBERS))
         samples = asyncio.run(service.samples(running))
@@ -39,7 +37,7 @@ def _total(running: service.Service) -> int:
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="needs the program wrk")
 def test_two_checkouts_are_measured_in_turns_on_databases_of_their_own() -> None:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in ("GET", "create")]
-    with folder() as place, against.both(place, ROOT, offset=2 * BEYOND_THE_BENCHMARKS_OWN_PORTS) as services:
+    with folder() as place, against.both(place, ROOT) as services:
         this, other = services[against.THIS], services[against.OTHER]
         service.prepare(this, CLUSTERS)
         assert _total(other) == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hyperfleet.postgres import embedded
-from tests.cli.programs import environment, run
+from testbed.programs import environment, run
 
 ROOT = Path(__file__).parents[2]
 BINARY = ROOT / "hyperfleet-api"

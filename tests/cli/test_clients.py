@@ -21,10 +21,10 @@ from hyperfleet.services import reading
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Statement
 from hyperfleet.store.lists.pages import Listing
-from tests.cli import serving
-from tests.cli.programs import environment, run
-from tests.fleet import CLUSTERS, below, create, report, send
-from tests.sessions import pool, session
+from testbed import serving
+from testbed.fleet import CLUSTERS, below, create, report, send
+from testbed.programs import environment, run
+from testbed.sessions import pool, session
 
 Variables = dict[str, str]
 

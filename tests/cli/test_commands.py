@@ -10,7 +10,7 @@ import yaml
 from hyperfleet.cli import flags
 from hyperfleet.cli.configuration import load
 from hyperfleet.settings import rows, value
-from tests.cli.programs import called, run
+from testbed.programs import called, run
 
 COMMANDS = ("serve", "migrate", "config", "db start", "db stop", "db status", "db shell", "db dump", "db restore")
 

@@ -12,9 +12,12 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from tests.cli import serving
-from tests.cli.programs import run
-from tests.cli.serving import Service, eventually, fetched, kill
+from testbed import serving
+from testbed.calls import fetched
+from testbed.processes import kill
+from testbed.programs import run
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 API = "/api/hyperfleet/v1"

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from drills.crowds import UNREAD, held
-from tests.cli.serving import CLUSTERS, Service, eventually, folder
+from testbed.calls import CLUSTERS
+from testbed.serving import Service, folder
+from testbed.waiting import eventually
 
 WORKERS = 2
 ANSWER = b"HTTP/1.1 200 OK"

@@ -20,9 +20,9 @@ from hyperfleet import settings
 from hyperfleet.assembly import databases
 from hyperfleet.errors import Unavailable
 from hyperfleet.postgres import embedded
-from tests import fleet
-from tests.cli.programs import run
-from tests.sessions import pool
+from testbed import fleet
+from testbed.programs import run
+from testbed.sessions import pool
 
 
 @pytest.fixture

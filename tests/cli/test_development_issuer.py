@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dev import issuer
-from tests.cli.serving import CLUSTERS, Service, folder
+from testbed.calls import CLUSTERS
+from testbed.serving import Service, folder
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,9 +12,11 @@ import pytest
 
 from hyperfleet.postgres import embedded
 from hyperfleet.store import migrations
-from tests import sessions
-from tests.cli import serving
-from tests.cli.serving import CLUSTERS, Service, create, eventually, fetched, free_ports, names
+from testbed import processes, serving, sessions
+from testbed.calls import CLUSTERS, create, fetched, names
+from testbed.ports import free_ports
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 
 class External:
@@ -33,14 +35,7 @@ class External:
         asyncio.run(migrations.upgrade(self.server.settings(self.name)))
 
     def service(self, **settings: str) -> Service:
-        return Service(
-            self.place,
-            HYPERFLEET_DATABASE_HOST=str(self.server.socket_dir),
-            HYPERFLEET_DATABASE_PORT=str(self.server.port),
-            HYPERFLEET_DATABASE_NAME=self.name,
-            data=None,
-            variables=settings,
-        )
+        return Service(self.place, variables=serving.on(self.server.settings(self.name)) | settings)
 
 
 @pytest.fixture
@@ -103,10 +98,12 @@ def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_d
         assert service.status(service.health, "/healthz") == 200
         assert service.status(service.api, CLUSTERS) == 503
         first = service.worker_pids()
-        serving.kill(first[0])
+        processes.kill(first[0])
         eventually(lambda: len(set(service.worker_pids()) - {first[0]}) == 2, "replaced")
         external.execute(f"ALTER DATABASE {external.name} ALLOW_CONNECTIONS true", on="postgres")
         eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
+        # The other worker may have been about to start when this one was killed.
+        eventually(lambda: service.status(service.api, CLUSTERS) == 200, "served again")
         assert [service.status(service.api, CLUSTERS) for _ in range(10)] == [200] * 10, service.text()
         assert not service.lines("the HTTP server ended unexpectedly"), service.text()
     finally:

@@ -13,8 +13,10 @@ import pytest
 from hyperfleet.errors import Unavailable
 from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import translated
-from tests.cli import serving
-from tests.cli.serving import CLUSTERS, Service, eventually, fetched
+from testbed import serving
+from testbed.calls import CLUSTERS, fetched
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli import serving
-from tests.cli.programs import called, run
-from tests.cli.serving import CLUSTERS, Service, eventually, kill
+from testbed import serving
+from testbed.calls import CLUSTERS
+from testbed.processes import kill
+from testbed.programs import called, run
+from testbed.serving import Service
+from testbed.waiting import eventually
 from tests.schemas import cases, path_of
 
 GCP = cases("gcp")

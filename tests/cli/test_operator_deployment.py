@@ -19,11 +19,13 @@ import pytest
 import yaml
 
 from hyperfleet.postgres import embedded, roles
-from tests.cli import serving
-from tests.cli.programs import environment
-from tests.cli.serving import CLUSTERS, Service, fetched, free_ports
+from testbed import serving
+from testbed.calls import CLUSTERS, fetched
+from testbed.ports import free_ports
+from testbed.programs import environment
+from testbed.serving import Service
+from testbed.sessions import execute
 from tests.http.issuing import ISSUER, key_set, token
-from tests.sessions import execute
 
 PASSWORD: Final = "p/ss w@rd"
 AUDIENCE: Final = "hyperfleet-api"

@@ -18,7 +18,8 @@ from hyperfleet.errors import Unavailable
 from hyperfleet.serving.addresses import Address
 from hyperfleet.serving.probing import probe_listeners
 from hyperfleet.serving.probing.probe_listeners import MOST_CONNECTIONS, PAGE_THREADS, Page, Source
-from tests.cli import serving
+from testbed import calls, ports
+from testbed.waiting import eventually
 
 PAGE: Final = Page(200, "application/json", b'{"status":"ok"}\n')
 QUICK: Final = {"/healthz": Source(lambda: PAGE)}
@@ -27,7 +28,7 @@ QUICK: Final = {"/healthz": Source(lambda: PAGE)}
 @contextmanager
 def listener(pages: Mapping[str, Source] = QUICK) -> Iterator[int]:
     """The port of a listener."""
-    [port] = serving.free_ports(1)
+    [port] = ports.free_ports(1)
     with probe_listeners.listening(Address("127.0.0.1", port), "health", pages, settings.Tls()):
         yield port
 
@@ -121,12 +122,12 @@ def open_files() -> int:
 
 def test_600_connections_that_trickle_take_no_thread_and_keep_no_probe_waiting() -> None:
     with listener() as port:
-        assert serving.fetched(port, "/healthz")[0] == 200
+        assert calls.fetched(port, "/healthz")[0] == 200
         threads, files = threading.active_count(), open_files()
         with trickling(port, 600) as sockets:
             for _ in range(20):
                 begun = time.monotonic()
-                assert serving.fetched(port, "/healthz") == (200, PAGE.body)
+                assert calls.fetched(port, "/healthz") == (200, PAGE.body)
                 assert time.monotonic() - begun < 2
             assert threading.active_count() - threads <= 1 + PAGE_THREADS
             assert open_files() - files <= len(sockets) + MOST_CONNECTIONS + 2
@@ -147,7 +148,7 @@ def test_a_request_that_is_too_large_is_not_kept() -> None:
         for filling in (b"X: " + b"a" * 100_000 + b"\r\n", b"X: a\r\n" * 20_000):
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
                 assert asked(port, b"GET /healthz HTTP/1.1\r\n" + filling + b"\r\n") == b""
-        assert serving.fetched(port, "/healthz")[0] == 200
+        assert calls.fetched(port, "/healthz")[0] == 200
 
 
 def test_an_answer_must_be_taken_in_a_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,21 +170,21 @@ def test_an_answer_must_be_taken_in_a_total_time(monkeypatch: pytest.MonkeyPatch
 def test_pages_that_block_hold_up_only_each_other() -> None:
     goes_on = threading.Event()
 
-    def waiting() -> Page:
+    def held() -> Page:
         goes_on.wait(30)
         return PAGE
 
     def ask() -> None:
-        serving.fetched(port, "/readyz")
+        calls.fetched(port, "/readyz")
 
-    with listener({**QUICK, "/readyz": Source(waiting, blocks=True)}) as port:
+    with listener({**QUICK, "/readyz": Source(held, blocks=True)}) as port:
         before = threading.active_count()
         asking = [threading.Thread(target=ask, daemon=True) for _ in range(40)]
         for thread in asking:
             thread.start()
-        serving.eventually(lambda: threading.active_count() - before >= 40 + PAGE_THREADS, "all threads", 10)
+        eventually(lambda: threading.active_count() - before >= 40 + PAGE_THREADS, "all threads", 10)
         begun = time.monotonic()
-        assert serving.fetched(port, "/healthz")[0] == 200
+        assert calls.fetched(port, "/healthz")[0] == 200
         assert time.monotonic() - begun < 2
         assert threading.active_count() - before <= 40 + PAGE_THREADS
         goes_on.set()
@@ -198,8 +199,8 @@ def failing() -> Page:
 def test_a_page_that_fails_is_500_and_the_next_is_answered() -> None:
     for blocks in (True, False):
         with listener({**QUICK, "/metrics": Source(failing, blocks)}) as port:
-            assert serving.fetched(port, "/metrics")[0] == 500
-            assert serving.fetched(port, "/healthz")[0] == 200
+            assert calls.fetched(port, "/metrics")[0] == 500
+            assert calls.fetched(port, "/healthz")[0] == 200
 
 
 def test_a_port_that_is_taken_is_refused_and_given_back_at_the_end() -> None:
@@ -209,5 +210,5 @@ def test_a_port_that_is_taken_is_refused_and_given_back_at_the_end() -> None:
         with pytest.raises(Unavailable, match=str(port)), taken:
             pass
     with probe_listeners.listening(Address("127.0.0.1", port), "health", QUICK, settings.Tls()):
-        assert serving.fetched(port, "/healthz")[0] == 200
-    assert serving.fetched(port, "/healthz")[0] == 0
+        assert calls.fetched(port, "/healthz")[0] == 200
+    assert calls.fetched(port, "/healthz")[0] == 0

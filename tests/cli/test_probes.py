@@ -12,8 +12,8 @@ import pytest
 
 from hyperfleet.postgres import embedded
 from hyperfleet.serving.probing import probes
-from tests.cli import serving
-from tests.sessions import value
+from testbed import waiting
+from testbed.sessions import value
 
 
 @pytest.fixture
@@ -85,4 +85,4 @@ def test_a_probe_leaves_no_connection_behind(postgres: embedded.Server) -> None:
     readiness.stage = None
     readiness.database = postgres.settings()
     assert readiness.reasons() == []
-    serving.eventually(lambda: asyncio.run(connections_of_probes(postgres)) == 0, "closed", 5)
+    waiting.eventually(lambda: asyncio.run(connections_of_probes(postgres)) == 0, "closed", 5)

@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from tests.cli.serving import CLUSTERS, Service, folder
+from testbed.calls import CLUSTERS
+from testbed.serving import Service, folder
 
 BODY: Final = b'{"spec":{}}'
 CHUNKED: Final = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)

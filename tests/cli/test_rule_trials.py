@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.programs import called
+from testbed.programs import called
 
 ROOT = Path(__file__).parents[2]
 RULES = str(ROOT / "configs" / "zone-rules.yaml")

@@ -15,8 +15,9 @@ import hyperfleet
 from drills.writers import Writers, check
 from hyperfleet.postgres import embedded
 from hyperfleet.store import migrations
-from tests.cli.programs import run
-from tests.cli.serving import Service, eventually, folder
+from testbed.programs import run
+from testbed.serving import Service, folder, on
+from testbed.waiting import eventually
 
 EXPAND = '''
 """A column that the old version does not know, filled for what is there, and an index on it."""
@@ -73,15 +74,7 @@ class Stage:
 def stage() -> Iterator[Stage]:
     with folder() as place:
         server = embedded.start(place / "data")
-        here = server.settings()
-        variables = {
-            "HYPERFLEET_DATABASE_HOST": here.host,
-            "HYPERFLEET_DATABASE_PORT": str(here.port),
-            "HYPERFLEET_DATABASE_NAME": here.name,
-            "HYPERFLEET_DATABASE_USERNAME": here.username,
-            "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": "",
-            "HYPERFLEET_SERVER_WORKERS": "1",
-        }
+        variables = on(server.settings()) | {"HYPERFLEET_SERVER_WORKERS": "1"}
         try:
             assert run("migrate", variables=variables).returncode == 0
             yield Stage(place, variables)

@@ -11,8 +11,8 @@ from hyperfleet import settings
 from hyperfleet.assembly import databases
 from hyperfleet.postgres import embedded, roles
 from hyperfleet.serving import sizing
+from testbed.sessions import execute
 from tests.cli.test_external_database import External, external, place
-from tests.sessions import execute
 
 __all__ = ["external", "place"]
 

@@ -1,7 +1,7 @@
 """The soak of a minute: nothing of a service grows under a mixed load. `make soak` is the same for an hour."""
 
 from drills.soak import soak
-from tests.cli.serving import folder
+from testbed.serving import folder
 
 SECONDS = 45.0
 

@@ -21,9 +21,12 @@ from hyperfleet.postgres import embedded
 from hyperfleet.serving.supervisor import ECHO_SECONDS
 from hyperfleet.store import migrations
 from hyperfleet.store.connections import connect
-from tests.cli import serving
-from tests.cli.programs import run
-from tests.cli.serving import CLUSTERS, Service, create, descendants, eventually, fetched, kill, lives, names
+from testbed import processes, serving
+from testbed.calls import CLUSTERS, create, fetched, names
+from testbed.processes import descendants, kill, lives
+from testbed.programs import run
+from testbed.serving import Service
+from testbed.waiting import eventually
 
 HANDS = 8
 
@@ -152,7 +155,7 @@ def test_a_service_whose_parent_is_killed_leaves_no_process_and_its_port_is_free
 
 def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve(service: Service) -> None:
     workers = service.worker_pids()
-    server = next(pid for pid in descendants(service.pid) if "hyperfleet.serving.workers" in serving.command(pid))
+    server = next(pid for pid in descendants(service.pid) if "hyperfleet.serving.workers" in processes.command(pid))
     kill(server)
     eventually(lambda: not any(map(lives, workers)), "workers gone", 15)
     eventually(lambda: len(service.worker_pids()) == 2 and service.status(service.api, CLUSTERS) == 200, "new ones")
@@ -377,7 +380,7 @@ def test_as_process_1_it_leaves_no_zombie_of_what_was_left_to_it(place: Path) ->
     try:
         service.ready()
         [parent, *family] = descendants(service.pid)
-        server = next(pid for pid in family if "hyperfleet.serving.workers" in serving.command(pid))
+        server = next(pid for pid in family if "hyperfleet.serving.workers" in processes.command(pid))
         orphans = [pid for pid in descendants(server) if pid != server]
         assert orphans
         kill(server)

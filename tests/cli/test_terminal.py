@@ -15,7 +15,8 @@ import pytest
 
 from hyperfleet.serving.banner import banner
 from hyperfleet.settings import Health, Jwt, Metrics, Server, Settings, Tls
-from tests.cli.serving import Service, eventually, folder
+from testbed.serving import Service, folder
+from testbed.waiting import eventually
 
 
 def on_terminal(service: Service, seen: bytearray) -> Thread:

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.cli.programs import called
-from tests.cli.serving import CLUSTERS, Service, eventually, folder
+from testbed.calls import CLUSTERS
+from testbed.programs import called
+from testbed.serving import Service, folder
+from testbed.waiting import eventually
 
 
 def certificate(place: Path, *, password: bytes = b"") -> tuple[Path, Path]:

@@ -12,8 +12,11 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from hyperfleet.telemetry import tracing
+from testbed.calls import CLUSTERS
+from testbed.ports import free_ports
+from testbed.serving import Service, folder
+from testbed.waiting import eventually
 from tests.cli.collecting import Collector, collecting, texts
-from tests.cli.serving import CLUSTERS, Service, eventually, folder, free_ports
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"

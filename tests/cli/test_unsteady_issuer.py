@@ -10,7 +10,9 @@ from pathlib import Path
 import yaml
 
 from hyperfleet.http.access.issuer_keys import COOLDOWN_SECONDS
-from tests.cli.serving import CLUSTERS, Service, eventually, folder
+from testbed.calls import CLUSTERS
+from testbed.serving import Service, folder
+from testbed.waiting import eventually
 from tests.http.issuing import ISSUER, LocalIssuer, Request, key_set, local_issuer, token
 
 WORKERS = 2

@@ -8,7 +8,7 @@ import yaml
 
 from hyperfleet.assembly import application, warnings
 from hyperfleet.cli.configuration import load
-from tests.cli.programs import called
+from testbed.programs import called
 
 PUBLIC: Final = "tokens of a public issuer are taken, whatever their audience"
 OPEN: Final = "everybody who reaches the API may do everything, without a token"

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.cli.serving import Service, folder
+from testbed.serving import Service, folder
 from typespec import generate
 
 CLIENT: Final = Path(__file__).parent / "client"

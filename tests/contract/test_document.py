@@ -11,9 +11,9 @@ from hyperfleet.http import app
 from hyperfleet.http.description import publications
 from hyperfleet.http.reading import queries
 from hyperfleet.store.database import Database
+from testbed.fleet import CATALOG
 from tests.contract import examples, story
 from tests.contract.conformity import DOCUMENT, OPERATIONS, UNDESCRIBED, Operation, faults, mistakes
-from tests.fleet import CATALOG
 
 SCHEMAS: Final = DOCUMENT["components"]["schemas"]
 

@@ -20,9 +20,9 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi import checks
 
 from hyperfleet.http.description.document import document
-from tests.cli.serving import Service, folder
+from testbed.fleet import CATALOG
+from testbed.serving import Service, folder
 from tests.contract.story import CLUSTER, NODE_POOL
-from tests.fleet import CATALOG
 
 WANTED: Final = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 """How many requests to make up for each operation; 0 is a few, the same each time."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import serving
+from testbed import serving
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {

@@ -17,7 +17,7 @@ from hyperfleet.cli import settings_reference
 from hyperfleet.cli.configuration import load
 from hyperfleet.settings import BadSettings, Row
 from hyperfleet.settings.forms import DATABASE_URL
-from tests.cli.programs import run
+from testbed.programs import run
 from tests.house.test_settings import ROWS, file_with, mistakes
 
 SECRETS = [row for row in ROWS if row.is_secret]

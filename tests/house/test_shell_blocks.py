@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import serving
+from testbed import serving
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(?:bash|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -11,8 +11,8 @@ from hyperfleet import settings
 from hyperfleet.http.app import application
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.store.database import Database
+from testbed.fleet import CATALOG
 from tests.contract.conformity import mistakes
-from tests.fleet import CATALOG
 
 SETTINGS = settings.Settings()
 

@@ -13,7 +13,7 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Desired, Draft
 from hyperfleet.model.status.condition import ReportedCondition
 from hyperfleet.model.status.report import Report
-from tests.fleet import CLUSTER, NODE_POOL
+from testbed.fleet import CLUSTER, NODE_POOL
 
 NOW: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
 READY: Final = {"type": "Ready", "status": "True"}

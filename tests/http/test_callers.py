@@ -17,7 +17,7 @@ from hyperfleet.http.app import ROWS, application, routes
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS, client_of
 from tests.http.issuing import EMAIL, ISSUER, OTHER_ISSUER, Request, issuer, local_issuer, token

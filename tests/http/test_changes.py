@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.store.database import Database
-from tests import fleet
+from testbed import fleet
 from tests.http.conftest import client_of
 
 MERGE = {"Content-Type": "application/merge-patch+json"}

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from hyperfleet.model.kind import AnyAdapter
-from tests import fleet
+from testbed import fleet
 
 
 @pytest.mark.parametrize(

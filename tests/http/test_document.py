@@ -20,8 +20,8 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.store.database import Database
+from testbed.fleet import CATALOG
 from tests.contract.conformity import UNDESCRIBED
-from tests.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hyperfleet.store.database import Database
-from tests.fleet import NOON, below, change, create, delete, report, send
+from testbed.fleet import NOON, below, change, create, delete, report, send
 from tests.house.test_search_docs import EXAMPLES
 
 ALERTS: Final = Path(__file__).parents[2] / "charts" / "files" / "alerts.yaml"

@@ -12,7 +12,7 @@ from hyperfleet.http.description.entrance import ADDRESSES
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Health, Metrics, Tls
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 

@@ -13,7 +13,7 @@ from hyperfleet.http.middleware import Middleware
 from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.model.rules.permission import DEFAULT, Permissions, Rule
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 from tests.http.issuing import EMAIL, issuer, token

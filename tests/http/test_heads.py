@@ -8,7 +8,7 @@ from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.http.reading.heads import LARGEST
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 

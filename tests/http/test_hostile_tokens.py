@@ -20,7 +20,7 @@ from hyperfleet.http.access.verifier import LEEWAY_SECONDS, LONGEST, Issuer
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.issuing import (
     EMAIL,

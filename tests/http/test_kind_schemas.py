@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from hyperfleet.http.description.document import document
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind, ReferenceRule
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 
 CLUSTER, NODE_POOL = BUILT_IN
 CHANNEL: Final = Kind("Channel", "channels", "channel")

@@ -7,7 +7,7 @@ from hyperfleet.http.media_types import HTML, JSON, LONGEST, YAML, is_json, pref
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 
 

@@ -11,7 +11,7 @@ from hyperfleet.http.app import application
 from hyperfleet.model.kind import BUILT_IN
 from hyperfleet.model.rules.permission import Permissions, Rule
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 from tests.http.issuing import issuer, token

@@ -8,7 +8,7 @@ import pytest
 from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 from tests.http.issuing import issuer, token

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from hyperfleet.store.database import Database
-from tests.fleet import CLUSTERS, below, create
+from testbed.fleet import CLUSTERS, below, create
 from tests.http.conftest import client_of, impatient
 
 

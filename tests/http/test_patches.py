@@ -15,7 +15,7 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Desired, Patch
 from hyperfleet.model.schemas.spec_schema import SpecSchema
 from hyperfleet.services import checking
-from tests.fleet import CLUSTER
+from testbed.fleet import CLUSTER
 from tests.schemas import document
 
 MERGE: Final = b"application/merge-patch+json"

@@ -32,7 +32,7 @@ from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.model.rules.permission import DEFAULT, Permissions, Rule
 from hyperfleet.store.database import Database, Statement
-from tests.fleet import create
+from testbed.fleet import create
 from tests.http import asgi
 from tests.http.issuing import issuer, token
 

@@ -15,7 +15,7 @@ from hyperfleet import settings
 from hyperfleet.http.app import application
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http.conftest import SETTINGS, client_of, impatient
 from tests.http.test_routes import CLUSTER, MISSING, REPORT, new_cluster
 

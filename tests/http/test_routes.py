@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from hyperfleet.http.app import ROWS, routes
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 
 MISSING: Final = "019abcde-0000-7000-8000-000000000001"
 CLUSTER: Final = {

@@ -12,9 +12,9 @@ import pytest
 from hyperfleet import settings
 from hyperfleet.http.reading import queries
 from hyperfleet.store.database import Database
-from tests.fleet import create, read
+from testbed.fleet import create, read
+from testbed.sessions import pool, session
 from tests.http.conftest import SETTINGS, client_of
-from tests.sessions import pool, session
 
 SEARCH = "/clusters?search=name%20%3D%20%27nobody%27&fields=*,status.adapters"
 LOCK = "LOCK TABLE adapter_statuses IN ACCESS EXCLUSIVE MODE"

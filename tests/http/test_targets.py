@@ -9,7 +9,7 @@ import pytest
 from hyperfleet.errors import HyperFleetError, InvalidInput
 from hyperfleet.http.reading import bodies
 from hyperfleet.model.kind import Kind, ReferenceRule
-from tests.fleet import CLUSTER
+from testbed.fleet import CLUSTER
 
 ONE: Final = "01a3c2f0-7b00-7000-8000-000000000001"
 TWO: Final = "01a3c2f0-7b00-7000-8000-000000000002"

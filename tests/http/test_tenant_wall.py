@@ -27,7 +27,7 @@ from hyperfleet.model.resource import ANY
 from hyperfleet.model.rules.permission import DEFAULT, Permissions
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics
-from tests import fleet
+from testbed import fleet
 from tests.http import asgi
 from tests.http.conftest import SETTINGS
 from tests.http.issuing import issuer, token

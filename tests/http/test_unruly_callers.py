@@ -13,7 +13,7 @@ from hyperfleet.http.reading import json_text
 from hyperfleet.model.rendering import API_ROOT
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG
+from testbed.fleet import CATALOG
 from tests.http import asgi
 from tests.pace import cost
 

@@ -15,7 +15,7 @@ from hyperfleet.http.app import application
 from hyperfleet.http.buffered import PAUSE_SECONDS
 from hyperfleet.http.unsent import LIGHT, PIECE, SLOWEST, SMALL, TOGETHER, WHOLE, Unsent, close_connections
 from hyperfleet.store.database import Database
-from tests.fleet import CATALOG, create
+from testbed.fleet import CATALOG, create
 from tests.http import asgi
 from tests.http.conftest import impatient
 

@@ -7,8 +7,8 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Scope
 from hyperfleet.store.database import Database
-from tests import fleet
-from tests.fleet import CLUSTERS, NODE_POOL, below, change, create, delete, is_there, names, read, report, send
+from testbed import fleet
+from testbed.fleet import CLUSTERS, NODE_POOL, below, change, create, delete, is_there, names, read, report, send
 
 MOON = Kind("Moon", "moons", "moon")
 PATIENT = Catalog([*fleet.CATALOG.kinds, MOON])

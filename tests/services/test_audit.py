@@ -10,8 +10,8 @@ from structlog.typing import EventDict
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope
 from hyperfleet.store.database import Database
-from tests import fleet
-from tests.fleet import CLUSTER, NODE_POOL, below, change, create, delete, force_delete, report, send
+from testbed import fleet
+from testbed.fleet import CLUSTER, NODE_POOL, below, change, create, delete, force_delete, report, send
 
 POOL = replace(NODE_POOL, required_adapters=("machines",))
 WAITING = Catalog([replace(CLUSTER, required_adapters=("dns",)), POOL])

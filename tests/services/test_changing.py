@@ -14,7 +14,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Desired
 from hyperfleet.services import writing
 from hyperfleet.store.database import Database
-from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, change, create, delete, names, read, report, send
+from testbed.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, change, create, delete, names, read, report, send
 
 
 async def test_a_change_raises_generation_and_version_and_answers_what_a_read_gives(db: Database) -> None:

@@ -13,8 +13,8 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.postgres import embedded, server_logs
 from hyperfleet.services import writing
 from hyperfleet.store.database import Database, Statement
-from tests.cli import serving
-from tests.fleet import CLUSTER, CLUSTERS, NOON, below, create, draft, read
+from testbed import waiting
+from testbed.fleet import CLUSTER, CLUSTERS, NOON, below, create, draft, read
 
 REFERRING = Kind("Addon", "addons", "addon", references=(ReferenceRule("cluster", "Cluster"),))
 MARK_DELETED = Statement("MARK", "UPDATE resources SET deleted_time = now() WHERE id = $1")
@@ -79,7 +79,7 @@ async def test_a_taken_name_leaves_nothing_in_the_servers_log(
             await create(db, "alpha", scopes[where], references=references)
         assert taken.value.extensions == (Conflict(made["kind"], made["id"], made["href"]),)
     await db.fetch(Statement("SAY", "DO $$ BEGIN RAISE LOG 'all tried'; END $$"))
-    serving.eventually(lambda: b"all tried" in log.read_bytes()[before:], "the log has the last word")
+    waiting.eventually(lambda: b"all tried" in log.read_bytes()[before:], "the log has the last word")
     assert b"resources_live" not in log.read_bytes()[before:]
 
 

@@ -13,8 +13,8 @@ from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists.pages import Listing
-from tests import fleet
-from tests.fleet import CLUSTERS, below, is_there, report
+from testbed import fleet
+from testbed.fleet import CLUSTERS, below, is_there, report
 
 REGION = Kind("Region", "regions", "region", required_adapters=("infra",))
 ZONE = Kind("Zone", "zones", "zone", parent="Region", on_parent_delete="cascade")

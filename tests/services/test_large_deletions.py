@@ -11,7 +11,7 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope
 from hyperfleet.store import trees
 from hyperfleet.store.database import DEADLINE, Database, Statement
-from tests.fleet import CLUSTER, NODE_POOL, below, create, delete
+from testbed.fleet import CLUSTER, NODE_POOL, below, create, delete
 
 WAITING = replace(CLUSTER, required_adapters=("dns",))
 POOL = replace(NODE_POOL, required_adapters=("machines",))

@@ -12,8 +12,8 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.model.status.report import Report
 from hyperfleet.services import lingering, recomputing
 from hyperfleet.store.database import Database
-from tests import fleet
-from tests.fleet import CLUSTER, NODE_POOL, below, create, delete, is_there, read, report, send
+from testbed import fleet
+from testbed.fleet import CLUSTER, NODE_POOL, below, create, delete, is_there, read, report, send
 
 OLD = replace(CLUSTER, required_adapters=("dns", "vm"))
 POOL = replace(NODE_POOL, required_adapters=("machines",))

@@ -28,9 +28,9 @@ from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.model.status.condition import Status
 from hyperfleet.model.status.report import Summary
 from hyperfleet.store.database import Database, Statement
-from tests import fleet
+from testbed import fleet
+from testbed.fleet import report
 from tests.conftest import EMPTY
-from tests.fleet import report
 
 ROOT: Final = Kind("Root", "roots", "root", required_adapters=("x",))
 BRANCH: Final = Kind("Branch", "branches", "branch", "Root", "cascade", required_adapters=("x", "y"))

@@ -19,8 +19,8 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
 from hyperfleet.store.shares import Held
-from tests.fleet import CLUSTER, CLUSTERS, below, change, create, delete, force_delete, read, report, send
-from tests.sessions import session
+from testbed.fleet import CLUSTER, CLUSTERS, below, change, create, delete, force_delete, read, report, send
+from testbed.sessions import session
 
 LOCK_SECONDS: Final = 2.0
 CONNECTIONS: Final = 8

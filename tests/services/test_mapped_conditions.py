@@ -15,8 +15,8 @@ from hyperfleet.model.resource import Scope
 from hyperfleet.model.rules.mapping import ConditionRule
 from hyperfleet.services import confining, recomputing
 from hyperfleet.store.database import Database
-from tests import fleet
-from tests.fleet import CLUSTER, NODE_POOL, below, change, create, delete, names, read, report, send
+from testbed import fleet
+from testbed.fleet import CLUSTER, NODE_POOL, below, change, create, delete, names, read, report, send
 from tests.services.test_statement_counts import statements
 
 ZONE = ConditionRule(

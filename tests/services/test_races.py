@@ -18,8 +18,8 @@ from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.store import creations, references, reports, resources, trees
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.shares import Shares, Widths
-from tests import fleet
-from tests.fleet import CLUSTERS, below, change, create, delete, is_there, read, report, send
+from testbed import fleet
+from testbed.fleet import CLUSTERS, below, change, create, delete, is_there, read, report, send
 from tests.services.races import locked, spoil
 
 CLUSTER: Final = replace(fleet.CLUSTER, required_adapters=("dns",), references=(ReferenceRule("twin", "Cluster"),))

@@ -18,7 +18,7 @@ from hyperfleet.services.recomputing import MOST_TRIES, ROWS_AT_ONCE
 from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.recomputations import Outdated
-from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
+from testbed.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 OLD = replace(CLUSTER, required_adapters=("dns",))
 NEW = replace(CLUSTER, required_adapters=("dns", "net"))

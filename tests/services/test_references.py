@@ -13,8 +13,8 @@ from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists.pages import Listing
-from tests import fleet
-from tests.fleet import after
+from testbed import fleet
+from testbed.fleet import after
 
 CHANNEL = Kind("Channel", "channels", "channel", required_adapters=("x",))
 VERSION = Kind("Version", "versions", "version", parent="Channel")

@@ -21,7 +21,7 @@ from hyperfleet.model.status.report import Report, Summary
 from hyperfleet.services import reading, reporting
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.telemetry import metrics
-from tests.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, create, read, report, send
+from testbed.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, create, read, report, send
 
 STORED = Statement(
     "STORED",

@@ -12,7 +12,7 @@ from hyperfleet.store.database import Database
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
 from hyperfleet.telemetry import metrics
-from tests.fleet import CLUSTERS, below, change, create, delete, read, report, send
+from testbed.fleet import CLUSTERS, below, change, create, delete, read, report, send
 
 
 def so_far() -> float:

@@ -21,7 +21,7 @@ from hyperfleet.store.clauses.projections import WHOLE
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import orders, pages
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CATALOG, CLUSTER, NODE_POOL, below, change, create, delete, force_delete, read, report, send
+from testbed.fleet import CATALOG, CLUSTER, NODE_POOL, below, change, create, delete, force_delete, read, report, send
 from tests.services.test_statement_counts import so_far
 
 RED: Tenancy = (("org", "red"),)

@@ -25,8 +25,8 @@ from hyperfleet.services import lingering, reading, recomputing
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.upkeep import counts
-from tests.fleet import create, delete, is_there, names, read, report, send
-from tests.sessions import execute
+from testbed.fleet import create, delete, is_there, names, read, report, send
+from testbed.sessions import execute
 
 STORED: Final = Path(__file__).parents[1] / "cases" / "upgrades" / "0005.sql"
 CLUSTER, NODE_POOL = BUILT_IN

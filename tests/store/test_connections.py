@@ -19,8 +19,8 @@ from hyperfleet.errors import Unavailable
 from hyperfleet.postgres import embedded, programs
 from hyperfleet.store import connections
 from hyperfleet.store.database import Database, Statement
-from tests.cli import serving
-from tests.sessions import session, value
+from testbed import serving, waiting
+from testbed.sessions import session, value
 
 ONE = Statement("ONE", "SELECT 1", is_read=True)
 WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('Kept', '*', 0, 1)")
@@ -45,7 +45,7 @@ def standby() -> Iterator[embedded.Server]:
         )
         server = replace(primary, pid=process.pid, process=process)
         try:
-            serving.eventually(lambda: is_up(server), "the standby takes connections")
+            waiting.eventually(lambda: is_up(server), "the standby takes connections")
             yield server
         finally:
             embedded.stop(server)
@@ -144,7 +144,7 @@ def test_a_standby_that_is_promoted_is_taken(standby: embedded.Server) -> None:
             return False
         return True
 
-    serving.eventually(is_primary, "the standby is promoted")
+    waiting.eventually(is_primary, "the standby is promoted")
 
 
 async def test_a_connection_whose_preparation_fails_is_closed(

@@ -19,7 +19,7 @@ from hyperfleet.store.clauses.projections import projection
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CLUSTERS, NOON
+from testbed.fleet import CLUSTERS, NOON
 
 Path = tuple[str, ...]
 

@@ -16,8 +16,8 @@ import pytest
 
 from hyperfleet.errors import Unavailable
 from hyperfleet.postgres import embedded
-from tests.cli import serving
-from tests.sessions import execute, value
+from testbed import ports, serving, waiting
+from testbed.sessions import execute, value
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_start_that_takes_long_is_waited_for_by_whoever_else_starts(data: Path
     with ThreadPoolExecutor(1) as hand:
         begun = time.monotonic()
         first = hand.submit(embedded.start, data, background=True)
-        serving.eventually((data / "postmaster.pid").exists, "it begins")
+        waiting.eventually((data / "postmaster.pid").exists, "it begins")
         assert embedded.status(data) is None
         with pytest.raises(embedded.AlreadyRunning) as running:
             embedded.start(data)
@@ -220,7 +220,7 @@ def test_it_ends_with_the_process_that_started_it(data: Path) -> None:
     assert server is not None
     starter.kill()
     starter.communicate()
-    serving.eventually(lambda: embedded.status(data) is None, "the server ends")
+    waiting.eventually(lambda: embedded.status(data) is None, "the server ends")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root works in a directory of another account")
@@ -237,7 +237,7 @@ def test_root_is_not_led_out_of_a_directory_of_another_account(data: Path, name:
         os.link(victim, data / name)
     else:
         (data / name).symlink_to(victim)
-    [port] = serving.free_ports(1)
+    [port] = ports.free_ports(1)
     # PostgreSQL, which runs as the account, does not start when it cannot read its own file.
     with contextlib.suppress(Unavailable):
         embedded.stop(embedded.start(data, port=port))

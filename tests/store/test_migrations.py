@@ -17,8 +17,8 @@ from hyperfleet.services import reading
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CLUSTER, create
-from tests.sessions import session
+from testbed.fleet import CLUSTER, create
+from testbed.sessions import session
 
 RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",

@@ -16,7 +16,7 @@ from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
 from hyperfleet.store.lists.sizes import ALWAYS_SERVED
-from tests.fleet import CATALOG, CLUSTER, CLUSTERS, NODE_POOL, below, create, report, send
+from testbed.fleet import CATALOG, CLUSTER, CLUSTERS, NODE_POOL, below, create, report, send
 from tests.services.test_statement_counts import statements
 
 MOST = 100_000

@@ -20,7 +20,7 @@ from hyperfleet.model.search.parser import parse
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CLUSTERS, NODE_POOL, below, create, report, send
+from testbed.fleet import CLUSTERS, NODE_POOL, below, create, report, send
 
 
 async def page(db: Database, scope: Scope = CLUSTERS, **parameters: Any) -> dict[str, Any]:

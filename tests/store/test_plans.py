@@ -9,7 +9,7 @@ from hyperfleet.model.search.parser import parse
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
-from tests.fleet import CLUSTERS, create
+from testbed.fleet import CLUSTERS, create
 
 # PostgreSQL decides after five plans for given values; it keeps one for all when that seems no dearer than their mean
 # with the planning. So the values are as uneven as they can be: few clusters among node pools, a large and a small

@@ -15,9 +15,8 @@ from hyperfleet.postgres import embedded, programs, roles
 from hyperfleet.settings import Secret
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
-from tests import fleet
-from tests.cli import serving
-from tests.sessions import execute, pool, session, value
+from testbed import fleet, ports, serving, waiting
+from testbed.sessions import execute, pool, session, value
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ async def tried(server: embedded.Server, password: str, statement: str, username
 
 
 def test_the_tcp_port_takes_its_password_and_nothing_else(data: Path) -> None:
-    [port] = serving.free_ports(1)
+    [port] = ports.free_ports(1)
     with running(data, port) as server:
         password = roles.password(data)
         assert len(password) >= 32
@@ -54,7 +53,7 @@ def test_the_tcp_port_takes_its_password_and_nothing_else(data: Path) -> None:
 
 
 def test_the_password_is_for_the_owner_of_the_data_to_read_and_stays_the_same(data: Path) -> None:
-    [port] = serving.free_ports(1)
+    [port] = ports.free_ports(1)
     with running(data, port):
         pass
     file = data / roles.PASSWORD_FILE
@@ -118,7 +117,7 @@ class old_server:  # noqa: N801
 
     def __enter__(self) -> embedded.Server:
         ready = embedded.client_command(self._server, "pg_isready", "-q")
-        serving.eventually(lambda: subprocess.run(ready, check=False).returncode == 0, "it takes connections")
+        waiting.eventually(lambda: subprocess.run(ready, check=False).returncode == 0, "it takes connections")
         return self._server
 
     def __exit__(self, *_: object) -> None:
@@ -183,7 +182,7 @@ def test_a_directory_in_which_everybody_was_a_superuser_is_converted_at_the_next
             for role, script in ((roles.USER, converter), ("hyperfleet_conversion", renamed)):
                 psql = embedded.client_command(server, "psql", "-Xqd", "postgres", "-v", "ON_ERROR_STOP=1", role=role)
                 subprocess.run(psql, input=script.replace("COMMIT;", ""), text=True, check=True)
-    [port] = serving.free_ports(1)
+    [port] = ports.free_ports(1)
     for _ in range(2):
         with running(data, port) as server:
             assert asyncio.run(tried(server, roles.password(data), "SELECT 1")) == 1

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hyperfleet.postgres import embedded, server_logs
-from tests.cli import serving
-from tests.sessions import execute
+from testbed import serving, waiting
+from testbed.sessions import execute
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_the_log_of_a_running_server_is_bounded_and_has_what_was_said_last() -> 
             talk = "DO $$ BEGIN FOR n IN 1..25 LOOP RAISE LOG '% %', n, repeat('x', 1048576); END LOOP; "
             asyncio.run(execute(server.settings(), talk + "RAISE LOG 'the last word'; END $$"))
             log = data / server_logs.NAME
-            serving.eventually(lambda: b"the last word" in log.read_bytes(), "the last word is in the log")
+            waiting.eventually(lambda: b"the last word" in log.read_bytes(), "the last word is in the log")
             present, earlier = kept(data)
             assert 0 < present <= server_logs.LARGEST
             assert 0 < earlier <= server_logs.LARGEST

@@ -1,38 +1,23 @@
 """The program as an operator starts it: real processes on free ports, watched from outside."""
 
-import contextlib
-import http.client
 import json
-import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cli.programs import NOTHING, environment
-
-CLUSTERS = "/api/hyperfleet/v1/clusters"
-SECONDS = 60.0
-"""How long anything may take before a test gives up; only a test that fails waits so long."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+from hyperfleet.settings import Database
+from testbed.calls import fetched
+from testbed.ports import free_ports
+from testbed.processes import command, descendants, kill
+from testbed.programs import NOTHING, environment
+from testbed.waiting import SECONDS, eventually
 
 
 @contextmanager
@@ -46,23 +31,39 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
-    """Waits until it holds; fails when it does not in time."""
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
+def workers(pid: int) -> list[int]:
+    """The processes below a supervisor that answer requests."""
+    return [each for each in descendants(pid) if "spawn_main" in command(each)]
+
+
+def on(database: Database) -> dict[str, str]:
+    """The variables of a service that uses this database."""
+    return {
+        "HYPERFLEET_DATABASE_HOST": database.host,
+        "HYPERFLEET_DATABASE_PORT": str(database.port),
+        "HYPERFLEET_DATABASE_NAME": database.name,
+        "HYPERFLEET_DATABASE_USERNAME": database.username,
+        "HYPERFLEET_DATABASE_EMBEDDED_DATA_DIR": "",
+    }
 
 
 class Service:
     """`hyperfleet-api serve` on ports of its own; `data` is its embedded PostgreSQL's directory.
 
-    Its environment has `variables` and `settings`.
+    Its environment has `variables` and `settings`. `python` is the interpreter of
+    the checkout that serves.
     """
 
     def __init__(
-        self, place: Path, *, data: Path | None = None, variables: Mapping[str, str] = NOTHING, **settings: str
+        self,
+        place: Path,
+        *,
+        data: Path | None = None,
+        variables: Mapping[str, str] = NOTHING,
+        python: str = sys.executable,
+        **settings: str,
     ) -> None:
+        self._command = (python, "-m", "hyperfleet", "serve")
         self.api, self.health, self.metrics = free_ports(3)
         self.log = place / f"serve-{self.api}.log"
         self.data = data or place / "data"
@@ -84,7 +85,7 @@ class Service:
         """Starts it, without waiting; `below` is a program that runs it."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*below, sys.executable, "-m", "hyperfleet", "serve"],
+                [*below, *self._command],
                 env=self.environment,
                 stdout=output,
                 stderr=output,
@@ -100,6 +101,7 @@ class Service:
 
     @property
     def pid(self) -> int:
+        """The supervisor's process."""
         assert self.process is not None
         return self.process.pid
 
@@ -114,6 +116,7 @@ class Service:
         return self.process.wait(seconds)
 
     def signal(self, number: int = signal.SIGTERM) -> None:
+        """Sends it to the supervisor."""
         assert self.process is not None
         self.process.send_signal(number)
 
@@ -131,6 +134,7 @@ class Service:
             self.wait()
 
     def text(self) -> str:
+        """Everything that it logged."""
         return self.log.read_text()
 
     def lines(self, message: str) -> list[dict[str, Any]]:
@@ -144,7 +148,7 @@ class Service:
 
     def worker_pids(self) -> list[int]:
         """The processes that answer requests."""
-        return [pid for pid in descendants(self.pid) if "spawn_main" in command(pid)]
+        return workers(self.pid)
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over the series with these labels."""
@@ -154,69 +158,3 @@ class Service:
             if found and all(f'{key}="{value}"' in found[1] for key, value in labels.items()):
                 total += float(found[2])
         return total
-
-
-def fetched(port: int, path: str) -> tuple[int, bytes]:
-    """The status and body of a GET; 0 and nothing when nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as failure:
-        with failure:
-            return failure.code, failure.read()
-    except (OSError, http.client.HTTPException):
-        return 0, b""
-
-
-def create(port: int, name: str) -> int:
-    """Creates a cluster over a connection of its own; the status. Raises OSError or HTTPException without an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    with contextlib.closing(connection):
-        body = json.dumps({"kind": "Cluster", "name": name, "spec": {"nodes": 3}})
-        connection.request("POST", CLUSTERS, body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-
-
-def names(port: int) -> set[str]:
-    """The names of all clusters."""
-    found: set[str] = set()
-    page = 1
-    while True:
-        status, body = fetched(port, f"{CLUSTERS}?pageSize=100&page={page}&fields=name")
-        assert status == 200, body
-        items = json.loads(body)["items"]
-        found |= {item["name"] for item in items}
-        if len(items) < 100:
-            return found
-        page += 1
-
-
-def descendants(pid: int) -> list[int]:
-    """Every process below this one."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *descendants(child)]
-    return found
-
-
-def command(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    return ""
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs; one that ended and was not taken note of does not."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def kill(pid: int) -> None:
-    """Kills it hard."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

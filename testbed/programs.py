@@ -1,11 +1,14 @@
-"""Runs the program as an operator does: its own process, its own environment, words in, exit status and texts out."""
+"""The program as an operator runs it, words in, exit status and texts out; and the programs of others beside it."""
 
 import contextlib
 import io
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +19,7 @@ from hyperfleet.postgres import embedded
 
 NOTHING: Final = MappingProxyType[str, str]({})
 PROGRAM: Final = (sys.executable, "-m", "hyperfleet")
+STOP_SECONDS: Final = 20.0
 
 
 def environment(variables: Mapping[str, str] = NOTHING) -> dict[str, str]:
@@ -64,3 +68,42 @@ def tool(server: embedded.Server, *words: str) -> None:
     """Runs one of PostgreSQL's own programs on the server; fails with what it says."""
     done = subprocess.run(embedded.client_command(server, *words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+class Missing(SystemExit):
+    """A program that is needed is not on this machine."""
+
+
+def found(name: str, package: str, *further: str) -> str:
+    """Where a program is; raises Missing, which names its Debian package. `further` are folders off the path."""
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *further]))
+    if path is None:
+        raise Missing(f"{name} is missing; on Debian and Ubuntu: apt install {package}")
+    return path
+
+
+@contextmanager
+def running(command: list[str], log: Path, *, user: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """The program while the context lasts, in a group of its own, as that user; what it says goes to the log."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

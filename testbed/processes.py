@@ -1,0 +1,78 @@
+"""Processes of this machine, as the kernel describes them in /proc."""
+
+import contextlib
+import os
+import re
+import signal
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below this one, parents first.
+
+    By the parents that the kernel names: its own lists of children may leave some out.
+    """
+    children: dict[int, list[int]] = defaultdict(list)
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            children[int(_stat(int(place.name))[1])].append(int(place.name))
+    found = list(children[pid])
+    for each in found:
+        found += children[each]
+    return found
+
+
+def command(pid: int) -> str:
+    """The command line, its words ended by zero bytes; nothing when the process is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    with contextlib.suppress(OSError):
+        return _stat(pid)[0] != "Z"
+    return False
+
+
+def kill(pid: int) -> None:
+    """Kills it hard."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def megabytes(pid: int) -> float:
+    """Its resident memory; 0 when the process is gone."""
+    return status(pid, "VmRSS") / 1024
+
+
+def status(pid: int, name: str) -> int:
+    """A number of its status; 0 when the process is gone."""
+    with contextlib.suppress(OSError):
+        found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        return int(found[1]) if found else 0
+    return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """The seconds of CPU that it has used; 0 when the process is gone."""
+    with contextlib.suppress(OSError):
+        fields = _stat(pid)
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+    return 0.0
+
+
+def cpu_seconds_of_the_gone(pid: int) -> float:
+    """What its children used that have ended."""
+    fields = _stat(pid)
+    return (int(fields[13]) + int(fields[14])) / _TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of its stat from the state on: state, parent, …"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
