@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -29,23 +29,13 @@ from hyperfleet.store.deadlines import DEADLINE as DEADLINE
 from hyperfleet.store.deadlines import within
 from hyperfleet.store.searches import Places, Searches
 from hyperfleet.store.shares import Share, Shares, Widths
+from hyperfleet.store.statements import Statement as Statement
 from hyperfleet.telemetry import logging, metrics, tracing
 
 Row: TypeAlias = asyncpg.Record
 Result = TypeVar("Result")
 
 _log = logging.get("database")
-
-
-class Statement(NamedTuple):
-    """A statement, named for its result; the name is the label in metrics and the field in logs.
-
-    `is_read`: it changes nothing, so it may be sent again when the connection broke under it.
-    """
-
-    name: str
-    text: str
-    is_read: bool = False
 
 
 _LEAVING = (asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
@@ -65,13 +55,13 @@ class _Connection:
 
 
 class Connection(Protocol):
-    """The pool, or a transaction of it."""
+    """The pool, or a transaction of it. Values are given by the names of a statement, or else by its numbers."""
 
-    async def fetch(self, statement: Statement, *arguments: object) -> list[Row]:
+    async def fetch(self, statement: Statement, /, *values: object, **named: object) -> list[Row]:
         """All rows."""
         ...
 
-    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+    async def fetch_row(self, statement: Statement, /, *values: object, **named: object) -> Row | None:
         """The first row, None without one."""
         ...
 
@@ -83,13 +73,14 @@ class Transaction:
         self._database = database
         self._connection = connection
 
-    async def fetch(self, statement: Statement, *arguments: object) -> list[Row]:
+    async def fetch(self, statement: Statement, /, *values: object, **named: object) -> list[Row]:
         """All rows."""
-        return await self._database._run(self._connection, statement, arguments)
+        values = statement.values(named) if statement.names else values
+        return await self._database._run(self._connection, statement, values)
 
-    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+    async def fetch_row(self, statement: Statement, /, *values: object, **named: object) -> Row | None:
         """The first row, None without one."""
-        rows = await self._database._run(self._connection, statement, arguments)
+        rows = await self.fetch(statement, *values, **named)
         return rows[0] if rows else None
 
 
@@ -140,35 +131,38 @@ class Database:
             await asyncio.wait(self._closing, timeout=5)
         self.searches.close()
 
-    async def fetch_row(self, statement: Statement, *arguments: object) -> Row | None:
+    async def fetch_row(self, statement: Statement, /, *values: object, **named: object) -> Row | None:
         """The first row of a statement outside any transaction, None without one."""
-        rows = await self.fetch(statement, *arguments)
+        rows = await self._fetch(statement, statement.values(named) if statement.names else values)
         return rows[0] if rows else None
 
-    async def fetch(self, statement: Statement, *arguments: object) -> list[Row]:
+    async def fetch(self, statement: Statement, /, *values: object, **named: object) -> list[Row]:
         """All rows of a statement outside any transaction.
 
         It is sent a second time when that is safe: a read whose connection broke, and whatever the database rolled
         back for the sake of another transaction.
         """
+        return await self._fetch(statement, statement.values(named) if statement.names else values)
+
+    async def _fetch(self, statement: Statement, values: tuple[object, ...]) -> list[Row]:
         if statement.is_read:
-            return await self._fetch(statement, arguments)
+            return await self._fetch_surely(statement, values)
         await self._enter(self.shares.others)
         try:
-            return await self._fetch(statement, arguments)
+            return await self._fetch_surely(statement, values)
         finally:
             self.shares.others.leave()
 
-    async def _fetch(self, statement: Statement, arguments: tuple[object, ...]) -> list[Row]:
+    async def _fetch_surely(self, statement: Statement, values: tuple[object, ...]) -> list[Row]:
         try:
-            return await self._fetch_once(statement, arguments)
+            return await self._fetch_once(statement, values)
         except ConnectionBroken as broken:
             if not statement.is_read:
                 raise Unavailable("The connection to the database was lost; read before you try again.") from broken
         except RolledBack:
             pass
         try:
-            return await self._fetch_once(statement, arguments)
+            return await self._fetch_once(statement, values)
         except (ConnectionBroken, RolledBack) as failure:
             raise Unavailable("The database is not available now.") from failure
 
@@ -228,13 +222,13 @@ class Database:
         if waited:
             metrics.observe_pool_wait(perf_counter() - started)
 
-    async def _fetch_once(self, statement: Statement, arguments: tuple[object, ...]) -> list[Row]:
+    async def _fetch_once(self, statement: Statement, values: tuple[object, ...]) -> list[Row]:
         connection = self._idle.pop() if self._idle else await self._acquire()
         if connection.driver.is_closed():
             self._discard(connection)
             connection = await self._acquire()
         try:
-            return await self._run(connection, statement, arguments)
+            return await self._run(connection, statement, values)
         finally:
             self._release(connection)
 
@@ -246,16 +240,16 @@ class Database:
         finally:
             self._release(connection)
 
-    async def _run(self, connection: _Connection, statement: Statement, arguments: tuple[Any, ...]) -> list[Row]:
+    async def _run(self, connection: _Connection, statement: Statement, values: tuple[Any, ...]) -> list[Row]:
         if not tracing.is_on():
-            return await self._send(connection, statement, arguments)
+            return await self._send(connection, statement, values)
         with tracing.statement(statement.name):
-            return await self._send(connection, statement, arguments)
+            return await self._send(connection, statement, values)
 
-    async def _send(self, connection: _Connection, statement: Statement, arguments: tuple[Any, ...]) -> list[Row]:
+    async def _send(self, connection: _Connection, statement: Statement, values: tuple[Any, ...]) -> list[Row]:
         started = perf_counter()
         try:
-            rows: list[Row] = await connection.driver.fetch(statement.text, *arguments, timeout=self._remaining())
+            rows: list[Row] = await connection.driver.fetch(statement.sql, *values, timeout=self._remaining())
         except BaseException as failure:
             # Whatever state the connection is in, a new one is cheaper than finding out; and one to a server that takes
             # no writes any more must lead elsewhere the next time.
