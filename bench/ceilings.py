@@ -12,11 +12,13 @@ from typing import Final
 from bench.scenarios import FRESH, Scenario, list_statement
 from hyperfleet.postgres import embedded
 from hyperfleet.postgres.embedded import Server
-from hyperfleet.store import creations, reports, resources
+from hyperfleet.store import reports, resources, standings
+from hyperfleet.store.statements import Statement
 
 CONNECTIONS: Final = 16
 _TENANCY: Final = "'{}'"
 _NO_RULES: Final = "'{}'"
+_BY: Final = "'system@hyperfleet.local'"
 _ID: Final = "(SELECT id FROM bench_ids WHERE n = :n)"
 _FRESH_ID: Final = "(SELECT id FROM bench_fresh WHERE n = :n)"
 NUMBERS: Final = """
@@ -55,31 +57,35 @@ def _script(scenario: Scenario, samples: Mapping[str, str], clusters: int) -> st
     if scenario.listing is not None:
         return list_statement(scenario.listing) + ";\n"
     if scenario.ceiling == "get":
-        return number + _filled(resources.RESOURCE.text, _one(_ID)) + ";\n"
-    read = _filled(reports.RESOURCE_WITH_REPORTS.text, (*_one(_ID), "'adapter-1'", _NO_RULES))
+        return number + _filled(resources.RESOURCE, _one(_ID)) + ";\n"
+    read = _filled(reports.RESOURCE_WITH_REPORTS, {**_one(_ID), **_READ, "adapter": "'adapter-1'"})
     if scenario.ceiling == "read":
         return number + read + ";\n"
     if scenario.ceiling == "create":
-        return "\\set n random(1, 2000000000)\n" + _filled(creations.NEW_RESOURCE.text, _new(samples)) + ";\n"
+        return "\\set n random(1, 2000000000)\n" + _filled(resources.NEW_RESOURCE, _new(samples)) + ";\n"
     if scenario.ceiling == "report":
-        return number + read + " \\gset\n" + _filled(reports.WRITTEN_REPORT.text, _written(samples)) + ";\n"
+        return number + read + " \\gset\n" + _filled(reports.WRITTEN_REPORT, _written(samples)) + ";\n"
     if scenario.ceiling == "change":
-        found = _filled(resources.RESOURCE_TO_CHANGE.text, (*_one(_FRESH_ID), _NO_RULES))
-        written = _filled(resources.CHANGED_RESOURCE.text, _changed(samples))
+        found = _filled(standings.STANDING, {**_one(_FRESH_ID), **_READ, "with_envelope": "true"})
+        written = _filled(resources.CHANGED_RESOURCE, _changed(samples))
         return f"\\set n random(1, {FRESH})\n{found} \\gset\n{written};\n"
     return ""
 
 
-def _one(id: str) -> tuple[str, ...]:
+_READ: Final = {"with_rules": _NO_RULES, "with_envelope": "false"}
+
+
+def _one(id: str) -> dict[str, str]:
     """The values of a resource by its id."""
-    return id, "'{Cluster}'", "NULL", _TENANCY
+    return {"id": id, "kinds": "'{Cluster}'", "owner_id": "NULL", "tenancy": _TENANCY}
 
 
-def _filled(text: str, values: tuple[str, ...]) -> str:
-    if f"${len(values) + 1}" in text or f"${len(values)}" not in text:
-        raise ValueError(f"the statement has other parameters than these {len(values)}:\n{text}")
-    for position in range(len(values), 0, -1):
-        text = text.replace(f"${position}", values[position - 1])
+def _filled(statement: Statement, values: Mapping[str, str]) -> str:
+    if set(statement.names) != set(values):
+        raise ValueError(f"{statement.name} has the parameters {statement.names}, not {tuple(values)}")
+    text = statement.sql
+    for position in range(len(statement.names), 0, -1):
+        text = text.replace(f"${position}", values[statement.names[position - 1]])
     return " ".join(text.split())
 
 
@@ -89,52 +95,56 @@ def _quoted(text: str) -> str:
     return f"U&'{escaped}'"
 
 
-def _new(samples: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        "gen_random_uuid()",
-        "now()",
-        "now()",
-        "now()",
-        "0",
-        "'Cluster'",
-        "'bench-' || random()::text || :n::text",
-        "'/api/hyperfleet/v1/clusters/x'",
-        "'system@hyperfleet.local'",
-        "'NotReady'",
-        "''",
-        *(
-            _quoted(samples[name])
-            for name in ("labels", "condition_status", "conditions", "status", "spec", "envelope")
-        ),
-        _TENANCY,
-    )
+def _assessed(samples: Mapping[str, str], phase: str) -> dict[str, str]:
+    """The values of a status."""
+    return {
+        **{name: _quoted(samples[name]) for name in ("status", "condition_status", "conditions")},
+        "phase": phase,
+        "observed_generation": "1",
+        "last_updated_time": "now()",
+        "last_transition_time": "now()",
+        "rules": "''",
+    }
 
 
-def _changed(samples: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        *(_FRESH_ID, ":resource_version", "2", "now()", "'system@hyperfleet.local'"),
-        *(_quoted(samples["labels"]), _quoted(samples["spec"]), _quoted(samples["status"]), "'NotReady'"),
-        *(_quoted(samples["condition_status"]), _quoted(samples["conditions"]), "1", "now()", "now()", "''"),
-        _quoted(samples["envelope"]),
-    )
+def _desired(samples: Mapping[str, str]) -> dict[str, str]:
+    """The values of what a caller writes."""
+    return {
+        **{name: _quoted(samples[name]) for name in ("labels", "spec", "envelope")},
+        "updated_time": "now()",
+        "updated_by": _BY,
+    }
 
 
-def _written(samples: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        _ID,
-        ":resource_version",
-        _quoted(samples["status"]),
-        "'Ready'",
-        _quoted(samples["condition_status"]),
-        _quoted(samples["conditions"]),
-        "1",
-        "now()",
-        "now()",
-        "''",
-        "'adapter-1'",
-        "1",
-        "now()",
-        "now()",
-        _quoted(samples["summary"]),
-        _quoted(samples["rendered"]),
-    )
+def _new(samples: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **_assessed(samples, "'NotReady'"),
+        **_desired(samples),
+        "id": "gen_random_uuid()",
+        "kind": "'Cluster'",
+        "name": "'bench-' || random()::text || :n::text",
+        "href": "'/api/hyperfleet/v1/clusters/x'",
+        "created_time": "now()",
+        "created_by": _BY,
+        "generation": "1",
+        "tenancy": _TENANCY,
+    }
+
+
+def _changed(samples: Mapping[str, str]) -> dict[str, str]:
+    unchanged = {"id": _FRESH_ID, "resource_version": ":resource_version"}
+    return {**_assessed(samples, "'NotReady'"), **_desired(samples), **unchanged, "generation": "2"}
+
+
+def _written(samples: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **_assessed(samples, "'Ready'"),
+        "id": _ID,
+        "resource_version": ":resource_version",
+        "adapter": "'adapter-1'",
+        "reported_generation": "1",
+        "reported_time": "now()",
+        "created_time": "now()",
+        "summary": _quoted(samples["summary"]),
+        "rendered": _quoted(samples["rendered"]),
+    }

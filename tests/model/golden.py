@@ -24,10 +24,10 @@ from uuid import UUID
 import yaml
 from msgspec import structs
 
-from hyperfleet.model import rendering
-from hyperfleet.model.assessment import Assessment, Evidence, begun, finished
+from hyperfleet.model import rendering, standing
+from hyperfleet.model.assessment import begun, finished
 from hyperfleet.model.kind import AnyAdapter, Kind, RequiredAdapters
-from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.resource import Desired, Draft, Scope
 from hyperfleet.model.rules.mapping import ConditionRule, compiled
 from hyperfleet.model.status.condition import Condition, ConditionStatus, ReportedCondition, Status, TimedCondition
 from hyperfleet.model.status.report import Admission, Report, Summary, admit, summarize
@@ -127,31 +127,29 @@ class Life:
             "has_children": self.has_children,
         }
 
-    def assessed(self, reports: Sequence[Summary] | None = None) -> Assessment:
+    def assessed(self, reports: Sequence[Summary] | None = None) -> Status:
         """Its status anew, from what is stored; `reports` may come in any order."""
         kind = Kind("Thing", "things", "thing", required_adapters=self.required, conditions=self.mapped)
         draft = Draft("one", Desired(self.spec, {"env": "test"}, {}))
-        envelope = rendering.envelope(
-            draft, kind=kind, id=UUID(int=1), href="/one", owner=None, created_time=NOON, created_by="mary"
-        )
-        aggregated = begun(
-            kind,
+        stored = structs.replace(
+            standing.fresh(Scope(kind), draft, UUID(int=1), by="mary", now=NOON).standing,
             generation=self.generation,
-            reference_time=self.reference_time,
-            deleted=self.deleted,
-            previous=self.status,
-            reports=list(self.reports.values()) if reports is None else reports,
+            updated_time=self.reference_time,
+            is_deleting=self.deleted,
             has_children=self.has_children,
-            evidence=Evidence(envelope.whole, list(self.served.values())),
+            _status=self.status,
+            _summaries=tuple(self.reports.values() if reports is None else reports),
+            _reports=tuple(self.served.values()),
         )
+        aggregated = begun(kind, stored)
         if aggregated.question is None:
-            return finished(aggregated, ())
+            return finished(aggregated).standing.computed
         mapper = compiled(self.mapped)
-        return finished(aggregated, mapper.answers(mapper.facts(aggregated.question)))
+        return finished(aggregated, mapper.answers(mapper.facts(aggregated.question))).standing.computed
 
     def settle(self) -> Status:
         """Aggregates anew."""
-        self.status = self.assessed().status
+        self.status = self.assessed()
         return self.status
 
     def create(self, time: datetime) -> None:

@@ -36,7 +36,7 @@ def test_every_status_in_a_case_is_a_fixed_point_and_free_of_the_order_of_report
     for life, event, _ in live(case):
         if event is not None and life.status is not None:
             for reports in itertools.permutations(life.reports.values()):
-                assert life.assessed(reports).status == life.status
+                assert life.assessed(reports) == life.status
 
 
 def test_there_are_at_least_eighty_cases() -> None:

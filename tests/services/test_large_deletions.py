@@ -9,7 +9,7 @@ import pytest
 from hyperfleet.errors import DeadlineExceeded
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.resource import Scope
-from hyperfleet.store import trees
+from hyperfleet.store import standings
 from hyperfleet.store.database import DEADLINE, Database, Statement
 from testbed.fleet import CLUSTER, NODE_POOL, below, create, delete
 
@@ -48,7 +48,7 @@ async def test_that_a_resource_owns_nothing_is_seen_in_an_index_also_where_one_o
     )
     await db.fetch(Statement("FILL", fill), pool)
     await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
-    explained = Statement("EXPLAIN", f"EXPLAIN {trees.STANDING.text}")
-    plan = "\n".join(row[0] for row in await db.fetch(explained, [pool], []))
+    explained = Statement("EXPLAIN", f"EXPLAIN {standings.STANDINGS.text}")
+    plan = "\n".join(row[0] for row in await db.fetch(explained, ids=[pool], with_rules=[], with_envelope=True))
     assert "Seq Scan on resources child" not in plan
     assert "resources_newest_of_owner" in plan

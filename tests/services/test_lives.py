@@ -21,10 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hyperfleet import settings as configuration
 from hyperfleet.errors import AlreadyExists, HyperFleetError, InvalidInput, NotFound, WrongState
-from hyperfleet.model import assessment, rendering
+from hyperfleet.model import rendering
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import AnyAdapter, Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
+from hyperfleet.model.status.aggregation import aggregate
 from hyperfleet.model.status.condition import Status
 from hyperfleet.model.status.report import Summary
 from hyperfleet.store.database import Database, Statement
@@ -373,16 +374,15 @@ class Lives(RuleBasedStateMachine):
         for id, row in rows.items():
             kind = WORLD.by_name[row["kind"]]
             status = _status.decode(row["status"])
-            computed = assessment.begun(
-                kind,
+            computed = aggregate(
                 generation=row["generation"],
                 reference_time=row["updated_time"],
                 deleted=row["deleting"],
                 previous=status,
+                required=kind.required_adapters,
                 reports=_summaries.decode(row["summaries"]),
                 has_children=id in owners,
-                evidence=None,
-            ).status
+            )
             assert computed == status
             envelope = json.loads(row["envelope"])
             assert (envelope["generation"], envelope["name"]) == (row["generation"], row["name"])

@@ -15,7 +15,8 @@ from hyperfleet.errors import HyperFleetError, WrongState
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Owner, Scope
-from hyperfleet.store import creations, references, reports, resources, trees
+from hyperfleet.model.standing import Node
+from hyperfleet.store import references, reports, resources, standings, trees
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.shares import Shares, Widths
 from testbed import fleet
@@ -84,7 +85,7 @@ async def test_a_child_that_comes_while_its_owner_is_deleted_is_refused(db: Data
 async def test_without_the_lock_of_its_owner_it_lives_on_under_it(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, creations, "NEW_CHILD", ("FOR KEY SHARE", ""))
+    spoil(monkeypatch, resources, "NEW_CHILD", ("FOR KEY SHARE", ""))
     owner, _ = await child_while_its_owner_is_deleted(db)
     assert await live_children(db, owner) == 1
 
@@ -109,7 +110,12 @@ async def test_a_report_behind_a_change_is_computed_with_it(db: Database) -> Non
 async def test_without_the_check_of_the_version_it_undoes_the_changes_status(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, reports, "WRITTEN_REPORT", ("AND resource_version = $2", "AND $2::bigint IS NOT NULL"))
+    spoil(
+        monkeypatch,
+        reports,
+        "WRITTEN_REPORT",
+        ("AND resource_version = :resource_version", "AND :resource_version::bigint IS NOT NULL"),
+    )
     found = await report_behind_a_change(db)
     # Ready at a generation that no adapter has seen.
     assert (found["generation"], found["status"]["phase"]) == (2, "Ready")
@@ -144,7 +150,12 @@ async def test_two_merges_of_different_members_both_survive(db: Database) -> Non
 async def test_without_the_check_of_the_version_the_later_one_erases_the_first(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, resources, "CHANGED_RESOURCE", ("AND resource_version = $2", "AND $2::bigint IS NOT NULL"))
+    spoil(
+        monkeypatch,
+        resources,
+        "CHANGED_RESOURCE",
+        ("AND resource_version = :resource_version", "AND :resource_version::bigint IS NOT NULL"),
+    )
     found = await two_merges(db)
     assert (found["labels"], found["generation"]) == ({"a": "0", "b": "1"}, 2)
 
@@ -170,7 +181,12 @@ async def test_of_ten_adapters_at_once_every_report_counts(db: Database) -> None
 async def test_without_the_check_of_the_version_some_are_computed_without_the_others(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, reports, "WRITTEN_REPORT", ("AND resource_version = $2", "AND $2::bigint IS NOT NULL"))
+    spoil(
+        monkeypatch,
+        reports,
+        "WRITTEN_REPORT",
+        ("AND resource_version = :resource_version", "AND :resource_version::bigint IS NOT NULL"),
+    )
     assert len(await ten_reports(db)) < 10
 
 
@@ -227,7 +243,7 @@ async def test_a_reference_to_what_is_being_deleted_at_that_moment_is_refused(db
 async def test_without_the_lock_of_the_target_it_is_referenced_while_it_goes(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, creations, "NEW_REFERRING", ("ORDER BY id FOR KEY SHARE", "ORDER BY id"))
+    spoil(monkeypatch, resources, "NEW_REFERRING", ("ORDER BY id FOR KEY SHARE", "ORDER BY id"))
     await reference_while_its_target_is_deleted(db)
     assert (await db.fetch(REFERENCED))[0][0] == 1
     assert references.UNFIT
@@ -291,9 +307,9 @@ async def test_locked_from_the_leaf_up_they_do(db: Database, monkeypatch: pytest
     raise AssertionError("no deadlock was seen")
 
 
-async def _upside_down(tx: Any, scope: Scope, id: UUID) -> list[trees.Node]:
-    rows = await tx.fetch(trees.LOCKED_CHAIN, *resources.one(scope, id))
-    return [trees.Node(*row) for row in reversed(rows)]
+async def _upside_down(tx: Any, scope: Scope, id: UUID) -> list[Node]:
+    rows = await tx.fetch(trees.LOCKED_CHAIN, **standings.one(scope, id))
+    return [Node(*row) for row in reversed(rows)]
 
 
 async def test_random_writers_on_one_tree_never_lock_each_other_out_and_leave_no_orphan(db: Database) -> None:

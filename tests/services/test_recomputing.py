@@ -13,11 +13,11 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.rules.mapping import ConditionRule
-from hyperfleet.services import recomputing
+from hyperfleet.model.standing import Standing
+from hyperfleet.services import assessing, recomputing
 from hyperfleet.services.recomputing import MOST_TRIES, ROWS_AT_ONCE
 from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.recomputations import Outdated
 from testbed.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 OLD = replace(CLUSTER, required_adapters=("dns",))
@@ -140,15 +140,15 @@ class Fault(Exception):
 def failing_on(id: str, monkeypatch: pytest.MonkeyPatch, failure: BaseException) -> list[str]:
     """Makes the assessment of one resource fail; the ids that were tried, as they come."""
     tried: list[str] = []
-    whole = recomputing._assessed
+    whole = assessing.assess
 
-    async def assessed(kind: Kind, row: Outdated) -> Any:
+    async def assess(kind: Kind, row: Standing) -> Any:
         tried.append(str(row.id))
         if str(row.id) == id:
             raise failure
         return await whole(kind, row)
 
-    monkeypatch.setattr(recomputing, "_assessed", assessed)
+    monkeypatch.setattr(assessing, "assess", assess)
     return tried
 
 
@@ -242,11 +242,11 @@ async def test_a_stop_in_the_middle_leaves_no_marks(db: Database, monkeypatch: p
     await reported(db, "alpha")
     entered = asyncio.Event()
 
-    async def assessed(_kind: Kind, _row: Outdated) -> Any:
+    async def assess(_kind: Kind, _row: Standing) -> Any:
         entered.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(recomputing, "_assessed", assessed)
+    monkeypatch.setattr(assessing, "assess", assess)
     work = asyncio.create_task(recomputing.recompute(db, Catalog([NEW])))
     await asyncio.wait_for(entered.wait(), 10)
     assert len(await marks(db)) == 1
@@ -276,7 +276,10 @@ async def test_rows_of_other_rules_are_found_by_an_index(db: Database) -> None:
     plan = "\n".join(
         row[0]
         for row in await db.fetch(
-            Statement("PLAN", f"EXPLAIN {recomputations.MARKED.text}"), ["Cluster"], [rendering.rules(NEW)], 100
+            Statement("PLAN", f"EXPLAIN {recomputations.MARKED.text}"),
+            kinds=["Cluster"],
+            rules=[rendering.rules(NEW)],
+            most=100,
         )
     )
     await db.fetch(Statement("SCAN", "RESET enable_seqscan"))

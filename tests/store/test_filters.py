@@ -207,6 +207,8 @@ def test_values_keys_and_paths_never_stand_in_the_statement() -> None:
         parameters = Parameters()
         assert "MARK" not in condition(parse(search), parameters)
         assert parameters.values
-    parameters = Parameters(["given"])
-    assert condition(parse("generation = 3"), parameters) == "generation = $2::integer"
-    assert parameters.values == ["given", 3]
+    parameters = Parameters()
+    assert condition(parse("generation = 3"), parameters) == "generation = $1::integer"
+    bound = parameters.bound("id = :id OR owner_id = :id OR kind = :kind", {"kind": "Cluster", "id": "x"})
+    assert bound == "id = $2 OR owner_id = $2 OR kind = $3"
+    assert parameters.values == [3, "x", "Cluster"]

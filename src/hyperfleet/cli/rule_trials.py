@@ -17,12 +17,12 @@ import msgspec
 from hyperfleet.assembly import yaml_documents
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.http.reading import bodies
-from hyperfleet.model import rendering
-from hyperfleet.model.assessment import Assessment, Evidence
+from hyperfleet.model import rendering, standing
+from hyperfleet.model.assessment import Assessment
 from hyperfleet.model.caller import Attributes, Caller
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.resource import Desired, Draft
+from hyperfleet.model.resource import Desired, Draft, Scope
 from hyperfleet.model.rules.permission import VERBS, Permissions
 from hyperfleet.model.status.report import Summary, summarize
 from hyperfleet.services import assessing, confining
@@ -65,9 +65,10 @@ def access(permissions: Permissions | None, caller: Path, verb: str, kind: Kind)
 
 
 def _told(kind: Kind, found: Assessment) -> Iterator[str]:
-    by_type = {condition.type: condition for condition in found.status.conditions}
-    yield f"{kind.name}: phase {found.status.phase}"
-    for condition in found.status.conditions:
+    status = found.standing.computed
+    by_type = {condition.type: condition for condition in status.conditions}
+    yield f"{kind.name}: phase {status.phase}"
+    for condition in status.conditions:
         words = " ".join(filter(None, (condition.reason or "", condition.message or "")))
         yield f"  {condition.type}: {condition.status}  {words}".rstrip()
     failed = {failure.type for failure in found.failures}
@@ -84,27 +85,20 @@ async def _assessed(
     created = _time(given.get("created_time"), now)
     spec = msgspec.json.encode(given.get("spec") or {})
     draft = Draft(str(given.get("name") or "example"), Desired(spec, dict(given.get("labels") or {}), {}))
-    envelope = rendering.envelope(
-        draft,
-        kind=kind,
-        id=NOBODY,
-        href=rendering.href(kind, NOBODY, None),
-        owner=None,
-        created_time=created,
-        created_by=str(given.get("created_by") or "nobody"),
-    ).whole
+    by = str(given.get("created_by") or "nobody")
+    new = standing.fresh(Scope(kind), draft, NOBODY, by=by, now=created)
     # What the file says of the resource counts, members that are not the rules' own invention included.
-    whole = msgspec.json.decode(envelope) | {name: value for name, value in given.items() if name != "status"}
-    found = await assessing.assess(
-        kind,
+    whole = msgspec.json.decode(new.envelope.whole) | {name: value for name, value in given.items() if name != "status"}
+    tried = msgspec.structs.replace(
+        new.standing,
         generation=int(whole["generation"]),
-        reference_time=_time(whole.get("updated_time"), now),
-        deleted="deleted_time" in whole,
-        previous=None,
-        reports=[summary for summary, _ in reports],
-        has_children=False,
-        evidence=Evidence(msgspec.json.encode(whole), [served for _, served in reports]),
+        updated_time=_time(whole.get("updated_time"), now),
+        is_deleting="deleted_time" in whole,
+        envelope=msgspec.json.encode(whole),
     )
+    for summary, served in reports:
+        tried = tried.reported(summary, served)
+    found = await assessing.assess(kind, tried)
     confining.stop()
     return found
 

@@ -4,7 +4,7 @@ What is stored is what is served: a resource is `envelope` and `status` side by 
 looking inside. `VERSION` goes up with every change of the spelling, so that rows of an older one can be told.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -16,7 +16,7 @@ import msgspec
 from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.kind import AnyAdapter, Kind
 from hyperfleet.model.resource import Desired, Draft, Owner
-from hyperfleet.model.status.condition import Condition, Status, TimedCondition
+from hyperfleet.model.status.condition import Condition, ReportedCondition, Status, TimedCondition
 from hyperfleet.model.status.report import Report, Summary
 
 VERSION: Final = 1
@@ -34,6 +34,12 @@ def timestamp(time: datetime) -> str:
     # The encoder is six times as fast as isoformat(), but leaves a fraction of zero out.
     text = _encode(time)
     return text[1:-1].decode() if time.microsecond else text[1:-2].decode() + ".000000Z"
+
+
+def _time(time: datetime) -> msgspec.Raw:
+    """The same as a JSON text."""
+    text = _encode(time)
+    return _raw(text if time.microsecond else text[:-2] + b'.000000Z"')
 
 
 def href(kind: Kind, id: UUID, owner: Owner | None) -> str:
@@ -89,51 +95,57 @@ def envelope(
 
 
 def changed(
-    envelope: bytes, *, kind: Kind, generation: int, time: datetime, by: str, old: Desired, new: Desired
+    members: Mapping[str, msgspec.Raw],
+    *,
+    kind: Kind,
+    generation: int,
+    time: datetime,
+    by: str,
+    new: Desired,
+    names: Collection[str],
 ) -> Envelope:
-    """The envelope of a resource whose desired state becomes `new`; what is as in `old` keeps its bytes."""
-    members = _members(envelope)
+    """The envelope of a resource whose desired state becomes `new`; but for the members `names` it keeps its bytes."""
+    made: dict[str, Any] = {**members, "generation": generation, "updated_time": timestamp(time), "updated_by": by}
     named: list[UUID] = []
-    members |= {"generation": generation, "updated_time": timestamp(time), "updated_by": by}
-    if new.spec is not old.spec:
-        members["spec"] = _raw(new.spec)
-    if new.labels is not old.labels:
-        members["labels"] = new.labels
-    if new.references is not old.references:
-        members["references"] = _references(kind, new, named)
-    return _cut(members, named)
+    if "spec" in names:
+        made["spec"] = _raw(new.spec)
+    if "labels" in names:
+        made["labels"] = new.labels
+    if "references" in names:
+        made["references"] = _references(kind, new, named)
+    return _cut(made, named)
 
 
-def marked_deleted(envelope: bytes, *, generation: int, time: datetime, by: str) -> bytes:
+def marked_deleted(members: Mapping[str, msgspec.Raw], *, generation: int, time: datetime, by: str) -> bytes:
     """The envelope of a resource that is being deleted from now on."""
-    members = _members(envelope)
-    spec = members.pop("spec")
-    members |= {"generation": generation, "updated_time": timestamp(time), "updated_by": by}
-    return _encode(members | {"deleted_time": timestamp(time), "deleted_by": by, "spec": spec})
+    spec = {"spec": members["spec"]}
+    made: dict[str, Any] = {name: text for name, text in members.items() if name != "spec"}
+    made |= {"generation": generation, "updated_time": timestamp(time), "updated_by": by}
+    return _encode(made | {"deleted_time": timestamp(time), "deleted_by": by} | spec)
 
 
 def declared(envelope: bytes, kind: Kind) -> bytes:
     """The envelope with `references` when its kind declares some by now, empty for a resource stored before."""
     if not kind.references:
         return envelope
-    members = _members(envelope)
-    if "references" in members:
+    found = members(envelope)
+    if "references" in found:
         return envelope
     ordered: dict[str, Any] = {}
-    for name, value in members.items():
+    for name, value in found.items():
         ordered[name] = value
         if name == "generation":
             ordered["references"] = {}
     return _encode(ordered)
 
 
-def desired(envelope: bytes) -> Desired:
-    """What callers may change of a resource, from its envelope."""
-    members = _desired.decode(envelope)
+def desired(members: Mapping[str, msgspec.Raw]) -> Desired:
+    """What callers may change of a resource, from the members of its envelope."""
+    references = _targets(members["references"]) if "references" in members else {}
     return Desired(
-        bytes(members.spec),
-        members.labels,
-        {type: tuple(target.id for target in targets) for type, targets in members.references.items()},
+        bytes(members["spec"]),
+        _labels(members["labels"]),
+        {type: tuple(target.id for target in targets) for type, targets in references.items()},
     )
 
 
@@ -141,14 +153,11 @@ class _Target(msgspec.Struct):
     id: UUID
 
 
-class _DesiredMembers(msgspec.Struct):
-    spec: msgspec.Raw
-    labels: dict[str, str]
-    references: dict[str, list[_Target]] = {}
+_targets: Final = msgspec.json.Decoder(dict[str, list[_Target]]).decode
+_labels: Final = msgspec.json.Decoder(dict[str, str]).decode
 
-
-_desired: Final = msgspec.json.Decoder(_DesiredMembers)
-_members: Final[Callable[[bytes], dict[str, Any]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+members: Final[Callable[[bytes], dict[str, msgspec.Raw]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+"""The members of an envelope, each as its text."""
 
 # Stands for an address until the text is cut there; no text of a caller can hold it, because JSON escapes NUL.
 _HERE: Final = msgspec.Raw(b"\0")
@@ -190,47 +199,45 @@ def resource(envelope: bytes, resource_version: int, status: bytes, summaries: b
     )
 
 
-def status(computed: Status) -> bytes:
-    """`status` without `adapters`, as it is stored beside the envelope."""
-    return _encode(
-        {
-            "phase": computed.phase,
-            "observed_generation": computed.observed_generation,
-            "last_transition_time": timestamp(computed.last_transition_time),
-            "last_updated_time": timestamp(computed.last_updated_time),
-            "conditions": [
-                _condition(
-                    condition,
-                    {
-                        "observed_generation": condition.observed_generation,
-                        "created_time": timestamp(condition.created_time),
-                        "last_updated_time": timestamp(condition.last_updated_time),
-                    },
-                )
-                for condition in computed.conditions
-            ],
+class StatusTexts(NamedTuple):
+    """A status as it is stored: `status` as served, without `adapters`, and what searches look at.
+
+    `condition_status` is `{"Reconciled":"False",…}`; `conditions` is `{"Reconciled":{"t","u","g","r"},…}`: last
+    transition and update, generation, reason.
+    """
+
+    status: bytes
+    condition_status: bytes
+    conditions: bytes
+
+
+def status_texts(computed: Status) -> StatusTexts:
+    """A status as it is stored, each time spelled once."""
+    served: list[dict[str, Any]] = []
+    details: dict[str, Any] = {}
+    for condition in computed.conditions:
+        updated, transition = _time(condition.last_updated_time), _time(condition.last_transition_time)
+        members = _said(condition)
+        members["observed_generation"] = condition.observed_generation
+        members["created_time"] = _time(condition.created_time)
+        members["last_updated_time"] = updated
+        members["last_transition_time"] = transition
+        served.append(members)
+        details[condition.type] = {
+            "t": transition,
+            "u": updated,
+            "g": condition.observed_generation,
+            "r": condition.reason,
         }
-    )
-
-
-def condition_status(computed: Status) -> bytes:
-    """`{"Reconciled":"False",…}`: what searches for a condition's status look at."""
-    return _encode({condition.type: condition.status for condition in computed.conditions})
-
-
-def condition_details(computed: Status) -> bytes:
-    """`{"Reconciled":{"t","u","g","r"},…}`: last transition and update, generation, reason, for searches in them."""
-    return _encode(
-        {
-            condition.type: {
-                "t": timestamp(condition.last_transition_time),
-                "u": timestamp(condition.last_updated_time),
-                "g": condition.observed_generation,
-                "r": condition.reason,
-            }
-            for condition in computed.conditions
-        }
-    )
+    status = {
+        "phase": computed.phase,
+        "observed_generation": computed.observed_generation,
+        "last_transition_time": _time(computed.last_transition_time),
+        "last_updated_time": _time(computed.last_updated_time),
+        "conditions": served,
+    }
+    statuses = {condition.type: condition.status for condition in computed.conditions}
+    return StatusTexts(_encode(status), _encode(statuses), _encode(details))
 
 
 def summary(kept: Summary) -> bytes:
@@ -239,10 +246,25 @@ def summary(kept: Summary) -> bytes:
         {
             "adapter": kept.adapter,
             "observed_generation": kept.observed_generation,
-            "last_report_time": timestamp(kept.last_report_time),
-            "conditions": [_condition(condition, {}) for condition in kept.conditions],
+            "last_report_time": _time(kept.last_report_time),
+            "conditions": [
+                {**_said(condition), "last_transition_time": _time(condition.last_transition_time)}
+                for condition in kept.conditions
+            ],
         }
     )
+
+
+class _Adapter(msgspec.Struct):
+    adapter: str
+
+
+_adapter: Final = msgspec.json.Decoder(_Adapter)
+
+
+def adapter(report: bytes) -> str:
+    """Whose report this is, as it is stored."""
+    return _adapter.decode(report).adapter
 
 
 class StoredCondition(msgspec.Struct, frozen=True):
@@ -266,20 +288,19 @@ def report(received: Report, kept: Summary, previous: StoredReport | None, *, no
     adapter. The same report on the same previous one gives the same bytes.
     """
     created = {condition.type: condition.created_at for condition in previous.conditions} if previous else {}
-    observed = timestamp(received.observed_time)
+    observed = _time(received.observed_time)
     members: dict[str, Any] = {
         "adapter": received.adapter,
         "observed_generation": received.observed_generation,
         "conditions": [
-            _condition(
-                timed if timed.message == said.message else msgspec.structs.replace(timed, message=said.message),
-                {
-                    "adapter": received.adapter,
-                    "observed_generation": received.observed_generation,
-                    "created_at": timestamp(created.get(timed.type, received.observed_time)),
-                    "updated_at": observed,
-                },
-            )
+            {
+                **_said(said),
+                "adapter": received.adapter,
+                "observed_generation": received.observed_generation,
+                "created_at": _time(created.get(timed.type, received.observed_time)),
+                "updated_at": observed,
+                "last_transition_time": _time(timed.last_transition_time),
+            }
             # The summary's messages may be cut.
             for said, timed in zip(received.conditions, kept.conditions, strict=True)
         ],
@@ -287,19 +308,18 @@ def report(received: Report, kept: Summary, previous: StoredReport | None, *, no
     }
     if received.metadata is not None:
         members["metadata"] = _raw(received.metadata)
-    members["created_time"] = timestamp(previous.created_time if previous else now)
+    members["created_time"] = _time(previous.created_time if previous else now)
     members["last_report_time"] = observed
     return _encode(members)
 
 
-def _condition(condition: Condition | TimedCondition, more: Mapping[str, Any]) -> dict[str, Any]:
+def _said(condition: Condition | ReportedCondition | TimedCondition) -> dict[str, Any]:
+    """The members of a condition before its generation and times."""
     members: dict[str, Any] = {"type": condition.type, "status": condition.status}
     if condition.reason is not None:
         members["reason"] = condition.reason
     if condition.message is not None:
         members["message"] = condition.message
-    members.update(more)
-    members["last_transition_time"] = timestamp(condition.last_transition_time)
     return members
 
 
@@ -353,10 +373,15 @@ def same(one: bytes, other: bytes) -> bool:
     return one == other or same_value(msgspec.json.decode(one), msgspec.json.decode(other))
 
 
-def same_value(one: object, other: object) -> bool:
+def same_value(one: Any, other: Any) -> bool:
     """The same of two decoded JSON values."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_value(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
+    kind = type(one)
+    if kind is not type(other):
+        return kind is not bool and type(other) is not bool and bool(one == other)
+    if kind is dict:
+        if len(one) != len(other):
+            return False
+        return all(name in other and same_value(value, other[name]) for name, value in one.items())
+    if kind is list:
         return len(one) == len(other) and all(map(same_value, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+    return bool(one == other)

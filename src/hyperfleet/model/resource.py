@@ -2,7 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.kind import Kind
@@ -59,7 +63,7 @@ class Scope:
         return next(kind for kind in self.kinds if kind.name == name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desired:
     """What callers change of a resource; `spec` is its JSON object, encoded once.
 
@@ -69,6 +73,12 @@ class Desired:
     spec: bytes
     labels: dict[str, str]
     references: dict[str, tuple[UUID, ...]]
+
+    @cached_property
+    def spec_value(self) -> dict[str, Any]:
+        """The spec, decoded once for all who look into it."""
+        value: dict[str, Any] = msgspec.json.decode(self.spec)
+        return value
 
 
 Patch = Callable[[Desired], Awaitable[Desired]]

@@ -1,13 +1,13 @@
 """The status of a resource, with what its kind's own rules say: for every writer (model/assessment.py).
 
 Rules are evaluated here where that is surely quick, else where it can be stopped. One that cannot be evaluated must not
-keep anybody from changing or deleting: its condition stays as it was, and the log says why (`status`). Only a report is
-refused for it (services/reporting.py).
+keep anybody from changing or deleting: its condition stays as it was, and the log says why (`assessed`). Only a report
+is refused for it (services/reporting.py).
 """
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.rules import mapping
 from hyperfleet.model.rules.expression import EvaluationFailed
 from hyperfleet.model.rules.mapping import Answer, Failure, Mapped, Question
-from hyperfleet.model.status.condition import Status
+from hyperfleet.model.standing import Standing
 from hyperfleet.services import confining
 from hyperfleet.services.confining import Overrun, Program
 from hyperfleet.store.database import DEADLINE
@@ -38,26 +38,26 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(list[str | None]).decode
 
 
-async def assess(kind: Kind, **facts: Any) -> Assessment:
-    """What `model/assessment.py` makes of these facts. Raises DeadlineExceeded."""
-    begun = assessment.begun(kind, **facts)
+async def assess(kind: Kind, standing: Standing) -> Assessment:
+    """The resource with the status that `model/assessment.py` gives it. Raises DeadlineExceeded."""
+    begun = assessment.begun(kind, standing)
     if begun.question is None:
-        return Assessment(begun.status)
+        return assessment.finished(begun)
     return assessment.finished(begun, await _answers(begun.question))
 
 
-async def status(kind: Kind, id: UUID, **facts: Any) -> Status:
+async def assessed(kind: Kind, standing: Standing) -> Standing:
     """The same for who must not be refused; what failed is logged.
 
     A deletion may assess a whole tree within one request: after MOST_OVERRUNS no more resources are tried that may take
     long, so that the request ends in time.
     """
-    begun = assessment.begun(kind, **facts)
+    begun = assessment.begun(kind, standing)
     if begun.question is None:
-        return begun.status
+        return assessment.finished(begun).standing
     found = assessment.finished(begun, await _within_the_request(begun.question))
-    tell(kind, id, found.failures)
-    return found.status
+    tell(kind, standing.id, found.failures)
+    return found.standing
 
 
 def tell(kind: Kind, id: UUID, failures: Sequence[Failure]) -> None:

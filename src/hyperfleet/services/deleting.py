@@ -11,31 +11,23 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from hyperfleet.errors import StaleVersion, WrongState
-from hyperfleet.model import rendering
-from hyperfleet.model.assessment import evidence
+from hyperfleet.model import standing
 from hyperfleet.model.caller import Caller
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.kind import AnyAdapter, Kind
+from hyperfleet.model.kind import AnyAdapter
 from hyperfleet.model.resource import Precondition, Scope
-from hyperfleet.model.status import deletion
-from hyperfleet.model.status.condition import Status
-from hyperfleet.model.status.report import Summary
+from hyperfleet.model.standing import Change, Node
 from hyperfleet.services import assessing
-from hyperfleet.store import resources, trees
+from hyperfleet.store import resources, standings, trees
 from hyperfleet.store.database import Database, Transaction
-from hyperfleet.store.resources import Rendered
-from hyperfleet.store.trees import Mark, Node, Standing
+from hyperfleet.store.standings import Rendered
 from hyperfleet.telemetry import audit, logging, metrics
 
 MARKED_AT_ONCE: Final = 500
 """Resources that one statement marks: enough that its round trip does not count, few enough to hold in memory."""
 
 _log = logging.get("resources")
-_status = msgspec.json.Decoder(Status)
-_summaries = msgspec.json.Decoder(tuple[Summary, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +59,23 @@ async def request(
     async def work(tx: Transaction) -> _Deletion:
         *_, root = await trees.lock_chain(tx, scope, id)
         _require(scope, root, precondition)
-        if root.deleted_time is not None:
+        if root.is_deleting:
             return await _again(tx, catalog, scope, root)
         nodes = [root, *await trees.lock_descendants(tx, id)]
         _require_no_restricted(catalog, root, nodes)
         ids = [node.id for node in nodes]
         await _require_no_source_outside(tx, scope, ids)
-        marked = [node for node in nodes if node.deleted_time is None]
+        marked = [node for node in nodes if not node.is_deleting]
         waiting = await _waiting(tx, catalog, nodes)
         gone = _gone(nodes, waiting, await trees.references_within(tx, ids))
         # What goes within this transaction need not be marked, but for the resource that the answer shows.
         staying = [node for node in marked if node is root or node.id not in gone]
         owners = {node.owner_id for node in nodes if node.id not in gone}
-        await _mark(tx, catalog, staying, owners, by=caller.identity, now=now)
+        rendered = await _mark(tx, catalog, scope, staying, owners, by=caller.identity, now=now)
         removed = [node for node in nodes if node.id in gone]
-        if id in gone:
-            rendered = await resources.get_rendered(tx, scope, id)
-            await remove(tx, catalog, removed)
-        else:
-            await remove(tx, catalog, removed)
+        await remove(tx, catalog, removed)
+        if removed and id not in gone:
+            # It was written once more when what it owned went.
             rendered = await resources.get_rendered(tx, scope, id)
         return _Deletion(rendered, marked, removed)
 
@@ -127,7 +117,7 @@ async def force(
         *_, root = await trees.lock_chain(tx, scope, id)
         _require(scope, root, precondition)
         kind = scope.kind_named(root.kind)
-        if root.deleted_time is None:
+        if not root.is_deleting:
             raise WrongState(f"The {kind.title} {id} is not being deleted; DELETE it first.")
         nodes = [root, *await trees.lock_descendants(tx, id)]
         await _require_no_source_outside(tx, scope, [node.id for node in nodes])
@@ -164,69 +154,45 @@ async def remove(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> No
 
 async def _examine(tx: Transaction, catalog: Catalog, ids: Iterable[UUID]) -> list[Node]:
     """Of these resources, the ones that are gone; the others that are being deleted are computed again."""
-    locked = {node.id: node for node in await trees.lock(tx, sorted(ids)) if node.deleted_time is not None}
+    locked = {node.id: node for node in await trees.lock(tx, sorted(ids)) if node.is_deleting}
+    if not locked:
+        return []
     gone: list[Node] = []
-    for found in await trees.standing(tx, catalog, list(locked)) if locked else ():
+    for found in await standings.of(tx, list(locked), with_rules=catalog.names_with_rules):
         kind = catalog.by_name.get(found.kind)
         if kind is None:
             continue
-        reports = _summaries.decode(found.summaries)
-        if deletion.is_gone(
-            kind.required_adapters,
-            generation=found.generation,
-            reports=reports,
-            has_children=found.has_children,
-            is_referenced=found.is_referenced,
-        ):
+        if found.is_gone(kind):
             gone.append(locked[found.id])
-            continue
-        status = await assessing.status(
-            kind,
-            found.id,
-            generation=found.generation,
-            reference_time=found.updated_time,
-            deleted=True,
-            previous=_status.decode(found.status),
-            reports=reports,
-            has_children=found.has_children,
-            evidence=evidence(found.envelope, found.reports),
-        )
-        await trees.rewrite(tx, found.id, status, rules=rendering.rules(kind))
+        else:
+            await trees.rewrite(tx, await assessing.assessed(kind, found))
     return gone
 
 
 async def _mark(
     tx: Transaction,
     catalog: Catalog,
+    scope: Scope,
     nodes: Sequence[Node],
     left_owners: Collection[UUID | None],
     *,
     by: str,
     now: datetime,
-) -> None:
-    """Marks resources; those in `left_owners` still have children when the transaction ends."""
+) -> Rendered:
+    """Marks resources, and gives the first as served; those in `left_owners` still have children in the end."""
+    shown: Rendered | None = None
     for start in range(0, len(nodes), MARKED_AT_ONCE):
-        found = await trees.standing(tx, catalog, [node.id for node in nodes[start : start + MARKED_AT_ONCE]])
-        marks = [await _marked(catalog.by_name[one.kind], one, one.id in left_owners, by, now) for one in found]
-        await trees.mark(tx, marks, by=by)
-
-
-async def _marked(kind: Kind, found: Standing, has_children: bool, by: str, now: datetime) -> Mark:
-    time = max(now, found.updated_time)
-    generation = found.generation + 1
-    envelope = rendering.marked_deleted(found.envelope, generation=generation, time=time, by=by)
-    status = await assessing.status(
-        kind,
-        found.id,
-        generation=generation,
-        reference_time=time,
-        deleted=True,
-        previous=_status.decode(found.status),
-        reports=_summaries.decode(found.summaries),
-        has_children=has_children,
-        evidence=evidence(envelope, found.reports),
-    )
-    return Mark(found.id, generation, time, envelope, status, rendering.rules(kind))
+        ids = [node.id for node in nodes[start : start + MARKED_AT_ONCE]]
+        changes: list[Change] = []
+        for found in await standings.of(tx, ids, with_rules=catalog.names_with_rules, with_envelope=True):
+            marked = standing.marked(found, by=by, now=now, has_children=found.id in left_owners)
+            changes.append(Change(await assessing.assessed(catalog.by_name[found.kind], marked), by))
+        versions = await trees.mark(tx, changes)
+        if shown is None:
+            first = next(change.standing for change in changes if change.standing.id == nodes[0].id)
+            shown = standings.rendered(scope, first, versions[first.id])
+    assert shown is not None
+    return shown
 
 
 async def _again(tx: Transaction, catalog: Catalog, scope: Scope, root: Node) -> _Deletion:
@@ -257,7 +223,7 @@ async def _waiting(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> 
         kind = catalog.by_name.get(node.kind)
         if kind is None:
             waiting.add(node.id)
-        elif node.deleted_time is not None:
+        elif node.is_deleting:
             looked_into.append(node)
         elif isinstance(kind.required_adapters, AnyAdapter):
             marked.append(node.id)
@@ -266,16 +232,9 @@ async def _waiting(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> 
     waiting |= await trees.reported_on(tx, marked) if marked else set()
     for start in range(0, len(looked_into), MARKED_AT_ONCE):
         some = looked_into[start : start + MARKED_AT_ONCE]
-        reports = await trees.summaries(tx, [node.id for node in some])
-        waiting |= {
-            node.id
-            for node in some
-            if deletion.awaited(
-                catalog.by_name[node.kind].required_adapters,
-                generation=node.generation,
-                reports=_summaries.decode(reports[node.id]),
-            )
-        }
+        for found in await standings.of(tx, [node.id for node in some]):
+            if found.awaited(catalog.by_name[found.kind]):
+                waiting.add(found.id)
     return waiting
 
 
@@ -307,12 +266,10 @@ def _require(scope: Scope, root: Node, precondition: Precondition | None) -> Non
 
 def _require_no_restricted(catalog: Catalog, root: Node, nodes: Sequence[Node]) -> None:
     """Raises for resources that must be deleted by themselves before what owns them."""
-    first = next(
-        (node for node in nodes if node is not root and node.deleted_time is None and _stays(catalog, node)), None
-    )
+    first = next((node for node in nodes if node is not root and not node.is_deleting and _stays(catalog, node)), None)
     if first is None:
         return
-    count = sum(1 for node in nodes if node is not root and node.deleted_time is None and _stays(catalog, node))
+    count = sum(1 for node in nodes if node is not root and not node.is_deleting and _stays(catalog, node))
     more = f" and {count - 1} more" if count > 1 else ""
     raise WrongState(
         f"The {first.kind} {first.name} ({first.id}){more} below it must be deleted first; nothing has been deleted."
@@ -339,5 +296,4 @@ def _counted(nodes: Iterable[Node]) -> dict[str, int]:
 
 
 def _audit(event: str, verb: str, root: Node, caller: Caller, **more: object) -> None:
-    which = audit.which(root.kind, root.id, root.name, root.owner_kind, root.owner_id)
-    _log.info(event, audit=True, verb=verb, **audit.who(caller), **which, **more)
+    _log.info(event, audit=True, verb=verb, **audit.who(caller), **audit.which(root), **more)

@@ -9,12 +9,8 @@ from collections import Counter
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from hyperfleet.errors import HyperFleetError
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.status import deletion
-from hyperfleet.model.status.report import Summary
 from hyperfleet.store import trees
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
@@ -27,7 +23,6 @@ PAUSE_SECONDS: Final = 5.0
 _FIRST: Final = UUID(int=0)
 
 _log = logging.get("resources")
-_summaries = msgspec.json.Decoder(tuple[Summary, ...])
 
 
 async def tell(db: Database, catalog: Catalog) -> None:
@@ -58,10 +53,7 @@ async def find(db: Database, catalog: Catalog) -> dict[UUID, str]:
     after = _FIRST
     while True:
         rows = await trees.being_deleted(db, [*catalog.by_name], after=after, most=ROWS_AT_ONCE)
-        for row in rows:
-            required = catalog.by_name[row.kind].required_adapters
-            if not deletion.awaited(required, generation=row.generation, reports=_summaries.decode(row.summaries)):
-                found[row.id] = row.kind
+        found |= {row.id: row.kind for row in rows if row.is_gone(catalog.by_name[row.kind])}
         if len(rows) < ROWS_AT_ONCE:
             return found
         after = rows[-1].id

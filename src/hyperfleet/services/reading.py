@@ -14,7 +14,7 @@ from hyperfleet.store import resources as rows
 from hyperfleet.store.database import Database
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
-from hyperfleet.store.resources import Rendered
+from hyperfleet.store.standings import Rendered
 
 
 async def resource(db: Database, scope: Scope, id: UUID, selection: Selection | None) -> Rendered:

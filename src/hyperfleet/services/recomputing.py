@@ -5,29 +5,23 @@ process at a time works. Nothing is removed: what is being deleted and waits for
 comes (services/lingering.py).
 
 A row on which it fails is set aside: logged, counted, and not tried again before the rules change. Rows are marked
-before they are computed (store/upkeep/recomputations.py), so that this is true as well when the process died of one.
+before they are computed (store/recomputations.py), so that this is true as well when the process died of one.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from hyperfleet.errors import HyperFleetError
-from hyperfleet.model import rendering
-from hyperfleet.model.assessment import Assessment, evidence
+from hyperfleet.model import standing
+from hyperfleet.model.assessment import Assessment
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.status.condition import Status
-from hyperfleet.model.status.report import Summary
 from hyperfleet.services import assessing
 from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Transaction
-from hyperfleet.store.recomputations import Outdated
 from hyperfleet.telemetry import logging
 
 ROWS_AT_ONCE: Final = 100
@@ -48,8 +42,6 @@ MOST_TRIES: Final = 3
 
 _DIED: Final = "the process that computed it ended"
 _log = logging.get("resources")
-_status = msgspec.json.Decoder(Status)
-_summaries = msgspec.json.Decoder(tuple[Summary, ...])
 
 
 class _Batch(NamedTuple):
@@ -57,15 +49,6 @@ class _Batch(NamedTuple):
 
     ids: Sequence[UUID]
     aside: bool = False
-
-
-class _Computed(NamedTuple):
-    """What a row becomes."""
-
-    kind: Kind
-    row: Outdated
-    envelope: bytes
-    assessment: Assessment
 
 
 async def recompute(db: Database, catalog: Catalog) -> int:
@@ -134,37 +117,23 @@ async def _computed(db: Database, catalog: Catalog, ids: Sequence[UUID]) -> int:
 
 async def _compute(tx: Transaction, catalog: Catalog, ids: Sequence[UUID]) -> int:
     until = monotonic() + SECONDS_AT_ONCE
-    found: list[_Computed] = []
+    found: list[tuple[Kind, Assessment]] = []
     for start in range(0, len(ids), ROWS_READ):
         rows = await recomputations.outdated(tx, catalog.kinds, ids[start : start + ROWS_READ])
-        found += [await _assessed(catalog.by_name[row.kind], row) for row in rows if monotonic() < until]
+        for row in rows:
+            if monotonic() < until:
+                kind = catalog.by_name[row.kind]
+                found.append((kind, await assessing.assess(kind, standing.declared(row, kind))))
     # Written only now, so that no writer waits for what takes long to compute. What is left over is marked again.
     await recomputations.unmark(tx, ids)
-    for each in found:
-        await _write(tx, catalog, each)
+    for kind, assessment in found:
+        await _write(tx, catalog, kind, assessment)
     return len(found)
 
 
-async def _assessed(kind: Kind, row: Outdated) -> _Computed:
-    envelope = rendering.declared(row.envelope, kind)
-    assessment = await assessing.assess(
-        kind,
-        generation=row.generation,
-        reference_time=row.updated_time,
-        deleted=row.is_deleting,
-        previous=_status.decode(row.status),
-        reports=_summaries.decode(row.summaries),
-        has_children=row.has_children,
-        evidence=evidence(envelope, row.reports),
-    )
-    # Without its reports, which may be large.
-    return _Computed(kind, replace(row, reports=None), envelope, assessment)
-
-
-async def _write(tx: Transaction, catalog: Catalog, computed: _Computed) -> None:
-    kind, row, envelope, (status, failures) = computed
-    written = await recomputations.write(tx, row, status, envelope=envelope, rules=rendering.rules(kind))
-    if written and failures:
+async def _write(tx: Transaction, catalog: Catalog, kind: Kind, assessment: Assessment) -> None:
+    row, failures = assessment
+    if await recomputations.write(tx, row) and failures:
         # What could be computed is written; the conditions of rules that failed stay as they were.
         assessing.tell(kind, row.id, failures)
         await recomputations.set_aside(tx, catalog.kinds, row.id, f"rule {failures[0].type}: {failures[0].reason}")

@@ -5,35 +5,26 @@ behind a lock, never refused. A report that a deletion waited for last removes t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from hyperfleet.errors import WrongState
-from hyperfleet.model import rendering
-from hyperfleet.model.assessment import evidence, replaced
 from hyperfleet.model.caller import Caller
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.kind import ADAPTERS_PER_RESOURCE, Kind
+from hyperfleet.model.kind import Kind
+from hyperfleet.model.reception import Reception, Result, reception
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.rules.mapping import Failure
 from hyperfleet.model.spelling import nearest_name
-from hyperfleet.model.status import deletion
-from hyperfleet.model.status import report as reports_rules
-from hyperfleet.model.status.condition import Status
-from hyperfleet.model.status.report import Report, Summary
+from hyperfleet.model.standing import Node
+from hyperfleet.model.status.report import Report
 from hyperfleet.services import assessing, deleting
-from hyperfleet.store import reports, resources, trees
-from hyperfleet.store.database import Database, Transaction
-from hyperfleet.store.reports import Change, Reported
-from hyperfleet.store.trees import Node
+from hyperfleet.store import reports, standings, trees
+from hyperfleet.store.database import Connection, Database, Transaction
 from hyperfleet.telemetry import audit, logging, metrics
-
-Result = Literal["stored", "unchanged", "outdated"]
 
 CLOCK_SKEW: Final = timedelta(minutes=30)
 
@@ -41,16 +32,6 @@ NAMES_REMEMBERED: Final = 1000
 """Adapters that are not required and were logged: callers choose names, so how many is bounded."""
 
 _log = logging.get("reports")
-_status = msgspec.json.Decoder(Status)
-_summaries = msgspec.json.Decoder(tuple[Summary, ...])
-_stored = msgspec.json.Decoder(rendering.StoredReport)
-
-
-@dataclass(frozen=True, slots=True)
-class _Completion:
-    """A report after which nothing is awaited of a resource that is being deleted, and what becomes of the report."""
-
-    outcome: "Outcome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +54,39 @@ async def report(
     Two statements without contention, one when nothing is to be stored; one transaction when it completes a deletion.
     Raises NotFound, and WrongState when the resource has reports of a hundred other adapters.
     """
-    found = await reports.get_resource(db, scope, id, adapter=received.adapter)
-    kind = scope.kind_named(found.kind)
-    decided = await _decided(kind, found, received, now)
+    decided = await _decided(db, scope, id, received, now)
     version: int | None = None
-    if not isinstance(decided, Outcome):
+    if decided.stored is not None or decided.completes:
         async with db.shares.turn(id) as waited:
             if waited:
-                found = await reports.get_resource(db, scope, id, adapter=received.adapter)
-                decided = await _decided(kind, found, received, now)
-            if isinstance(decided, Change):
-                version = await reports.write(db, id, decided, resource_version=found.resource_version)
-                if version is None:
+                decided = await _decided(db, scope, id, received, now)
+            if decided.stored is not None and not decided.completes:
+                written = await reports.write(db, decided)
+                if written is None:
                     decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=False)
-            if isinstance(decided, _Completion):
+                else:
+                    version = written.resource_version
+            if decided.completes:
                 decided, version = await _behind_a_lock(db, catalog, scope, id, received, now, tree=True)
-    is_removed = isinstance(decided, _Completion)
-    outcome = _outcome(decided)
-    if outcome.body is not None:
-        outcome = replace(outcome, warning=_warning(kind.name, kind.plural, kind.named_adapters, received.adapter))
-    metrics.count_report(kind.name, received.adapter, outcome.result)
+    standing = decided.standing
+    kind = scope.kind_named(standing.kind)
+    metrics.count_report(kind.name, received.adapter, decided.result)
     if now - received.observed_time > CLOCK_SKEW:
         _tell_skew(kind, id, received, now)
-    if outcome.result == "stored" or is_removed:
+    if decided.stored is not None or decided.completes:
         _log.info(
-            "deletion completed" if is_removed else "report stored",
+            "deletion completed" if decided.completes else "report stored",
             audit=True,
             verb="report",
             **audit.who(caller),
-            **audit.which(kind.name, id, found.name, found.owner_kind, found.owner_id),
+            **audit.which(standing),
             adapter=received.adapter,
-            **({} if is_removed else {"resource_version": str(version)}),
+            **({} if decided.completes else {"resource_version": str(version)}),
         )
-    return outcome
+    if decided.body is None:
+        return Outcome(decided.result, None)
+    warning = _warning(kind.name, kind.plural, kind.named_adapters, received.adapter)
+    return Outcome(decided.result, decided.body, warning)
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
@@ -120,101 +101,45 @@ def _warning(kind: str, plural: str, named: tuple[str, ...], adapter: str) -> st
     return warning
 
 
-_Decided = Change | Outcome | _Completion
-
-
-def _outcome(decided: _Decided) -> Outcome:
-    match decided:
-        case Outcome():
-            return decided
-        case _Completion(outcome):
-            return outcome
-        case Change():
-            return Outcome("stored", decided.rendered)
-
-
 async def _behind_a_lock(
     db: Database, catalog: Catalog, scope: Scope, id: UUID, received: Report, now: datetime, *, tree: bool
-) -> tuple[_Decided, int | None]:
+) -> tuple[Reception, int | None]:
     """The report once more: the resource is locked, read, decided and written in one transaction.
 
     A resource may be removed only with its owners locked before it, so with `tree` False a completion is decided but
     not carried out.
     """
 
-    async def locked(tx: Transaction) -> tuple[_Decided, int | None]:
+    async def locked(tx: Transaction) -> tuple[Reception, int | None]:
         node: Node | None = None
         if tree:
             *_, node = await trees.lock_chain(tx, scope, id)
         else:
-            await resources.lock(tx, scope, id)
-        found = await reports.get_resource(tx, scope, id, adapter=received.adapter)
-        decided = await _decided(scope.kind_named(found.kind), found, received, now)
-        if isinstance(decided, Change):
-            return decided, await reports.write(tx, id, decided, resource_version=found.resource_version)
-        if isinstance(decided, _Completion) and node is not None:
-            await deleting.remove(tx, catalog, [node])
+            await standings.lock(tx, scope, id)
+        decided = await _decided(tx, scope, id, received, now)
+        if decided.completes:
+            if node is not None:
+                await deleting.remove(tx, catalog, [node])
+        elif decided.stored is not None:
+            written = await reports.write(tx, decided)
+            assert written is not None
+            return decided, written.resource_version
         return decided, None
 
     return await db.in_transaction(locked, deletes=tree)
 
 
-async def _decided(kind: Kind, found: Reported, received: Report, now: datetime) -> _Decided:
-    """What the report changes, given the resource as it is; or why it changes nothing."""
-    summaries = _summaries.decode(found.summaries)
-    previous = next((kept for kept in summaries if kept.adapter == received.adapter), None)
-    if reports_rules.admit(received, generation=found.generation, previous=previous) == "outdated":
-        return _not_stored(kind, found, summaries, Outcome("outdated", None))
-    stored = None if found.rendered is None else _stored.decode(found.rendered)
-    if stored is None and len(summaries) >= ADAPTERS_PER_RESOURCE:
-        raise WrongState(f"The {kind.title} has reports of {ADAPTERS_PER_RESOURCE} adapters, which is the limit.")
-    kept = reports_rules.summarize(received, previous)
-    rendered = rendering.report(received, kept, stored, now=now)
-    if (
-        found.rendered is not None
-        and previous is not None
-        and previous.last_report_time == received.observed_time
-        and rendering.same(rendered, found.rendered)
-    ):
-        return _not_stored(kind, found, summaries, Outcome("unchanged", found.rendered))
-    standing = [*(summary for summary in summaries if summary.adapter != received.adapter), kept]
-    if _completes(kind, found, standing):
-        return _Completion(Outcome("stored", rendered))
-    found_out = await assessing.assess(
-        kind,
-        generation=found.generation,
-        reference_time=found.updated_time,
-        deleted=found.is_deleting,
-        previous=_status.decode(found.status),
-        reports=standing,
-        has_children=found.has_children,
-        evidence=replaced(evidence(found.envelope, found.reports), received.adapter, rendered),
-    )
-    if found_out.failures:
-        raise _refused(kind, found_out.failures)
-    return Change(
-        report=received,
-        created_time=stored.created_time if stored else now,
-        rendered=rendered,
-        summary=kept,
-        status=found_out.status,
-        rules=rendering.rules(kind),
-    )
-
-
-def _not_stored(kind: Kind, found: Reported, summaries: Sequence[Summary], outcome: Outcome) -> Outcome | _Completion:
-    # After a change of the configuration a deletion may await nobody any more; any report completes it.
-    return _Completion(outcome) if _completes(kind, found, summaries) else outcome
-
-
-def _completes(kind: Kind, found: Reported, summaries: Sequence[Summary]) -> bool:
-    return found.is_deleting and deletion.is_gone(
-        kind.required_adapters,
-        generation=found.generation,
-        reports=summaries,
-        has_children=found.has_children,
-        is_referenced=found.is_referenced,
-    )
+async def _decided(connection: Connection, scope: Scope, id: UUID, received: Report, now: datetime) -> Reception:
+    """What becomes of the report, given the resource as it is, with the status that the resource has then."""
+    found = await reports.get_resource(connection, scope, id, adapter=received.adapter)
+    kind = scope.kind_named(found.standing.kind)
+    decided = reception(kind, found.standing, found.last, received, now=now)
+    if decided.stored is None or decided.completes:
+        return decided
+    standing, failures = await assessing.assess(kind, decided.standing)
+    if failures:
+        raise _refused(kind, failures)
+    return decided.having(standing)
 
 
 def _refused(kind: Kind, failures: Sequence[Failure]) -> WrongState:

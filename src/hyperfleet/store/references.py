@@ -14,18 +14,18 @@ from hyperfleet.model.rendering import Envelope
 from hyperfleet.model.resource import Desired
 
 
-def targets(*, types: str, kinds: str, ids: str, tenancy: str) -> str:
-    """The expressions `wanted`, `target` and `unfit` of a WITH, from placeholders of three arrays side by side.
+def targets(tenancy: str) -> str:
+    """The expressions `wanted`, `target` and `unfit` of a WITH, from three arrays side by side.
 
     A target must have the source's `tenancy`, so that whoever sees the source sees the target. Another tenant's row is
     not even locked.
     """
     return f"""
     wanted AS (
-        SELECT * FROM unnest({types}::text[], {kinds}::text[], {ids}::uuid[]) AS wanted (type, kind, id)
+        SELECT * FROM unnest(:ref_types::text[], :target_kinds::text[], :target_ids::uuid[]) AS wanted (type, kind, id)
     ), target AS (
         SELECT id, kind, href, deleted_time IS NOT NULL AS is_deleting
-        FROM resources WHERE id = ANY ({ids}::uuid[]) AND tenancy @> {tenancy} ORDER BY id FOR KEY SHARE
+        FROM resources WHERE id = ANY (:target_ids::uuid[]) AND tenancy @> {tenancy} ORDER BY id FOR KEY SHARE
     ), unfit AS (
         SELECT wanted.type, wanted.kind, wanted.id, target.id IS NOT NULL AS is_deleting
         FROM wanted LEFT JOIN target ON target.id = wanted.id AND target.kind = wanted.kind
@@ -37,25 +37,24 @@ def targets(*, types: str, kinds: str, ids: str, tenancy: str) -> str:
 UNFIT: Final = "(SELECT json_agg(unfit ORDER BY unfit.type, unfit.id) FROM unfit)"
 """The targets that are not there, or are being deleted; NULL when all are fit."""
 
-
-def composition(texts: str, ids: str) -> str:
-    """The envelope of these texts with the addresses of the resources `ids` between them, from `named` (id, href)."""
-    return f"""(
-        SELECT string_agg(part.text || coalesce(to_json(named.href)::text, ''), '' ORDER BY part.position)
-        FROM unnest({texts}::text[], {ids}::uuid[]) WITH ORDINALITY AS part (text, id, position)
-        LEFT JOIN named ON named.id = part.id
-    )::json"""
+COMPOSITION: Final = """(
+    SELECT string_agg(part.text || coalesce(to_json(named.href)::text, ''), '' ORDER BY part.position)
+    FROM unnest(:texts::text[], :named::uuid[]) WITH ORDINALITY AS part (text, id, position)
+    LEFT JOIN named ON named.id = part.id
+)::json"""
+"""An envelope with the addresses of the resources that it names between its texts, from `named` (id, href)."""
 
 
-def composed(envelope: Envelope) -> tuple[object, ...]:
-    """The values of `composition`."""
-    return [text.decode() for text in envelope.texts], envelope.named
+def composed(envelope: Envelope) -> dict[str, object]:
+    """The values of COMPOSITION."""
+    return {"texts": [text.decode() for text in envelope.texts], "named": envelope.named}
 
 
-def wanted(kind: Kind, desired: Desired) -> tuple[object, ...]:
+def wanted(kind: Kind, desired: Desired) -> dict[str, object]:
     """The values of `targets`: for each reference its type, the kind and the id of its target."""
     rows = [(rule.type, rule.target, id) for rule in kind.references for id in desired.references.get(rule.type, ())]
-    return [type for type, _, _ in rows], [target for _, target, _ in rows], [id for _, _, id in rows]
+    types, kinds, ids = zip(*rows, strict=True) if rows else ((), (), ())
+    return {"ref_types": types, "target_kinds": kinds, "target_ids": ids}
 
 
 class _Unfit(msgspec.Struct):

@@ -1,51 +1,35 @@
 """Adapters' reports: read with their resource, written with what they make of it."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from hyperfleet.model import rendering
+from hyperfleet.model.reception import Reception
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.status.condition import Status
-from hyperfleet.model.status.report import Report, Summary
-from hyperfleet.store.clauses.projections import HAS_CHILDREN, REPORTS, SUMMARY_LIST
+from hyperfleet.model.standing import Change, Standing
 from hyperfleet.store.database import Connection, Database, Statement
-from hyperfleet.store.resources import ONE, not_found, one, status_values
+from hyperfleet.store.standings import ASSESSED, COLUMNS, ONE, Rendered, assignments, not_found, one, values
 
 RESOURCE_WITH_REPORTS: Final = Statement(
     "RESOURCE_WITH_REPORTS",
     f"""
-    SELECT kind, name, owner_kind, owner_id, resource_version, generation, updated_time,
-           deleted_time IS NOT NULL AS is_deleting, status,
-           {SUMMARY_LIST} AS summaries,
-           (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = $5) AS rendered,
-           deleted_time IS NOT NULL AND {HAS_CHILDREN} AS has_children,
-           deleted_time IS NOT NULL
-               AND EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)
-               AS is_referenced,
-           CASE WHEN kind = ANY ($6::text[]) THEN envelope END AS envelope,
-           CASE WHEN kind = ANY ($6::text[]) THEN {REPORTS} END AS reports
+    SELECT {COLUMNS},
+           (SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id AND adapter = :adapter) AS last
     FROM resources WHERE {ONE}
     """,
     is_read=True,
 )
 
-# An equal condition_status is kept as it is stored: a new value costs an index entry, even when it is the same.
 WRITTEN_REPORT: Final = Statement(
     "WRITTEN_REPORT",
-    """
+    f"""
     WITH resource AS (
-        UPDATE resources
-        SET resource_version = nextval('resource_versions'), status = $3, phase = $4,
-            condition_status = CASE WHEN condition_status = $5 THEN condition_status ELSE $5 END,
-            conditions = $6, observed_generation = $7, last_updated_time = $8, last_transition_time = $9, rules = $10
-        WHERE id = $1 AND resource_version = $2
+        UPDATE resources SET {assignments(*ASSESSED)} WHERE id = :id AND resource_version = :resource_version
         RETURNING id, resource_version
     )
     INSERT INTO adapter_statuses
         (resource_id, adapter, observed_generation, last_report_time, created_time, summary, rendered)
-    SELECT resource.id, $11, $12, $13, $14, $15, $16 FROM resource
+    SELECT resource.id, :adapter, :reported_generation, :reported_time, :created_time, :summary, :rendered FROM resource
     ON CONFLICT (resource_id, adapter) DO UPDATE
     SET observed_generation = excluded.observed_generation, last_report_time = excluded.last_report_time,
         summary = excluded.summary, rendered = excluded.rendered
@@ -60,7 +44,7 @@ REPORT_PAGE: Final = Statement(
     FROM resources
     LEFT JOIN LATERAL (
         SELECT rendered FROM adapter_statuses WHERE resource_id = resources.id
-        ORDER BY adapter LIMIT $5 OFFSET $6
+        ORDER BY adapter LIMIT :size OFFSET :skipped
     ) AS page ON true
     WHERE {ONE}
     """,
@@ -68,72 +52,55 @@ REPORT_PAGE: Final = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """A resource as the next report finds it: `status` and `summaries` are JSON text, as stored, not yet decoded.
+class Reported(NamedTuple):
+    """A resource as the next report of an adapter finds it; `last` is the adapter's stored one, None without one."""
 
-    `rendered` is the stored report of the adapter in question, None when it has none. Children and references to it are
-    looked for only while the resource is being deleted, because only then do they count. `envelope`, and `reports`, an
-    array as served, are there for kinds with rules of their own.
-    """
-
-    kind: str
-    name: str
-    owner_kind: str | None
-    owner_id: UUID | None
-    resource_version: int
-    generation: int
-    updated_time: datetime
-    is_deleting: bool
-    status: bytes
-    summaries: bytes
-    rendered: bytes | None
-    has_children: bool
-    is_referenced: bool
-    envelope: bytes | None
-    reports: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a report changes: its own row, and its resource's status."""
-
-    report: Report
-    created_time: datetime
-    rendered: bytes
-    summary: Summary
-    status: Status
-    rules: str
+    standing: Standing
+    last: bytes | None
 
 
 async def get_resource(connection: Connection, scope: Scope, id: UUID, *, adapter: str) -> Reported:
     """The resource with every adapter's summary and `adapter`'s stored report; raises NotFound."""
-    row = await connection.fetch_row(RESOURCE_WITH_REPORTS, *one(scope, id), adapter, scope.names_with_rules)
+    row = await connection.fetch_row(
+        RESOURCE_WITH_REPORTS,
+        **one(scope, id),
+        adapter=adapter,
+        with_rules=scope.names_with_rules,
+        with_envelope=False,
+    )
     if row is None:
         raise not_found(scope.kind, id)
-    return Reported(*row)
+    *standing, last = row
+    return Reported(Standing(*standing), last)
 
 
-async def write(connection: Connection, id: UUID, change: Change, *, resource_version: int) -> int | None:
-    """Stores the change when the resource still has `resource_version`, and gives the new one; None when it has not."""
+async def write(connection: Connection, received: Reception) -> Rendered | None:
+    """Stores a report and what it makes of its resource, when that still has its version, and gives it as served.
+
+    None when it has not.
+    """
+    standing, stored, body = received.standing, received.stored, received.body
+    assert stored is not None
+    assert body is not None
+    report = stored.report
     row = await connection.fetch_row(
         WRITTEN_REPORT,
-        id,
-        resource_version,
-        *status_values(change.status, change.rules),
-        change.report.adapter,
-        change.report.observed_generation,
-        change.report.observed_time,
-        change.created_time,
-        rendering.summary(change.summary),
-        change.rendered,
+        **values(Change(standing), *ASSESSED),
+        id=standing.id,
+        resource_version=standing.resource_version,
+        adapter=report.adapter,
+        reported_generation=report.observed_generation,
+        reported_time=report.observed_time,
+        created_time=stored.created_time,
+        summary=rendering.summary(stored.summary),
+        rendered=body,
     )
-    return None if row is None else row[0]
+    return None if row is None else Rendered(body, row[0])
 
 
 async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> tuple[int, list[bytes]]:
     """How many reports the resource has, and those of the page, by adapter; raises NotFound."""
-    rows = await db.fetch(REPORT_PAGE, *one(scope, id), size, (page - 1) * size)
+    rows = await db.fetch(REPORT_PAGE, **one(scope, id), size=size, skipped=(page - 1) * size)
     if not rows:
         raise not_found(scope.kind, id)
     return rows[0][0], [row[1] for row in rows if row[1] is not None]

@@ -1,37 +1,42 @@
-"""One resource's row: read and changed. What it references is locked and checked by the same statement."""
+"""One resource's row: read as it is served, inserted and changed.
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, NamedTuple
+The statement that writes it locks and checks its owner and what it references.
+"""
+
+from typing import Final
 from uuid import UUID
 
-from hyperfleet.errors import NotFound
+from hyperfleet.errors import Conflict, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
-from hyperfleet.model.rendering import Envelope
-from hyperfleet.model.resource import Desired, Scope
+from hyperfleet.model.resource import Owner, Scope
 from hyperfleet.model.search.fields import Selection
-from hyperfleet.model.status.condition import Status
+from hyperfleet.model.standing import Change
 from hyperfleet.store import references
 from hyperfleet.store.clauses.filters import Parameters
 from hyperfleet.store.clauses.projections import (
-    REPORTS,
-    SUMMARIES,
     WHOLE_OF_TENANT_WITH_ADAPTERS,
     WHOLE_WITH_ADAPTERS,
     projection,
     whole,
 )
-from hyperfleet.store.database import Connection, Statement
-
-ONE: Final = "id = $1 AND kind = ANY ($2::text[]) AND ($3::uuid IS NULL OR owner_id = $3) AND tenancy @> $4::jsonb"
-"""A resource by its id, within a scope: its kinds' names, the owner's id, NULL for any, and the tenancy that it has."""
-
-
-def one(scope: Scope, id: UUID) -> tuple[object, ...]:
-    """The values of ONE."""
-    return id, scope.kind_names, scope.owner_id, rendering.tenancy(scope.tenancy)
-
+from hyperfleet.store.database import Connection, Database, Row, Statement
+from hyperfleet.store.standings import (
+    ASSESSED,
+    CREATED,
+    DESIRED,
+    ENVELOPE,
+    ONE,
+    REVISED,
+    Rendered,
+    assignments,
+    names,
+    not_found,
+    one,
+    placeholders,
+    rendered,
+    values,
+)
 
 _VERSIONED: Final = f"resource_version AS version FROM resources WHERE {ONE}"
 
@@ -43,64 +48,22 @@ RESOURCE_OF_TENANT: Final = Statement(
 
 RESOURCE_KIND: Final = Statement("RESOURCE_KIND", f"SELECT kind FROM resources WHERE {ONE}", is_read=True)
 
-RESOURCE_TO_CHANGE: Final = Statement(
-    "RESOURCE_TO_CHANGE",
-    f"""
-    SELECT kind, name, owner_kind, owner_id, resource_version, generation, updated_time,
-           deleted_time IS NOT NULL AS is_deleting, status, envelope,
-           tenancy, {SUMMARIES} AS summaries, CASE WHEN kind = ANY ($5::text[]) THEN {REPORTS} END AS reports
-    FROM resources WHERE {ONE}
-    """,
-    is_read=True,
-)
-
-# The lock goes first, in a statement of its own: a sub-select of the locking statement would show the reports as they
-# were before the wait.
-LOCKED_RESOURCE: Final = Statement("LOCKED_RESOURCE", f"SELECT FROM resources WHERE {ONE} FOR NO KEY UPDATE")
-
-# An equal condition_status is kept as it is stored: a new value costs an index entry, even when it is the same.
-STATUS_COLUMNS: Final = """
-    status = $8, phase = $9,
-    condition_status = CASE WHEN condition_status = $10 THEN condition_status ELSE $10 END,
-    conditions = $11, observed_generation = $12, last_updated_time = $13, last_transition_time = $14, rules = $15
-"""
-
-
-def status_values(status: Status, rules: str) -> tuple[object, ...]:
-    """What a status is stored as: the values of STATUS_COLUMNS and of whatever else writes them, in their order."""
-    return (
-        rendering.status(status),
-        status.phase,
-        rendering.condition_status(status),
-        rendering.condition_details(status),
-        status.observed_generation,
-        status.last_updated_time,
-        status.last_transition_time,
-        rules,
-    )
-
-
-_CHANGE: Final = f"""
-    UPDATE resources
-    SET resource_version = nextval('resource_versions'), generation = $3, updated_time = $4, updated_by = $5,
-        labels = CASE WHEN labels = $6 THEN labels ELSE $6 END, spec = $7, {STATUS_COLUMNS}
-"""
+_CHANGED: Final = (*REVISED, *DESIRED, *ASSESSED)
+_UNCHANGED_SINCE: Final = "WHERE id = :id AND resource_version = :resource_version"
 
 CHANGED_RESOURCE: Final = Statement(
     "CHANGED_RESOURCE",
-    f"{_CHANGE}, envelope = $16 WHERE id = $1 AND resource_version = $2 RETURNING resource_version",
+    f"UPDATE resources SET {assignments(*ENVELOPE, *_CHANGED)} {_UNCHANGED_SINCE} RETURNING resource_version",
 )
-
-_SOURCE_TENANCY: Final = "(SELECT tenancy FROM resources WHERE id = $1)"
 
 CHANGED_REFERENCES: Final = Statement(
     "CHANGED_REFERENCES",
     f"""
-    WITH {references.targets(types="$18", kinds="$19", ids="$20", tenancy=_SOURCE_TENANCY)}, named AS (
+    WITH {references.targets("(SELECT tenancy FROM resources WHERE id = :id)")}, named AS (
         SELECT id, href FROM target
     ), changed AS (
-        {_CHANGE}, envelope = {references.composition("$16", "$17")}
-        WHERE id = $1 AND resource_version = $2 AND NOT EXISTS (SELECT FROM unfit)
+        UPDATE resources SET {assignments(*ENVELOPE, *_CHANGED, envelope=references.COMPOSITION)}
+        {_UNCHANGED_SINCE} AND NOT EXISTS (SELECT FROM unfit)
         RETURNING id, resource_version, envelope
     ), dropped AS (
         DELETE FROM resource_references AS kept USING changed
@@ -116,119 +79,166 @@ CHANGED_REFERENCES: Final = Statement(
     """,
 )
 
+_CREATED: Final = (*CREATED, *_CHANGED)
+_INTO: Final = f"INSERT INTO resources (owner_id, owner_kind, tenancy, envelope, {names(*_CREATED)})"
 
-def not_found(kind: Kind, id: UUID) -> NotFound:
-    """The 404 of a missing resource, with its kind's own code."""
-    return NotFound(f"There is no {kind.title} {id}.", code=kind.not_found_code)
+# A taken name leaves no row behind. Raised as an error, each one would put the whole statement into the server's log.
+_UNLESS_TAKEN: Final = "ON CONFLICT DO NOTHING RETURNING"
 
+NEW_RESOURCE: Final = Statement(
+    "NEW_RESOURCE",
+    f"""
+    {_INTO} VALUES (NULL, NULL, :tenancy, {placeholders(*ENVELOPE, *_CREATED)})
+    {_UNLESS_TAKEN} resource_version
+    """,
+)
 
-class Rendered(NamedTuple):
-    """A resource as served, and its version."""
+# The owner is locked in the same statement, so that it cannot be marked or removed while the child comes; KEY SHARE is
+# the weakest lock that does it, and lets reports on the owner pass.
+_OWNER: Final = """
+    owner AS (
+        SELECT id, kind, href, tenancy, deleted_time IS NOT NULL AS is_deleting
+        FROM resources WHERE id = :owner_id AND kind = :owner_kind AND tenancy @> :tenancy::jsonb FOR KEY SHARE
+    )
+"""
+_OWNER_FOUND: Final = "owner.href AS owner_href, owner.tenancy AS owner_tenancy, owner.is_deleting AS owner_is_deleting"
 
-    body: bytes
-    resource_version: int
+NEW_CHILD: Final = Statement(
+    "NEW_CHILD",
+    f"""
+    WITH {_OWNER}, inserted AS (
+        {_INTO} SELECT owner.id, owner.kind, owner.tenancy, (:before || to_json(owner.href)::text || :after)::json,
+                       {placeholders(*_CREATED)}
+        FROM owner WHERE NOT owner.is_deleting
+        {_UNLESS_TAKEN} resource_version
+    )
+    SELECT {_OWNER_FOUND}, inserted.resource_version FROM owner LEFT JOIN inserted ON true
+    """,
+)
+
+# A child is of its owner's tenancy.
+_TENANCY: Final = "coalesce((SELECT tenancy FROM owner), :tenancy::jsonb)"
+
+NEW_REFERRING: Final = Statement(
+    "NEW_REFERRING",
+    f"""
+    WITH {_OWNER}, {references.targets(_TENANCY)}, named AS (
+        SELECT id, href FROM owner UNION SELECT id, href FROM target
+    ), inserted AS (
+        {_INTO} SELECT owner.id, owner.kind, {_TENANCY}, {references.COMPOSITION}, {placeholders(*_CREATED)}
+        FROM (SELECT) AS always LEFT JOIN owner ON true
+        WHERE (:owner_id::uuid IS NULL OR NOT owner.is_deleting) AND NOT EXISTS (SELECT FROM unfit)
+        {_UNLESS_TAKEN} id, resource_version, envelope
+    ), referred AS (
+        INSERT INTO resource_references (source_id, target_id, ref_type)
+        SELECT inserted.id, wanted.id, wanted.type FROM inserted CROSS JOIN wanted
+    )
+    SELECT {_OWNER_FOUND}, inserted.resource_version, inserted.envelope, {references.UNFIT} AS unfit
+    FROM (SELECT) AS always LEFT JOIN owner ON true LEFT JOIN inserted ON true
+    """,
+)
+
+NAMED_RESOURCE: Final = Statement(
+    "NAMED_RESOURCE",
+    "SELECT kind, id, href FROM resources"
+    " WHERE kind = :kind AND tenancy = :tenancy AND name = :name AND deleted_time IS NULL AND owner_id IS NULL",
+    is_read=True,
+)
+
+NAMED_CHILD: Final = Statement(
+    "NAMED_CHILD",
+    "SELECT kind, id, href FROM resources"
+    " WHERE owner_id = :owner_id AND kind = :kind AND tenancy @> :tenancy AND name = :name AND deleted_time IS NULL",
+    is_read=True,
+)
 
 
 async def get_rendered(db: Connection, scope: Scope, id: UUID, selection: Selection | None = None) -> Rendered:
     """The resource, or what is selected of it; without a selection with its adapters. Raises NotFound."""
-    arguments = list(one(scope, id))
-    statement = RESOURCE_OF_TENANT if scope.shows_tenancy else RESOURCE
-    render = whole(with_adapters=True, shows_tenancy=scope.shows_tenancy).render
-    if selection is not None:
-        parameters = Parameters(arguments)
+    if selection is None:
+        render = whole(with_adapters=True, shows_tenancy=scope.shows_tenancy).render
+        row = await db.fetch_row(RESOURCE_OF_TENANT if scope.shows_tenancy else RESOURCE, **one(scope, id))
+    else:
+        parameters = Parameters()
         selected = projection(selection, parameters, shows_tenancy=scope.shows_tenancy)
-        statement = Statement("RESOURCE", f"SELECT {selected.columns}, {_VERSIONED}", is_read=True)
-        arguments, render = parameters.values, selected.render
-    row = await db.fetch_row(statement, *arguments)
+        render = selected.render
+        text = f"SELECT {selected.columns}, {parameters.bound(_VERSIONED, one(scope, id))}"
+        row = await db.fetch_row(Statement("RESOURCE", text, is_read=True, is_numbered=True), *parameters.values)
     if row is None:
         raise not_found(scope.kind, id)
     return Rendered(render(row), row["version"])
 
 
-@dataclass(frozen=True, slots=True)
-class Changeable:
-    """A resource as the next change finds it; `status`, `envelope` and `summaries` are JSON text as stored.
-
-    `reports` is an array of them as served, None where the kind has no rules of its own.
-    """
-
-    kind: str
-    name: str
-    owner_kind: str | None
-    owner_id: UUID | None
-    resource_version: int
-    generation: int
-    updated_time: datetime
-    is_deleting: bool
-    status: bytes
-    envelope: bytes
-    tenancy: bytes
-    summaries: bytes | None
-    reports: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a caller's change makes of a resource; `references_change` tells whether those are to be written."""
-
-    kind: Kind
-    generation: int
-    updated_time: datetime
-    updated_by: str
-    desired: Desired
-    references_change: bool
-    envelope: Envelope
-    status: Status
-    rules: str
-
-
 async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
     """The kind of a resource, one of the scope's; raises NotFound."""
-    row = await db.fetch_row(RESOURCE_KIND, *one(scope, id))
+    row = await db.fetch_row(RESOURCE_KIND, **one(scope, id))
     if row is None:
         raise not_found(scope.kind, id)
     return scope.kind_named(row[0])
 
 
-async def get_changeable(connection: Connection, scope: Scope, id: UUID) -> Changeable:
-    """The resource with everything that a change is computed from; raises NotFound."""
-    row = await connection.fetch_row(RESOURCE_TO_CHANGE, *one(scope, id), scope.names_with_rules)
-    if row is None:
-        raise not_found(scope.kind, id)
-    return Changeable(*row)
-
-
-async def lock(connection: Connection, scope: Scope, id: UUID) -> None:
-    """Keeps every other writer of the resource out until the transaction ends; children may still be created."""
-    await connection.fetch_row(LOCKED_RESOURCE, *one(scope, id))
-
-
-async def update(
-    connection: Connection, id: UUID, change: Change, *, resource_version: int
-) -> tuple[bytes, int] | None:
-    """Stores the change when the resource still has `resource_version`: its envelope and its new version, else None.
+async def update(connection: Connection, scope: Scope, kind: Kind, new: Change) -> Rendered | None:
+    """Stores a change when the resource still has its version, and gives it as served; None when it has not.
 
     Raises InvalidInput or WrongState for a target of a reference that does not exist, or is being deleted.
     """
-    arguments = (
-        id,
-        resource_version,
-        change.generation,
-        change.updated_time,
-        change.updated_by,
-        rendering.labels(change.desired.labels),
-        change.desired.spec,
-        *status_values(change.status, change.rules),
-    )
-    if not change.references_change:
-        row = await connection.fetch_row(CHANGED_RESOURCE, *arguments, change.envelope.whole)
-        return None if row is None else (change.envelope.whole, row[0])
+    standing = new.standing
+    given = {"id": standing.id, "resource_version": standing.resource_version, **values(new, *_CHANGED)}
+    if "references" not in new.difference.members:
+        row = await connection.fetch_row(CHANGED_RESOURCE, **given, **values(new, *ENVELOPE))
+        return None if row is None else rendered(scope, standing, row[0])
     row = await connection.fetch_row(
-        CHANGED_REFERENCES,
-        *arguments,
-        *references.composed(change.envelope),
-        *references.wanted(change.kind, change.desired),
+        CHANGED_REFERENCES, **given, **references.composed(new.envelope), **references.wanted(kind, new.desired)
     )
     assert row is not None
     references.require_fit(row["unfit"])
-    return None if row["resource_version"] is None else (row["envelope"], row["resource_version"])
+    version = row["resource_version"]
+    return None if version is None else rendered(scope, standing, version, envelope=row["envelope"])
+
+
+async def insert(db: Database, scope: Scope, new: Change) -> Rendered | None:
+    """Stores a new resource and gives it as served; None when a live one has its name.
+
+    Raises NotFound for the owner, WrongState when the owner or a target of a reference is being deleted, InvalidInput
+    when a target does not exist.
+    """
+    owner, given = scope.owner, {**values(new, *_CREATED), "tenancy": new.standing.tenancy}
+    if owner is None and not new.desired.references:
+        row = await db.fetch_row(NEW_RESOURCE, **given, **values(new, *ENVELOPE))
+        return None if row is None else rendered(scope, new.standing, row["resource_version"])
+    given |= {"owner_id": scope.owner_id, "owner_kind": new.standing.owner_kind}
+    if new.desired.references:
+        given |= references.composed(new.envelope) | references.wanted(scope.kind, new.desired)
+        row = await db.fetch_row(NEW_REFERRING, **given)
+        assert row is not None
+        _require_owner(owner, row)
+        references.require_fit(row["unfit"])
+        envelope = row["envelope"]
+    else:
+        before, after = new.envelope.texts
+        row = await db.fetch_row(NEW_CHILD, **given, before=before.decode(), after=after.decode())
+        _require_owner(owner, row)
+        assert row is not None
+        envelope = b'%b"%b"%b' % (before, row["owner_href"].encode(), after)
+    version, tenancy = row["resource_version"], row["owner_tenancy"]
+    return None if version is None else rendered(scope, new.standing, version, envelope=envelope, tenancy=tenancy)
+
+
+async def find_named(db: Database, scope: Scope, name: str) -> Conflict | None:
+    """The live resource of the scope's kind, owner and exact tenancy that has this name; None without one."""
+    given = {"kind": scope.kind.name, "tenancy": rendering.tenancy(scope.tenancy), "name": name}
+    if scope.owner is None:
+        row = await db.fetch_row(NAMED_RESOURCE, **given)
+    else:
+        row = await db.fetch_row(NAMED_CHILD, **given, owner_id=scope.owner.id)
+    return None if row is None else Conflict(row["kind"], str(row["id"]), row["href"])
+
+
+def _require_owner(owner: Owner | None, row: Row | None) -> None:
+    """Raises NotFound or WrongState when the owner is missing, or being deleted."""
+    if owner is None:
+        return
+    if row is None or row["owner_href"] is None:
+        raise not_found(owner.kind, owner.id)
+    if row["owner_is_deleting"]:
+        raise WrongState(f"The {owner.kind.title} {owner.id} is being deleted; nothing can be created in it.")

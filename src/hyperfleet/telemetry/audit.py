@@ -1,8 +1,7 @@
 """What every audit line says of who did it, and to what. A line is one of the ordinary log with `audit=true`."""
 
-from uuid import UUID
-
 from hyperfleet.model.caller import Caller
+from hyperfleet.model.standing import Node, Standing
 
 
 def who(caller: Caller) -> dict[str, object]:
@@ -12,9 +11,9 @@ def who(caller: Caller) -> dict[str, object]:
     return {"caller": caller.identity, "tenant": dict(caller.tenancy)}
 
 
-def which(kind: str, id: UUID, name: str, owner_kind: str | None, owner_id: UUID | None) -> dict[str, object]:
+def which(resource: Standing | Node) -> dict[str, object]:
     """The fields `kind`, `id`, `name` and, for a resource that has one, `owner`."""
-    found: dict[str, object] = {"kind": kind, "id": str(id), "name": name}
-    if owner_id is not None:
-        found["owner"] = {"kind": owner_kind, "id": str(owner_id)}
+    found: dict[str, object] = {"kind": resource.kind, "id": str(resource.id), "name": resource.name}
+    if resource.owner_id is not None:
+        found["owner"] = {"kind": resource.owner_kind, "id": str(resource.owner_id)}
     return found

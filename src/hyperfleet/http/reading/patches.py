@@ -19,7 +19,6 @@ from hyperfleet.services import checking
 CHANGEABLE: Final = ("spec", "labels", "references")
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder().decode
 Members = dict[str, Any]
 Wrong = list[FieldError]
 
@@ -109,7 +108,7 @@ def _merge(members: Members, kind: Kind, largest: int) -> Patch:
 
 
 async def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, wrong: Wrong) -> bytes:
-    value = merge(_decode(old.spec), given)
+    value = merge(old.spec_value, given)
     spec = _encode(value)
     # It is nested no deeper than the deeper of the two, so that needs no look.
     if len(spec) > max(largest, len(old.spec)):

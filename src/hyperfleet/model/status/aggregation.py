@@ -122,7 +122,7 @@ def _view(
         reference_time,
         deleted,
         has_children,
-        asked(required, by_adapter),
+        asked(required, by_adapter) if deleted else (),
         counted,
         heard,
         [one for one in heard if one.verdict is not None],

@@ -6,7 +6,7 @@ the statement, but for the three words of a condition's status. Nothing here can
 behind a look at its type.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from hyperfleet.model.identifier import uuid
 from hyperfleet.model.search.lexer import Number, Value
 from hyperfleet.model.search.parser import Absence, And, Comparison, Expression, Match, Membership, Not, Or, Range
 from hyperfleet.model.status.condition import ConditionStatus
+from hyperfleet.store.statements import numbered
 
 Atom = Comparison | Membership | Range | Match | Absence
 
@@ -47,15 +48,21 @@ class Word(str):
 
 
 class Parameters:
-    """The values bound to a statement, in the order of their placeholders; those given come first."""
+    """The values bound to a statement, in the order of their placeholders."""
 
-    def __init__(self, values: Iterable[object] = ()) -> None:
-        self.values: list[object] = list(values)
+    def __init__(self) -> None:
+        self.values: list[object] = []
 
     def add(self, value: object, sql_type: str) -> str:
         """Binds a value; returns its placeholder with its type, such as `$3::text`."""
         self.values.append(value)
         return f"${len(self.values)}::{sql_type}"
+
+    def bound(self, text: str, given: Mapping[str, object]) -> str:
+        """Binds the values of a text with names; returns it with placeholders for them."""
+        text, names = numbered(text, after=len(self.values))
+        self.values += [given[name] for name in names]
+        return text
 
 
 def condition(expression: Expression, parameters: Parameters) -> str:

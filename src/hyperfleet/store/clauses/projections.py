@@ -22,25 +22,6 @@ SUMMARIES: Final = (
     " FROM adapter_statuses WHERE resource_id = resources.id)"
 )
 
-HAS_CHILDREN: Final = (
-    "(SELECT true FROM resources AS child WHERE child.owner_id = resources.id"
-    " ORDER BY child.created_time DESC, child.id DESC LIMIT 1) IS NOT NULL"
-)
-"""Whether a resource owns something. In its index's order, because where one owner has most rows the planner expects to
-find a child at once, and with EXISTS reads the whole table for each resource that owns nothing."""
-
-SUMMARY_LIST: Final = (
-    "(SELECT convert_to('[' || coalesce(string_agg(summary::text, ',' ORDER BY adapter), '') || ']', 'UTF8')"
-    " FROM adapter_statuses WHERE resource_id = resources.id)"
-)
-"""The same as a JSON array: what aggregation and deletion look at."""
-
-REPORTS: Final = (
-    "(SELECT convert_to('[' || coalesce(string_agg(rendered::text, ',' ORDER BY adapter), '') || ']', 'UTF8')"
-    " FROM adapter_statuses WHERE resource_id = resources.id)"
-)
-"""The reports on a resource as they are served, a JSON array: what its kind's own rules look at."""
-
 _encode: Final = msgspec.json.Encoder().encode
 _members: Final[Callable[[bytes], dict[str, msgspec.Raw]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

@@ -21,7 +21,7 @@ from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import page_tokens, sizes
 from hyperfleet.store.lists.orders import NEWEST_FIRST, after, completed, direction, is_nullable, order_by, sql_type
 from hyperfleet.store.lists.sizes import Limit
-from hyperfleet.store.resources import not_found
+from hyperfleet.store.standings import not_found
 
 MOST_BYTES: Final = 16 << 20
 """What a page has at most where nothing else is set."""
@@ -221,6 +221,7 @@ def statement(
         f"{matches}SELECT {read.columns}, {names}, list.*{read.flags}"
         f" FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list LEFT JOIN {read.source}",
         is_read=True,
+        is_numbered=True,
     )
 
 
