@@ -1,4 +1,4 @@
-"""Callers that read a large list slowly, or stop: what waits for them is bounded and ends, and others are served."""
+"""Callers that read lists slowly, or stop: what waits for them is bounded and ends, and others are served."""
 
 import contextlib
 import socket
@@ -25,26 +25,32 @@ WRITE_SECONDS: Final = 10.0
 GONE_WITHIN_SECONDS: Final = 75.0
 MOST_MB: Final = 400.0
 MOST_SECONDS: Final = 1.0
-CROWDS: Final = (("nobody", 0, 0), ("16 KB/s each", CROWD, SLOW_BYTES), ("stopped", CROWD, 0))
+CROWDS: Final = (
+    ("nobody", 0, 0, ROWS),
+    ("16 KB/s each", CROWD, SLOW_BYTES, ROWS),
+    ("stopped", CROWD, 0, ROWS),
+    ("stopped, lists of 250 KB", 15 * CROWD, 0, 60),
+)
+"""How each reads, how many there are, the bytes a second that each reads, and the resources that it asks for."""
 
 
 class Readers:
-    """Connections that each ask for the list, and read so many bytes of it a second until it ends."""
+    """Connections that each ask for a list of `size`, and read so many bytes of it a second until it ends."""
 
-    def __init__(self, port: int, count: int, pace: int) -> None:
+    def __init__(self, port: int, count: int, pace: int, size: int) -> None:
         self.answers: Counter[str] = Counter()
         self._over = threading.Event()
-        self._sockets = [self._connected(port) for _ in range(count)]
+        self._sockets = [self._connected(port, size) for _ in range(count)]
         self._thread = threading.Thread(target=self._read, args=(pace,), daemon=True)
         self._thread.start()
 
-    def _connected(self, port: int) -> socket.socket:
+    def _connected(self, port: int, size: int) -> socket.socket:
         made = socket.socket()
         # A small window, so that the list does not fit into the systems between.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * SLOW_BYTES)
         made.settimeout(30)
         made.connect(("127.0.0.1", port))
-        made.sendall(f"GET {CLUSTERS}?pageSize=1000 HTTP/1.1\r\nHost: drill\r\n\r\n".encode())
+        made.sendall(f"GET {CLUSTERS}?pageSize={size} HTTP/1.1\r\nHost: drill\r\n\r\n".encode())
         return made
 
     def _read(self, pace: int) -> None:
@@ -76,10 +82,10 @@ def drill(folder: Path) -> list[list[str]]:
     try:
         service.ready()
         ids = fill(service.api, ROWS, ROW_BYTES)
-        for name, count, pace in CROWDS:
+        for name, count, pace, size in CROWDS:
             memory, probes = Memory(service), Probes(service.api, f"{CLUSTERS}/{ids[0]}")
             began = time.monotonic()
-            readers = Readers(service.api, count, pace)
+            readers = Readers(service.api, count, pace, size)
             time.sleep(WRITE_SECONDS / 2)
             unsent = service.metric("hyperfleet_api_unsent_bytes")
             time.sleep(WRITE_SECONDS / 2)
