@@ -4,15 +4,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 
-from hyperfleet.http import description
-from hyperfleet.http.description import entrance, publications
+from hyperfleet.http.description import document, entrance, publications
 
-DOCUMENT: Final[dict[str, Any]] = json.loads(files(description).joinpath("openapi.json").read_bytes())
+DOCUMENT: Final[dict[str, Any]] = document.packaged()
 JSON_TYPES: Final = ("application/json", "application/problem+json")
 UNDESCRIBED: Final = {*publications.PARTS, *(path for path in entrance.ADDRESSES if path.endswith("/") and path != "/")}
 """Paths that the document leaves out: the files of its page, and a second spelling of what it describes."""

@@ -11,13 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
 
 import httpx2
-import msgspec
 import pytest
 import yaml
 from hypothesis import given
@@ -27,6 +25,7 @@ from hyperfleet import settings
 from hyperfleet.errors import CODES, Extension, FieldError, Given, HyperFleetError, InvalidInput
 from hyperfleet.http import problems
 from hyperfleet.http.app import application
+from hyperfleet.http.description import document
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
@@ -196,8 +195,7 @@ async def test_the_holder_of_a_taken_name_is_told_to_callers_who_may_read_it(
 
 
 def test_every_extension_is_a_member_of_the_documents_problem() -> None:
-    document = msgspec.json.decode((resources.files("hyperfleet.http.description") / "openapi.json").read_bytes())
-    schemas = document["components"]["schemas"]
+    schemas = document.packaged()["components"]["schemas"]
     members = schemas["Problem"]["properties"]
     for extension in (Extension,):
         schema = schemas[members[extension.member]["allOf"][0]["$ref"].rpartition("/")[2]]

@@ -5,15 +5,11 @@ serves by the same. What is built here from it exists once a process.
 """
 
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from hyperfleet import settings
 from hyperfleet.assembly import access_rules, issuers, kinds, yaml_documents
-from hyperfleet.http import description
 from hyperfleet.http.access.callers import Callers
 from hyperfleet.http.app import application
 from hyperfleet.http.description import document as served_document
@@ -35,8 +31,7 @@ def document(server: settings.Server) -> Document:
     """
     path = server.openapi_schema_path
     if not path:
-        own: Document = msgspec.json.decode((resources.files(description) / "openapi.json").read_bytes())
-        return own
+        return served_document.packaged()
     try:
         return openapi.require_document(yaml_documents.read(Path(path)))
     except yaml_documents.BadFile as failure:

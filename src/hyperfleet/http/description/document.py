@@ -33,6 +33,12 @@ _SHOWN: Final = ("name_min_length", "name_max_length", "references", "mandatory_
 _BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 
+def packaged() -> Document:
+    """The project's own document, which comes with the package, as a tree that nothing else holds."""
+    whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
+    return whole
+
+
 def document(
     catalog: Catalog,
     provider: Mapping[str, Any] | None = None,
@@ -47,7 +53,7 @@ def document(
     `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
     `is_vouched`: a gateway says who they are. `forbids`: callers may be told that they may not do something.
     """
-    whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
+    whole = packaged()
     schemas = whole["components"]["schemas"]
     identifiers = {
         kind.name: kind.name if kind.name in _BUILT_IN_NAMES else _add(whole, kind, catalog.parent_of(kind))

@@ -7,11 +7,9 @@ in it is for the kind's own schema.
 
 import json
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from hyperfleet.http import description
-from hyperfleet.http.description import kind_schemas
+from hyperfleet.http.description import document, kind_schemas
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.schemas.request_schema import RequestSchema
 
@@ -72,5 +70,4 @@ def _schemas() -> Schema:
 @cache
 def _packaged() -> str:
     """The packaged document's components, without its paths and their examples."""
-    whole = json.loads(files(description).joinpath("openapi.json").read_bytes())
-    return json.dumps(whole["components"]["schemas"])
+    return json.dumps(document.packaged()["components"]["schemas"])
