@@ -16,8 +16,8 @@ from hyperfleet.model.rules.mapping import ConditionRule
 from hyperfleet.model.standing import Standing
 from hyperfleet.services import assessing, recomputing
 from hyperfleet.services.recomputing import MOST_TRIES, ROWS_AT_ONCE
-from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Statement
+from hyperfleet.store.upkeep import recomputations
 from testbed.fleet import CLUSTER, CLUSTERS, NODE_POOL, below, create, read, report, send
 
 OLD = replace(CLUSTER, required_adapters=("dns",))

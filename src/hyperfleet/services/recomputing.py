@@ -5,7 +5,7 @@ process at a time works. Nothing is removed: what is being deleted and waits for
 comes (services/lingering.py).
 
 A row on which it fails is set aside: logged, counted, and not tried again before the rules change. Rows are marked
-before they are computed (store/recomputations.py), so that this is true as well when the process died of one.
+before they are computed (store/upkeep/recomputations.py), so that this is true as well when the process died of one.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from hyperfleet.model.assessment import Assessment
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind
 from hyperfleet.services import assessing
-from hyperfleet.store import recomputations
 from hyperfleet.store.database import Database, Transaction
+from hyperfleet.store.upkeep import recomputations
 from hyperfleet.telemetry import logging
 
 ROWS_AT_ONCE: Final = 100
