@@ -14,6 +14,7 @@ from hyperfleet.postgres import embedded
 from hyperfleet.postgres.embedded import Server
 from hyperfleet.store import reports, resources, standings
 from hyperfleet.store.statements import Statement
+from testbed.programs import client_command
 
 CONNECTIONS: Final = 16
 _TENANCY: Final = "'{}'"
@@ -44,7 +45,7 @@ def run(
         file.write(script)
         file.flush()
         options = ["-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "1", "-T", f"{seconds:.0f}", "-f", file.name]
-        command = embedded.client_command(server, "pgbench", *options, embedded.DATABASE)
+        command = client_command(server, "pgbench", *options, embedded.DATABASE)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     if done.returncode or found is None:

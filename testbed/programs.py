@@ -15,7 +15,7 @@ from typing import Final
 from unittest.mock import patch
 
 from hyperfleet.cli import commands
-from hyperfleet.postgres import embedded
+from hyperfleet.postgres import embedded, programs, roles
 
 NOTHING: Final = MappingProxyType[str, str]({})
 PROGRAM: Final = (sys.executable, "-m", "hyperfleet")
@@ -64,9 +64,15 @@ def called(
     return subprocess.CompletedProcess(words, status, output.read(), errors.getvalue())
 
 
+def client_command(server: embedded.Server, program: str, *arguments: str, role: str = roles.USER) -> list[str]:
+    """The command line of a client program of PostgreSQL (`psql`, `pgbench` …) for this server."""
+    binary = programs.binaries(programs.account_for()) / program
+    return [str(binary), "-h", str(server.socket_dir), "-p", str(server.port), "-U", role, *arguments]
+
+
 def tool(server: embedded.Server, *words: str) -> None:
     """Runs one of PostgreSQL's own programs on the server; fails with what it says."""
-    done = subprocess.run(embedded.client_command(server, *words), capture_output=True, text=True, check=False)
+    done = subprocess.run(client_command(server, *words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

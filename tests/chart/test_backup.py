@@ -11,7 +11,7 @@ from hyperfleet import settings
 from hyperfleet.postgres import embedded
 from hyperfleet.store.database import Database
 from testbed.fleet import create
-from testbed.programs import tool
+from testbed.programs import client_command, tool
 from testbed.sessions import session
 from tests.chart.manifests import of_kind, one, rendered
 from tests.chart.values import EXTERNAL
@@ -30,7 +30,7 @@ class Job:
         manifests = rendered({"backup": {"enabled": True, "keep": self.keep}})
         [container] = one(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
         variables = {each["name"]: each["value"] for each in container["env"] if "value" in each}
-        programs = Path(embedded.client_command(self.server, "pg_dump")[0]).parent
+        programs = Path(client_command(self.server, "pg_dump")[0]).parent
         here = {
             "BACKUP_DIRECTORY": str(self.directory),
             "PATH": f"{programs}:{os.environ['PATH']}",

@@ -23,7 +23,7 @@ from hyperfleet.store.database import Statement
 from hyperfleet.store.lists.pages import Listing
 from testbed import serving
 from testbed.fleet import CLUSTERS, below, create, report, send
-from testbed.programs import environment, run
+from testbed.programs import client_command, environment, run
 from testbed.sessions import pool, session
 
 Variables = dict[str, str]
@@ -43,9 +43,9 @@ def variables_of(postgres: embedded.Server, name: str) -> Variables:
 def there(postgres: embedded.Server) -> Iterator[Variables]:
     """A new database without a schema."""
     name = f"clients_{uuid4().hex}"
-    subprocess.run(embedded.client_command(postgres, "createdb", name), check=True)
+    subprocess.run(client_command(postgres, "createdb", name), check=True)
     yield variables_of(postgres, name)
-    subprocess.run(embedded.client_command(postgres, "dropdb", "--force", name), check=True)
+    subprocess.run(client_command(postgres, "dropdb", "--force", name), check=True)
 
 
 def test_db_shell_opens_the_configured_database(there: Variables) -> None:
@@ -234,16 +234,16 @@ def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
     text.write_text("SELECT 1;\n")
     foreign, newer = tmp_path / "foreign", tmp_path / "newer"
     other = f"foreign_{uuid4().hex}"
-    subprocess.run(embedded.client_command(postgres, "createdb", "--template", name, other), check=True)
+    subprocess.run(client_command(postgres, "createdb", "--template", name, other), check=True)
     for file, statement in (
         (newer, "UPDATE alembic_version SET version_num = '9999'"),
         (foreign, "DROP TABLE alembic_version"),
     ):
-        psql = embedded.client_command(postgres, "psql", "-qd", other, "-c", statement)
+        psql = client_command(postgres, "psql", "-qd", other, "-c", statement)
         subprocess.run(psql, check=True)
-        dump = embedded.client_command(postgres, "pg_dump", "--format=custom", f"--file={file}", other)
+        dump = client_command(postgres, "pg_dump", "--format=custom", f"--file={file}", other)
         subprocess.run(dump, check=True)
-    subprocess.run(embedded.client_command(postgres, "dropdb", other), check=True)
+    subprocess.run(client_command(postgres, "dropdb", other), check=True)
     for file, said in (
         (cut, "pg_restore: error"),
         (text, "pg_restore: error"),

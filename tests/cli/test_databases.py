@@ -21,7 +21,7 @@ from hyperfleet.assembly import databases
 from hyperfleet.errors import Unavailable
 from hyperfleet.postgres import embedded
 from testbed import fleet
-from testbed.programs import run
+from testbed.programs import client_command, run
 from testbed.sessions import pool
 
 
@@ -45,7 +45,7 @@ def on(directory: Path) -> str:
 def empty_database(postgres: embedded.Server) -> dict[str, str]:
     """The variables that lead to a new database without a schema."""
     name = f"cli_{uuid4().hex}"
-    subprocess.run(embedded.client_command(postgres, "createdb", name), check=True)
+    subprocess.run(client_command(postgres, "createdb", name), check=True)
     return {
         "HYPERFLEET_DATABASE_HOST": str(postgres.socket_dir),
         "HYPERFLEET_DATABASE_PORT": str(postgres.port),
@@ -105,7 +105,7 @@ def test_migrate_brings_statuses_to_the_rules_of_the_kinds_that_the_configuratio
     # A job that knows the database alone does not take the built-in rules for those of the service.
     assert recomputed() == 0
     counted = "SELECT count(*) FROM resources WHERE condition_status ->> 'Reconciled' = 'False'"
-    psql = embedded.client_command(postgres, "psql", "-d", name, "-Atc", counted)
+    psql = client_command(postgres, "psql", "-d", name, "-Atc", counted)
     assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == "2"
 
 
@@ -115,7 +115,7 @@ def test_a_url_names_server_role_and_database_alone(
     role, name = f"role_{uuid4().hex}", empty_database["HYPERFLEET_DATABASE_NAME"]
     grant = f"CREATE ROLE {role} LOGIN; ALTER DATABASE {name} OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}"
     subprocess.run(
-        embedded.client_command(postgres, "psql", "-d", name, "-c", grant, role="postgres"),
+        client_command(postgres, "psql", "-d", name, "-c", grant, role="postgres"),
         check=True,
         capture_output=True,
     )
@@ -123,7 +123,7 @@ def test_a_url_names_server_role_and_database_alone(
     done = run("migrate", variables={"HYPERFLEET_DATABASE_URL_FILE": str(tmp_path / "url")})
     assert done.returncode == 0, done.stderr
     owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'resources'"
-    psql = embedded.client_command(postgres, "psql", "-d", name, "-Atc", owner)
+    psql = client_command(postgres, "psql", "-d", name, "-Atc", owner)
     assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == role
 
 
@@ -138,9 +138,7 @@ def test_migrate_refuses_a_database_from_a_newer_version(
 ) -> None:
     assert run("migrate", variables=empty_database).returncode == 0
     database = empty_database["HYPERFLEET_DATABASE_NAME"]
-    psql = embedded.client_command(
-        postgres, "psql", "-d", database, "-c", "UPDATE alembic_version SET version_num = 'x'"
-    )
+    psql = client_command(postgres, "psql", "-d", database, "-c", "UPDATE alembic_version SET version_num = 'x'")
     subprocess.run(psql, check=True, capture_output=True)
     for words in ((), ("--check",)):
         done = run("migrate", *words, variables=empty_database)
@@ -243,7 +241,7 @@ def test_db_start_listens_on_a_tcp_port_with_a_password_when_asked(directory: Pa
     assert ready in run("db", "status", on(directory)).stdout
     server = embedded.status(directory)
     assert server is not None
-    bundled = str(Path(embedded.client_command(server, "psql")[0]).parent)
+    bundled = str(Path(client_command(server, "psql")[0]).parent)
     ask = " -wAtc 'select 1'"
 
     def asked(line: str, **variables: str) -> subprocess.CompletedProcess[str]:

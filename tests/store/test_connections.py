@@ -20,6 +20,7 @@ from hyperfleet.postgres import embedded, programs
 from hyperfleet.store import connections
 from hyperfleet.store.database import Database, Statement
 from testbed import serving, waiting
+from testbed.programs import client_command
 from testbed.sessions import session, value
 
 ONE = Statement("ONE", "SELECT 1", is_read=True)
@@ -52,7 +53,7 @@ def standby() -> Iterator[embedded.Server]:
 
 
 def is_up(server: embedded.Server) -> bool:
-    command = embedded.client_command(server, "pg_isready", "-q")
+    command = client_command(server, "pg_isready", "-q")
     return subprocess.run(command, check=False).returncode == 0
 
 

@@ -16,6 +16,7 @@ from hyperfleet.settings import Secret
 from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
 from testbed import fleet, ports, serving, waiting
+from testbed.programs import client_command
 from testbed.sessions import execute, pool, session, value
 
 
@@ -95,7 +96,7 @@ def made_by_the_version_before(data: Path) -> None:
     )
     with old_server(data) as server:
         for words in (["createdb", "hyperfleet"], ["createdb", "another"]):
-            subprocess.run(embedded.client_command(server, *words), check=True)
+            subprocess.run(client_command(server, *words), check=True)
         asyncio.run(filled(server))
 
 
@@ -116,7 +117,7 @@ class old_server:  # noqa: N801
         self._server = embedded.Server(data, data, 5432, self._process.pid, self._process)
 
     def __enter__(self) -> embedded.Server:
-        ready = embedded.client_command(self._server, "pg_isready", "-q")
+        ready = client_command(self._server, "pg_isready", "-q")
         waiting.eventually(lambda: subprocess.run(ready, check=False).returncode == 0, "it takes connections")
         return self._server
 
@@ -180,7 +181,7 @@ def test_a_directory_in_which_everybody_was_a_superuser_is_converted_at_the_next
         with old_server(data) as server:
             converter, _, renamed = cut_short.partition("BEGIN;")
             for role, script in ((roles.USER, converter), ("hyperfleet_conversion", renamed)):
-                psql = embedded.client_command(server, "psql", "-Xqd", "postgres", "-v", "ON_ERROR_STOP=1", role=role)
+                psql = client_command(server, "psql", "-Xqd", "postgres", "-v", "ON_ERROR_STOP=1", role=role)
                 subprocess.run(psql, input=script.replace("COMMIT;", ""), text=True, check=True)
     [port] = ports.free_ports(1)
     for _ in range(2):

@@ -280,12 +280,6 @@ class _Patience:
             _log.warning(self._reason, data=str(self._data_dir))
 
 
-def client_command(server: Server, program: str, *arguments: str, role: str = USER) -> list[str]:
-    """The command line of a client program of PostgreSQL (`psql`, `pgbench` …) for this server."""
-    binary = programs.binaries(programs.account_for()) / program
-    return [str(binary), "-h", str(server.socket_dir), "-p", str(server.port), "-U", role, *arguments]
-
-
 def _postmaster_file(data_dir: Path) -> list[str]:
     """The lines of PostgreSQL's own file, the process id and the port numbers; empty when it is anything else."""
     lines = _text(data_dir, "postmaster.pid").splitlines()
