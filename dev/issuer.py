@@ -69,7 +69,7 @@ def main() -> None:
         # The service is about to say what is wrong with the flags.
         return
     print(
-        f"Callers need a token. {token} has one for {IDENTITY}, valid for a week:\n\n"
+        f"Requests require a token. {token} has one for {IDENTITY}, valid for a week:\n\n"
         f'  curl -H "Authorization: Bearer $(cat {token})" {url}/api/hyperfleet/v1/clusters\n'
         f'  ocm login --token="$(cat {token})" --url={url}\n',
         flush=True,

@@ -34,7 +34,7 @@ def drill(folder: Path) -> list[list[str]]:
         search = f"{CLUSTERS}?pageSize=1&search=status.conditions.ZonesKnown%20=%20%27True%27"
         eventually(lambda: _total(service, search) == CLUSTERS_STORED, "the others are recomputed", 60)
         recomputed = time.monotonic() - began
-        event = "a rule could not be evaluated, its condition stays as it was"
+        event = "a mapping rule could not be evaluated; its condition is unchanged"
         eventually(lambda: bool(service.lines(event)), "the row is named", 60)
         assert {(line["id"], line["condition"]) for line in service.lines(event)} == {(poison, "ZonesKnown")}
         eventually(lambda: service.metric("hyperfleet_api_resources_set_aside") == 1, "counted", 60)
@@ -94,6 +94,6 @@ def _killed(service: Service) -> tuple[float, float]:
     eventually(lambda: service.status(service.health, "/readyz") == 503, "not ready", 30)
     unready = time.monotonic() - began
     reasons = json.loads(fetched(service.health, "/readyz")[1])["reasons"]
-    assert reasons == [f"Workers died {DEATHS} times within 60 s; the log says why."], reasons
+    assert reasons == [f"Workers died {DEATHS} times within 60 s; see the log for the reasons."], reasons
     eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again", 90)
     return unready, time.monotonic() - began

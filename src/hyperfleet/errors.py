@@ -46,31 +46,36 @@ class Code:
 _ROWS = (
     Code("VAL-000", (400,), "Invalid input", "Correct every field listed in `errors`."),
     Code("VAL-001", (400,), "Missing field", "Send the field named in `errors`."),
-    Code("VAL-002", (400,), "Not allowed", "Use one of the names or choices that `errors` lists."),
-    Code("VAL-003", (400,), "Wrong type or syntax", "Send the type or form that `errors` names."),
-    Code("VAL-004", (400,), "Out of range", "Stay within the limit that `errors` names."),
-    Code("VAL-005", (400, 405, 406, 413, 415, 422, 431, 501), "Bad request", "Change the request as `detail` says."),
+    Code("VAL-002", (400,), "Not allowed", "Use one of the names or values listed in `errors`."),
+    Code("VAL-003", (400,), "Wrong type or syntax", "Send the type or format given in `errors`."),
+    Code("VAL-004", (400,), "Out of range", "Stay within the limit given in `errors`."),
+    Code(
+        "VAL-005",
+        (400, 405, 406, 413, 415, 422, 431, 501),
+        "Bad request",
+        "Change the request as described in `detail`.",
+    ),
     Code("VAL-006", (400,), "Not a JSON document", "Send one JSON document as the body."),
-    Code("VAL-007", (400,), "Bad search", "Correct the search text at the position or field that `detail` names."),
-    Code("AUT-001", (401,), "No credentials", "Send a token in the header that `WWW-Authenticate` asks for."),
-    Code("AUT-002", (401,), "Invalid credentials", "Send a token that is right; `detail` says what is wrong with it."),
-    Code("AUT-003", (401,), "Expired credentials", "Get a new token from its issuer, and send that."),
-    Code("AUZ-001", (403,), "Not allowed", "Ask the service's operator for a rule that allows it, or ask as another."),
-    Code("NTF-000", (404,), "No such path", "Check the path against the API's document."),
-    Code("NTF-001", (404,), "Resource not found", "Check the id; the resource may be gone."),
-    Code("NTF-002", (404,), "Cluster not found", "Check the cluster's id; the cluster may be gone."),
-    Code("NTF-003", (404,), "Node pool not found", "Check the node pool's id; the node pool may be gone."),
-    Code("CNF-001", (409,), "Already exists", "Choose another name, or use the resource that has it."),
-    Code("CNF-002", (412,), "Stale version", "Read the resource again, then decide again what to change."),
-    Code("CNF-003", (409,), "Wrong state", "Read the resource and act on its present state."),
+    Code("VAL-007", (400,), "Bad search", "Correct the search at the position or field named in `detail`."),
+    Code("AUT-001", (401,), "No credentials", "Send a token in the header named in `WWW-Authenticate`."),
+    Code("AUT-002", (401,), "Invalid credentials", "Send a valid token; `detail` says what is wrong with this one."),
+    Code("AUT-003", (401,), "Expired credentials", "Get a new token from the issuer."),
+    Code("AUZ-001", (403,), "Not allowed", "Ask the service's operator for access, or use another identity."),
+    Code("NTF-000", (404,), "No such path", "Check the path against the OpenAPI document."),
+    Code("NTF-001", (404,), "Resource not found", "Check the id; the resource may have been deleted."),
+    Code("NTF-002", (404,), "Cluster not found", "Check the cluster's id; the cluster may have been deleted."),
+    Code("NTF-003", (404,), "Node pool not found", "Check the node pool's id; the node pool may have been deleted."),
+    Code("CNF-001", (409,), "Already exists", "Choose another name, or use the existing resource."),
+    Code("CNF-002", (412,), "Stale version", "Read the resource again and reapply your change."),
+    Code("CNF-003", (409,), "Wrong state", "Read the resource and act on its current state."),
     Code("INT-001", (500,), "Unexpected error", "Give the X-Request-Id to the service's operator."),
     Code("INT-002", (500,), "Database error", "Give the X-Request-Id to the service's operator."),
-    Code("SVC-001", (503,), "Service unavailable", "Try again after the seconds that Retry-After names."),
+    Code("SVC-001", (503,), "Service unavailable", "Try again after the number of seconds in Retry-After."),
     Code(
         "SVC-002",
         (504,),
         "Deadline exceeded",
-        "Read before you repeat a write, which may have been stored; ask for less if it happens again.",
+        "A write may have been stored: read before you repeat it. If the error persists, request less at once.",
     ),
 )
 
@@ -146,9 +151,9 @@ class InvalidInput(HyperFleetError):
 
     def __init__(self, *errors: FieldError) -> None:
         first = errors[0]
-        detail = f"{len(errors)} fields are wrong; see errors."
+        detail = f"{len(errors)} fields are invalid; see errors."
         if len(errors) >= MOST_FIELDS:
-            detail = f"At least {MOST_FIELDS} fields are wrong; see errors."
+            detail = f"At least {MOST_FIELDS} fields are invalid; see errors."
         if len(errors) == 1:
             detail = first.message if first.message.startswith("`") else f"{first.field}: {first.message}"
         super().__init__(detail, code=first.code if len(errors) == 1 else "VAL-000", errors=errors)

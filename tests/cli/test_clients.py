@@ -279,7 +279,9 @@ def test_a_dump_takes_the_place_of_nothing_but_a_file(there: Variables, tmp_path
     tried = run("db", "dump", str(place), variables=there)
 
     assert tried.returncode == 1
-    assert tried.stderr == f"hyperfleet-api: {place} is not a file, and the dump would take its place; name a file.\n"
+    assert (
+        tried.stderr == f"hyperfleet-api: {place} exists and is not a regular file; name another file for the dump.\n"
+    )
     after = place.lstat()
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 

@@ -106,7 +106,7 @@ def test_a_flag_for_the_file_of_a_value_is_refused_with_the_variable_that_names_
 
 def test_a_configuration_file_as_an_argument_is_refused_with_its_flag() -> None:
     said = called("config", "hyperfleet.yaml").stderr
-    assert "Argument hyperfleet.yaml is unexpected; settings are flags, such as --config=FILE." in said
+    assert "Unexpected argument hyperfleet.yaml; pass settings as flags, such as --config=FILE." in said
 
 
 @pytest.mark.parametrize(("words", "nearest"), [(("migrat",), "migrate"), (("db", "strat"), "start")])

@@ -125,7 +125,7 @@ def test_names_and_reports_are_held_to_what_the_entry_says(service: Service, ima
     available, signed = ({"type": type, "status": "True"} for type in ("Available", "Signed"))
     sent = {"adapter": "mirror", "observed_generation": 1, "conditions": [available]}
     status, problem = send(service, statuses, sent)
-    assert (status, told(problem)) == (400, ["`conditions` of an os image must have one of type `Signed`"])
+    assert (status, told(problem)) == (400, ["`conditions` must include one of type `Signed` for an os image"])
     assert send(service, statuses, {**sent, "conditions": [available, signed]})[0] == 201
     found = json.loads(fetched(service.api, image["href"])[1])["status"]
     assert found["phase"] == "Ready"
@@ -179,7 +179,7 @@ def test_resources_of_a_kind_that_is_no_longer_configured_wait_until_it_is_again
     without = Service(place, data=service.data).start()
     try:
         without.ready()
-        message = "resources of a kind that is not configured are not served"
+        message = "the database has resources of a kind that is not configured; they are not served"
         warned = {line["kind"]: (line["level"], line["resources"]) for line in without.lines(message)}
         assert warned == {"OSImage": ("warning", 1), "Release": ("warning", 1), "Train": ("warning", 2)}
         status, body = fetched(without.api, image["href"])
@@ -225,8 +225,8 @@ def test_kinds_that_do_not_fit_together_stop_the_start_with_every_mistake(tmp_pa
     for sentence in (
         "the configuration has 4 mistakes:",
         "setting entities[2].parent is unknown; did you mean parent_kind?",
-        "Kind A: its owners form a loop, A > B > A.",
-        "Kind B: its owners form a loop, B > A > B.",
+        "Kind A: its owners form a cycle, A > B > A.",
+        "Kind B: its owners form a cycle, B > A > B.",
         "Kind C: the plural 'statuses' is reserved.",
     ):
         assert sentence in done.stderr

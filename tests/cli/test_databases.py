@@ -63,7 +63,7 @@ def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
     empty_database: dict[str, str],
 ) -> None:
     behind = run("migrate", "--check", variables=empty_database)
-    assert (behind.returncode, behind.stdout) == (2, "The schema is behind: run hyperfleet-api migrate.\n")
+    assert (behind.returncode, behind.stdout) == (2, "The schema is out of date: run hyperfleet-api migrate.\n")
     done = run("migrate", variables=empty_database)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["changed"] is True

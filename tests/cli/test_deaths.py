@@ -27,7 +27,7 @@ def test_several_within_a_minute_make_the_service_unready_until_they_are_past(
     for count in range(1, MOST + 2):
         Deaths(tmp_path).add()
         assert (Deaths(tmp_path).reason() is None) is (count <= MOST)
-    assert Deaths(tmp_path).reason() == "Workers died 3 times within 60 s; the log says why."
+    assert Deaths(tmp_path).reason() == "Workers died 3 times within 60 s; see the log for the reasons."
     clock[0] += WINDOW_SECONDS
     assert Deaths(tmp_path).recent() == MOST + 1
     clock[0] += 0.001
@@ -60,4 +60,4 @@ def test_readiness_says_why(tmp_path: Path) -> None:
     readiness.deaths = Deaths(tmp_path)
     for _ in range(MOST + 1):
         readiness.deaths.add()
-    assert readiness.reasons() == ["Workers died 3 times within 60 s; the log says why."]
+    assert readiness.reasons() == ["Workers died 3 times within 60 s; see the log for the reasons."]

@@ -109,7 +109,10 @@ KIND = "kind: Channel, plural: channels"
         (f"entities: {{{KIND}}}", "entities (line 1): must be a list of entries."),
         (f"entities: [{{{KIND}, plurl: x}}]", "line 1: setting entities[0].plurl is unknown; did you mean plural?"),
         (f"entities: [{{{KIND}, qqq: x}}]", "line 1: setting entities[0].qqq is unknown."),
-        (f"entities: [{{{KIND}, ? [a] : x}}]", "The configuration file cannot be read: line 1: a name must be a text."),
+        (
+            f"entities: [{{{KIND}, ? [a] : x}}]",
+            "The configuration file cannot be read: line 1: mapping keys must be strings.",
+        ),
         (f"entities: [{{{KIND}, plural: x}}]", "entities[0].plural (line 1): appears twice in the same mapping."),
         ("entities:\n  - plural: channels", "entities[0].kind (line 2): is missing."),
         ("entities: [{kind: ''}]", "entities[0].kind (line 1): is missing."),
@@ -124,7 +127,7 @@ KIND = "kind: Channel, plural: channels"
         ),
         (
             f"entities: [{{{KIND}, required_adapters: dns}}]",
-            "entities[0].required_adapters (line 1): must be a list of texts, or any, not 'dns'.",
+            "entities[0].required_adapters (line 1): must be a list of strings, or any, not 'dns'.",
         ),
         (
             f"entities: [{{{KIND}, references: {{}}}}]",

@@ -105,7 +105,7 @@ def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_d
         # The other worker may have been about to start when this one was killed.
         eventually(lambda: service.status(service.api, CLUSTERS) == 200, "served again")
         assert [service.status(service.api, CLUSTERS) for _ in range(10)] == [200] * 10, service.text()
-        assert not service.lines("the HTTP server ended unexpectedly"), service.text()
+        assert not service.lines("the HTTP server exited unexpectedly"), service.text()
     finally:
         service.stop()
 

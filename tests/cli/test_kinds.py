@@ -96,11 +96,11 @@ def test_an_entry_changes_of_a_built_in_kind_what_it_gives_and_nothing_else() ->
 def test_a_built_in_kind_keeps_its_plural_and_its_parent() -> None:
     assert declared(Entity("NodePool", "nodepools", "Cluster"))["NodePool"] == NODE_POOL
     assert mistakes(Entity("NodePool", "pools", "Channel"), CHANNEL) == (
-        "Kind NodePool: it is built in, so its plural stays nodepools.",
-        "Kind NodePool: it is built in, so its parent stays Cluster.",
+        "Kind NodePool: the plural of a built-in kind is fixed: nodepools.",
+        "Kind NodePool: the kind is built in; its parent is fixed: Cluster.",
     )
     assert mistakes(Entity("Cluster", parent_kind="NodePool")) == (
-        "Kind Cluster: it is built in, so it stays without a parent.",
+        "Kind Cluster: the kind is built in; it cannot have a parent.",
     )
 
 
@@ -124,13 +124,13 @@ def test_a_kind_is_called_in_sentences_by_the_words_of_its_name(name: str, title
 
 def test_a_kind_has_one_entry() -> None:
     assert mistakes(CHANNEL, Entity("Cluster"), Entity("Channel", "canals"), Entity("Cluster")) == (
-        "Kind Channel: entities[2] is its second entry.",
-        "Kind Cluster: entities[3] is its second entry.",
+        "Kind Channel: duplicate entry, entities[2].",
+        "Kind Cluster: duplicate entry, entities[3].",
     )
 
 
 def test_a_new_kind_needs_a_plural() -> None:
-    assert mistakes(Entity("Channel")) == ("Kind Channel: it has no plural, which is the word in its paths.",)
+    assert mistakes(Entity("Channel")) == ("Kind Channel: its plural is missing: the word used in its paths.",)
 
 
 def file_with(folder: Path, *entities: str, more: str = "") -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_what_is_wrong_with_the_set_is_told_with_what_is_wrong_elsewhere(tmp_pat
         f"entities[1].references[0].ref_type ({where} line 3): is missing.",
         f"server.port ({where} line 5): must be a whole number from 1 to 65535, not 'x'.",
         f"entities ({where} line 1): Kind Third: the plural 'statuses' is reserved.",
-        f"entities ({where} line 1): Kind Third: the required adapter a is named 2 times.",
+        f"entities ({where} line 1): Kind Third: the required adapter a is listed 2 times.",
         f"entities ({where} line 1): Kind Version: its parent Chanel is not declared; did you mean Channel?",
     )
 
@@ -183,8 +183,8 @@ def test_a_schema_that_a_kind_requires_must_be_in_the_document(tmp_path: Path) -
     with pytest.raises(BadSettings) as wrong:
         application.catalog(configured, application.document(configured.server))
     assert wrong.value.mistakes == (
-        f"The OpenAPI document {document} (server.openapi_schema_path): it has no component NodePoolSpec, which kind"
-        " NodePool requires to validate specs by (require_spec_schema).",
+        f"The OpenAPI document {document} (server.openapi_schema_path): component NodePoolSpec is missing;"
+        " kind NodePool requires it (require_spec_schema).",
     )
     other = load({"--config": file_with(tmp_path, f"{entity}, spec_schema_name: ClusterSpec")["--config"]}, {}).settings
     found = application.catalog(other, application.document(other.server)).by_name["NodePool"]
@@ -197,8 +197,8 @@ def test_the_projects_own_document_is_named_as_such_when_it_lacks_a_schema(tmp_p
     with pytest.raises(BadSettings) as wrong:
         application.catalog(configured, application.document(configured.server))
     assert wrong.value.mistakes == (
-        "The project's own OpenAPI document (server.openapi_schema_path is unset): it has no component ChannelSpec,"
-        " which kind Channel requires to validate specs by (require_spec_schema).",
+        "The project's own OpenAPI document (server.openapi_schema_path is unset): component ChannelSpec is missing;"
+        " kind Channel requires it (require_spec_schema).",
     )
 
 
@@ -207,6 +207,6 @@ def test_required_adapters_of_any_kind_are_any_a_list_or_nobody() -> None:
     assert declared(Entity("Cluster", required_adapters=()))["Cluster"].required_adapters == ()
     assert declared(replace(CHANNEL, required_adapters="any"))["Channel"].required_adapters is AnyAdapter.ANY
     assert mistakes(replace(CHANNEL, required_adapters=("any", "dns"))) == (
-        "Kind Channel: its list of required adapters names `any`; for every adapter that reports, write"
-        " `required_adapters: any` without a list.",
+        "Kind Channel: its list of required adapters contains `any`; to require every adapter that reports,"
+        " write `required_adapters: any` without a list.",
     )

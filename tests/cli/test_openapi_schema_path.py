@@ -91,7 +91,7 @@ def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
         running = Service(place, HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH=str(path_of("bare-metal"))).start()
         try:
             running.ready()
-            (warning,) = running.lines("specs of a kind are not validated")
+            (warning,) = running.lines("the specs of a kind are not validated")
             assert "nearest" not in warning
             assert (warning["level"], warning["kind"], warning["missing"]) == ("warning", "NodePool", "NodePoolSpec")
             assert warning["document"].endswith("openapi.yaml")
@@ -109,7 +109,7 @@ def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path
     done = called("config", variables={"OPENAPI_SCHEMA_PATH": str(path), "HYPERFLEET_SERVER_JWT_ENABLED": "false"})
     assert done.returncode == 0
     assert "openapi_schema_path:" in done.stdout
-    warning = "hyperfleet-api: warning: specs of a kind are not validated:"
+    warning = "hyperfleet-api: warning: the specs of a kind are not validated:"
     assert done.stderr.splitlines() == [
         f"{warning} kind=Cluster missing=ClusterSpec document={path} nearest=clusterSpec",
         f"{warning} kind=NodePool missing=NodePoolSpec document={path}",
@@ -118,7 +118,7 @@ def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path
         running = Service(place, OPENAPI_SCHEMA_PATH=str(path)).start()
         try:
             running.ready()
-            logged = running.lines("specs of a kind are not validated")
+            logged = running.lines("the specs of a kind are not validated")
             assert [line.get("nearest") for line in logged] == ["clusterSpec", None]
         finally:
             running.stop()
@@ -131,19 +131,25 @@ def test_a_configuration_without_anything_to_warn_of_prints_no_warning() -> None
 DOCUMENT = "openapi: 3.0.3\ncomponents:\n  schemas:\n    ClusterSpec:\n"
 BROKEN = [
     ("a: b: c\n", "cannot be read: line 1: mapping values are not allowed in this context."),
-    ("", "It is not an OpenAPI document, which is a mapping."),
+    ("", "It is not an OpenAPI document: the top level must be a mapping."),
     ("kind: ConfigMap\n", "It is not an OpenAPI 3.0 document: `openapi: 3.0.3` is missing."),
-    ("openapi: 3.1.0\n", "It says `openapi: 3.1.0`; OpenAPI 3.0 is read."),
+    ("openapi: 3.1.0\n", "`openapi: 3.1.0` is not supported; use OpenAPI 3.0."),
     (DOCUMENT + "      type: thing\n", "#/components/schemas/ClusterSpec/type: must be one of array, boolean,"),
     (DOCUMENT + "      $ref: other.yaml#/A\n", "the reference other.yaml#/A leaves the document"),
-    (DOCUMENT + "      $ref: '#/components/schemas/Gone'\n", "the document has no #/components/schemas/Gone."),
-    (DOCUMENT + "      $ref: '#/components/schemas/ClusterSpec'\n", "refers to itself with no member or item between"),
+    (
+        DOCUMENT + "      $ref: '#/components/schemas/Gone'\n",
+        "#/components/schemas/Gone does not exist in the document.",
+    ),
+    (
+        DOCUMENT + "      $ref: '#/components/schemas/ClusterSpec'\n",
+        "refers to itself without a member or item in between",
+    ),
     (DOCUMENT + "      pattern: '(a'\n", "the pattern (a is malformed"),
     (
         DOCUMENT + "      enum: ['4.14', 4.15]\n      type: string\n",
         "ClusterSpec/enum/1: 4.15 is not a string: quote it.",
     ),
-    (DOCUMENT + "      minimum: 1\n      minimum: 2\n", "line 6: 'minimum' appears twice in one mapping."),
+    (DOCUMENT + "      minimum: 1\n      minimum: 2\n", "line 6: 'minimum' appears twice in the same mapping."),
 ]
 
 
@@ -172,7 +178,7 @@ def test_every_mistake_of_a_document_is_told_at_once_by_serve_and_by_config(tmp_
 
 def test_a_document_that_is_not_there_stops_every_command_that_reads_the_setting() -> None:
     said = refused(OPENAPI_SCHEMA_PATH="/nowhere/openapi.yaml")
-    assert "server.openapi_schema_path: there is no file /nowhere/openapi.yaml." in said
+    assert "server.openapi_schema_path: file /nowhere/openapi.yaml does not exist." in said
     done = called("config", variables={"HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": "/nowhere/openapi.yaml"})
     assert done.returncode == 1
     assert "/nowhere/openapi.yaml" in done.stderr

@@ -72,7 +72,7 @@ def test_a_database_that_goes_silent_holds_no_probe_longer_than_the_setting(
         asking.join(5)
         assert time.monotonic() - begun < 2
         time.sleep(probes.SHARED_SECONDS)
-    assert answers == [["The database did not answer within 0.5 s."]] * 2
+    assert answers == [["The database did not respond within 0.5 s."]] * 2
 
 
 async def connections_of_probes(server: embedded.Server) -> int:

@@ -131,7 +131,7 @@ def test_the_peer_that_a_gateway_must_be_is_the_one_of_the_connection() -> None:
                 sent = get(b"Host: a", b"X-HyperFleet-Identity: mary", b"X-Forwarded-For: 10.0.0.1", path=CLUSTERS)
                 assert answered(service, sent) == expected
                 assert answered(service, get(b"Host: a", path=CLUSTERS)) == (401, "HYPERFLEET-AUT-001")
-                [warning] = service.lines("a gateway is trusted to say who is calling, without a token")
+                [warning] = service.lines("a gateway is trusted to identify callers, without tokens")
                 assert warning["level"] == "warning"
             finally:
                 service.stop()

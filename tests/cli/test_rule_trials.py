@@ -46,14 +46,14 @@ def test_conditions_are_printed_with_those_of_rules(tmp_path: Path) -> None:
 
 def test_it_is_said_why_a_condition_is_not_there(tmp_path: Path) -> None:
     status, said, _ = tried(tmp_path, resource=CLUSTER)
-    assert (status, said.splitlines()[-1]) == (0, "  ZoneReady: not there, its when is false")
+    assert (status, said.splitlines()[-1]) == (0, "  ZoneReady: absent, its `when` is false")
 
 
 def test_a_rule_that_cannot_be_evaluated_is_a_failure(tmp_path: Path) -> None:
     without = {"kind": "Cluster", "spec": {}}
     status, said, _ = tried(tmp_path, resource=without, reports=report(data={"zone": {}}))
     assert status == 1
-    assert '  ZoneReady: cannot be evaluated: Key not found in map : "nodes"' in said
+    assert '  ZoneReady: evaluation failed: Key not found in map : "nodes"' in said
 
 
 def test_a_rule_that_takes_too_much_is_stopped_and_named(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_rule_that_takes_too_much_is_stopped_and_named(tmp_path: Path) -> None
     large = {"kind": "Cluster", "spec": {"zones": [f"zone-{number}" for number in range(1000)]}}
     status, said, _ = tried(tmp_path, str(config), resource=large, reports=report(data={"rows": ["v" * 40] * 5000}))
     assert status == 1
-    assert "  ZonesKnown: cannot be evaluated: evaluating it takes more than" in said
+    assert "  ZonesKnown: evaluation failed: evaluating it takes more than" in said
 
 
 def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_rules_of_who_may_do_what_are_tried_on_a_caller(
 ) -> None:
     status, said, _ = tried(tmp_path, config=None, caller=caller, verb=verb)
     word = "Allowed" if allowed else "Not allowed"
-    assert said == f"{word}: {verb} Cluster; rules that hold for the caller: {rules}.\n"
+    assert said == f"{word}: {verb} Cluster; matching rules: {rules}.\n"
     assert status == (0 if allowed else 1)
 
 
 def test_without_authentication_every_caller_may_do_everything(tmp_path: Path) -> None:
     (tmp_path / "open.yaml").write_text("server: {jwt: {enabled: false}}")
     status, said, _ = tried(tmp_path, config=str(tmp_path / "open.yaml"), caller={}, verb="force-delete")
-    assert (status, said) == (0, "Allowed: no rules are in force, so every caller may do everything.\n")
+    assert (status, said) == (0, "Allowed: authorization is disabled, so every caller may do everything.\n")

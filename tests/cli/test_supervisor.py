@@ -111,7 +111,7 @@ def locked(data: Path) -> Iterator[None]:
         loop.close()
 
 
-JOINED = "joined the PostgreSQL of another process; services on one database need the same configuration of kinds"
+JOINED = "joined another process's PostgreSQL; services that share a database must configure the same kinds"
 
 
 def test_a_running_service_answers_on_its_three_ports_and_says_once_that_it_is_ready(service: Service) -> None:
@@ -159,7 +159,7 @@ def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve
     kill(server)
     eventually(lambda: not any(map(lives, workers)), "workers gone", 15)
     eventually(lambda: len(service.worker_pids()) == 2 and service.status(service.api, CLUSTERS) == 200, "new ones")
-    eventually(lambda: len(service.lines("the HTTP server ended unexpectedly")) == 1, "a line")
+    eventually(lambda: len(service.lines("the HTTP server exited unexpectedly")) == 1, "a line")
     assert set(service.worker_pids()).isdisjoint(workers)
 
 
@@ -168,9 +168,9 @@ def test_a_service_whose_postgresql_is_killed_starts_it_again_and_loses_nothing(
     server = embedded.status(service.data)
     assert server is not None
     kill(server.pid)
-    eventually(lambda: bool(service.lines("the embedded PostgreSQL serves again")), "it serves again")
+    eventually(lambda: bool(service.lines("the embedded PostgreSQL has restarted")), "it serves again")
     eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
-    assert service.lines("the embedded PostgreSQL ended unexpectedly")[0]["joined"] is False
+    assert service.lines("the embedded PostgreSQL exited unexpectedly")[0]["joined"] is False
     eventually(lambda: create(service.api, "after") in {201, 409}, "writes go on")
     assert names(service.api) == {"kept", "after"}
     family = descendants(service.pid)
@@ -185,7 +185,7 @@ def test_a_service_ends_when_its_postgresql_is_stopped_on_purpose(service: Servi
     stopped = run("db", "stop", f"--database-embedded-data-dir={service.data}")
     assert stopped.returncode == 0, stopped.stderr
     assert service.wait() == 1
-    assert service.lines("the embedded PostgreSQL ended unexpectedly")
+    assert service.lines("the embedded PostgreSQL exited unexpectedly")
     eventually(lambda: not any(map(lives, family)), "all gone", 15)
 
 
@@ -215,7 +215,7 @@ def test_a_stop_waits_for_the_request_that_is_under_way_and_takes_no_new_ones(se
             eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
             service.signal()
             eventually(lambda: fetched(service.api, "/api/hyperfleet")[0] == 0, "closed to others")
-            assert json.loads(fetched(service.health, "/readyz")[1])["reasons"] == ["The service is stopping."]
+            assert json.loads(fetched(service.health, "/readyz")[1])["reasons"] == ["The service is shutting down."]
             assert service.status(service.health, "/healthz") == 200
             assert not pending.done()
         assert pending.result() == 201
@@ -351,7 +351,7 @@ def test_a_second_service_ends_when_the_postgresql_that_it_joined_does(place: Pa
         service.signal()
         assert service.wait() == 0
         assert second.wait() == 1
-        assert second.lines("the embedded PostgreSQL ended unexpectedly")[0]["joined"] is True
+        assert second.lines("the embedded PostgreSQL exited unexpectedly")[0]["joined"] is True
     finally:
         second.stop()
 

@@ -110,8 +110,8 @@ def test_the_banner_names_what_a_browser_on_this_machine_can_open() -> None:
     assert "https://localhost:8443/" in text
     assert "http://[::1]:8083/healthcheck" in text
     assert "http://10.0.0.7:9090/metrics" in text
-    assert "Nobody needs a token." in text
-    assert "Callers need a token." in banner(Settings(), version="1.1.0", database="db.example.com")
+    assert "Requests require no token." in text
+    assert "Requests require a token." in banner(Settings(), version="1.1.0", database="db.example.com")
 
 
 def test_the_development_issuer_prints_commands_for_the_port_that_is_asked_for(tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ def test_what_is_wrong_with_the_files_is_told_before_the_start(tmp_path: Path, l
     path = f"{listener}.tls"
     assert config(**settings(listener, cert, key)).returncode == 0
     for pair, said in (
-        ((cert, none), f"{path}.key_file: there is no file {none}."),
-        ((none, key), f"{path}.cert_file: there is no file {none}."),
+        ((cert, none), f"{path}.key_file: file {none} does not exist."),
+        ((none, key), f"{path}.cert_file: file {none} does not exist."),
         ((cert, other), f"{path}: the certificate in {cert} and the key in {other} cannot be used"),
         ((cert, locked), "the key has a password"),
         ((key, key), "cannot be used"),
@@ -111,5 +111,5 @@ def test_what_is_wrong_with_the_files_is_told_before_the_start(tmp_path: Path, l
         assert said in refused.stderr
     enabled = config(**{f"HYPERFLEET_{listener.upper()}_TLS_ENABLED": "true"})
     assert enabled.returncode == 1
-    assert f"{path}.cert_file: must be set when {path}.enabled is." in enabled.stderr
+    assert f"{path}.cert_file: must be set when {path}.enabled is true." in enabled.stderr
     assert f"{path}.key_file: must be set" in enabled.stderr

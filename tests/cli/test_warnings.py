@@ -10,9 +10,9 @@ from hyperfleet.assembly import application, warnings
 from hyperfleet.cli.configuration import load
 from testbed.programs import called
 
-PUBLIC: Final = "tokens of a public issuer are taken, whatever their audience"
-OPEN: Final = "everybody who reaches the API may do everything, without a token"
-GATEWAY: Final = "a gateway is trusted to say who is calling, without a token"
+PUBLIC: Final = "tokens from a public issuer are accepted for any audience"
+OPEN: Final = "anyone who reaches the API may do everything, without a token"
+GATEWAY: Final = "a gateway is trusted to identify callers, without tokens"
 UNUSED: Final = "settings have no effect"
 
 ISSUER: Final = {"issuer_url": "https://sso.example.com", "jwk_cert_url": "https://sso.example.com/keys"}

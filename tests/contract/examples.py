@@ -171,7 +171,7 @@ def _name(key: str) -> str:
 
 
 async def _played(server: embedded.Server) -> list[Step]:
-    where = server.settings("postgres")
+    where = server.settings()
     await migrations.upgrade(where)
     db = Database(where)
     await db.open()

@@ -142,11 +142,11 @@ class NewCondition(Struct, kw_only=True):
     status: Literal["True", "False", "Unknown"]
     reason: Annotated[str, Meta(max_length=1024)] | None = None
     message: Annotated[str, Meta(max_length=32768)] | None = None
-    adapter: Annotated[Any, Meta(description="Passed over.")] | UnsetType = UNSET
-    observed_generation: Annotated[Any, Meta(description="Passed over.")] | UnsetType = UNSET
-    created_at: Annotated[Any, Meta(description="Passed over.")] | UnsetType = UNSET
-    updated_at: Annotated[Any, Meta(description="Passed over.")] | UnsetType = UNSET
-    last_transition_time: Annotated[Any, Meta(description="Passed over.")] | UnsetType = UNSET
+    adapter: Annotated[Any, Meta(description="Ignored.")] | UnsetType = UNSET
+    observed_generation: Annotated[Any, Meta(description="Ignored.")] | UnsetType = UNSET
+    created_at: Annotated[Any, Meta(description="Ignored.")] | UnsetType = UNSET
+    updated_at: Annotated[Any, Meta(description="Ignored.")] | UnsetType = UNSET
+    last_transition_time: Annotated[Any, Meta(description="Ignored.")] | UnsetType = UNSET
 
 
 class NewReport(Struct, kw_only=True):

@@ -12,6 +12,7 @@ from tests.house import (
     callers_tables,
     kinds_table,
     limits_table,
+    messages,
     moving_tables,
     search_tables,
     test_errors_docs,
@@ -43,6 +44,7 @@ def _written_anew(name: str, written: Callable[[str], str]) -> Callable[[], str]
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "../tests/cases/messages.md": messages.page,
     "../charts/files/dashboard.json": dashboard.page,
     "callers.md": _written_anew("callers.md", callers_tables.written),
     "errors.md": _written_anew("errors.md", test_errors_docs.written),

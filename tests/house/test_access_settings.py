@@ -17,19 +17,19 @@ from tests.house.test_settings import file_with, from_file, mistakes
 @pytest.mark.parametrize(
     ("tenant", "words"),
     [
-        ({}, "at least one must be required"),
-        ({"dimensions": [{"key": "a", "header": "X-A"}]}, "at least one must be required"),
-        ({"dimensions": [{"key": "a", "required": True}]}, "header, claim or server.tenant.header must be given"),
+        ({}, "at least one dimension must be required"),
+        ({"dimensions": [{"key": "a", "header": "X-A"}]}, "at least one dimension must be required"),
+        ({"dimensions": [{"key": "a", "required": True}]}, "set header, claim or server.tenant.header"),
         ({"dimensions": [{"key": "a b", "header": "X-A", "required": True}]}, "must be 1 to 63 letters, digits"),
-        ({"dimensions": [{"key": "a", "header": "X A", "required": True}]}, "must be the name of a header"),
-        ({"dimensions": [{"key": "a", "header": "X-A", "required": True}] * 2}, "a has an entry already"),
+        ({"dimensions": [{"key": "a", "header": "X A", "required": True}]}, "must be a header name"),
+        ({"dimensions": [{"key": "a", "header": "X-A", "required": True}] * 2}, "duplicate entry for a"),
         (
             {"system_header": "x-a", "dimensions": [{"key": "a", "header": "X-A", "required": True}]},
-            "it is system_header, too",
+            "already used by system_header",
         ),
         (
             {"dimensions": [{"key": f"d{n}", "header": f"X-{n}", "required": True} for n in range(9)]},
-            "there are 9, and 8 are the most",
+            "9 dimensions; the limit is 8",
         ),
     ],
 )
@@ -79,14 +79,17 @@ GATEWAY: dict[str, Any] = {"enabled": True, "identity_header": "X-Identity"}
 @pytest.mark.parametrize(
     ("server", "words"),
     [
-        ({"trusted_gateway": {"enabled": True}}, "server.trusted_gateway.identity_header must be given"),
-        ({"trusted_gateway": GATEWAY | {"identity_header": "Authorization"}}, "Authorization has another meaning"),
-        ({"trusted_gateway": GATEWAY | {"identity_header": "X Y"}}, "must be the name of a header"),
+        ({"trusted_gateway": {"enabled": True}}, "server.trusted_gateway.identity_header is missing"),
+        (
+            {"trusted_gateway": GATEWAY | {"identity_header": "Authorization"}},
+            "Authorization already has another meaning",
+        ),
+        ({"trusted_gateway": GATEWAY | {"identity_header": "X Y"}}, "must be a header name"),
         ({"trusted_gateway": GATEWAY | {"allow": ["10.0.0.0/33"]}}, "must be addresses or networks"),
         ({"trusted_gateway": GATEWAY | {"allow": ["gateway.example.com"]}}, "must be addresses or networks"),
-        ({"host": "0.0.0.0", "trusted_gateway": GATEWAY}, "allow must name the gateway's networks"),
-        ({"host": "::", "trusted_gateway": GATEWAY}, "allow must name the gateway's networks"),
-        ({"host": "api.example.com", "trusted_gateway": GATEWAY}, "allow must name the gateway's networks"),
+        ({"host": "0.0.0.0", "trusted_gateway": GATEWAY}, "allow must list the gateway's networks"),
+        ({"host": "::", "trusted_gateway": GATEWAY}, "allow must list the gateway's networks"),
+        ({"host": "api.example.com", "trusted_gateway": GATEWAY}, "allow must list the gateway's networks"),
     ],
 )
 def test_a_gateway_that_anybody_could_be_is_refused(server: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -140,10 +143,10 @@ def test_a_dimension_may_come_from_a_claim_a_header_or_the_header_of_all(tmp_pat
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"header": "x-system"}, "server.tenant.header: it is system_header, too"),
-        ({"header": "X Tenant"}, "must be the name of a header"),
+        ({"header": "x-system"}, "server.tenant.header: must differ from system_header"),
+        ({"header": "X Tenant"}, "must be a header name"),
         ({"system_claim": "/a~2"}, "must be a JSON Pointer"),
-        ({"header": "X-ORG"}, "it is header, too"),
+        ({"header": "X-ORG"}, "already used by header"),
     ],
 )
 def test_headers_and_claims_of_tenants_that_cannot_be_right_are_refused(
@@ -158,4 +161,4 @@ def test_headers_and_claims_of_tenants_that_cannot_be_right_are_refused(
 def test_a_claim_of_system_callers_needs_tokens(tmp_path: Path) -> None:
     tenant = {"enabled": True, "system_claim": "a", "dimensions": [{"key": "a", "header": "X-A", "required": True}]}
     file = file_with(tmp_path, yaml.safe_dump({"server": {"jwt": {"enabled": False}, "tenant": tenant}}))
-    assert any(mistake.startswith("server.tenant.system_claim: claims come") for mistake in mistakes(file=file))
+    assert any(mistake.startswith("server.tenant.system_claim: claims require") for mistake in mistakes(file=file))

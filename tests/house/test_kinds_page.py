@@ -56,11 +56,11 @@ def test_every_number_and_reserved_word_of_the_page_is_the_codes() -> None:
     page = " ".join(PAGE.split())
     for sentence in (
         f"Name and plural have at most {catalog.LONGEST_WORD} characters",
-        f"at most {ADAPTERS_PER_RESOURCE}, each once",
-        f"named once, at most {MOST_CONDITIONS}",
-        f"a word of at most {catalog.LONGEST_CONDITION_TYPE} such characters",
-        f"Reserved are `{' '.join(sorted(catalog.RESERVED_PLURALS))}`",
-        "`dns-adapter` and `DnsAdapter` are both `DnsAdapterSuccessful`",
+        f"a list of at most {ADAPTERS_PER_RESOURCE} valid adapter names",
+        f"at most {MOST_CONDITIONS} mandatory conditions",
+        f"has at most {catalog.LONGEST_CONDITION_TYPE} such characters",
+        f"`{' '.join(sorted(catalog.RESERVED_PLURALS))}` are reserved",
+        "`dns-adapter` and `DnsAdapter` would both be `DnsAdapterSuccessful`",
         *(f"`{name}`" for name in catalog.RESERVED_NAMES | catalog.RESERVED_CONDITIONS),
     ):
         assert sentence in page, sentence

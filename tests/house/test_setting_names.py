@@ -100,8 +100,8 @@ def test_a_variable_that_ends_so_by_itself_is_the_setting_and_not_a_file(tmp_pat
     ("content", "reason"),
     [
         (None, "cannot be read: No such file or directory."),
-        (b"hush\xff", "cannot be read: it is not UTF-8."),
-        (b"h" * (LARGEST_VALUE + 1), "cannot be read: it is larger than 1MiB."),
+        (b"hush\xff", "cannot be read: the file is not UTF-8."),
+        (b"h" * (LARGEST_VALUE + 1), "cannot be read: the file is larger than 1MiB."),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence_without_its_content(
@@ -253,14 +253,14 @@ def test_no_name_that_is_not_supported_is_that_of_a_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("--db-dialect", "the database is always PostgreSQL; remove it."),
+        ("--db-dialect", "the database is always PostgreSQL; remove this setting."),
         ("--server-jwk-cert-url", "use jwk_cert_url or jwk_cert_file of an entry in server.jwt.configs."),
         ("--server-acl-file", "use server.authorization.rules."),
-        ("--ocm-base-url", "the service does not call OCM; remove it."),
-        ("HYPERFLEET_OCM_CLIENT_ID_FILE", "the service does not call OCM; remove it."),
+        ("--ocm-base-url", "the service does not call OCM; remove this setting."),
+        ("HYPERFLEET_OCM_CLIENT_ID_FILE", "the service does not call OCM; remove this setting."),
         ("HYPERFLEET_ADAPTERS_REQUIRED_CLUSTER", "use required_adapters of an entry in entities."),
-        ("HYPERFLEET_METRICS_LABEL_METRICS_INCLUSION_DURATION", "metrics have no labels that name a resource"),
-        ("database.dialect", "the database is always PostgreSQL; remove it."),
+        ("HYPERFLEET_METRICS_LABEL_METRICS_INCLUSION_DURATION", "metrics have no labels for single resources"),
+        ("database.dialect", "the database is always PostgreSQL; remove this setting."),
         ("metrics.deletion_stuck_threshold", "use metrics.reconciliation_stuck_threshold."),
         ("adapters.required.cluster", "use required_adapters of an entry in entities."),
         ("server.jwt.issuer_url", "use issuer_url of an entry in server.jwt.configs."),

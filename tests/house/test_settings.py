@@ -138,7 +138,7 @@ def test_a_tracing_that_asks_for_what_is_not_there_is_refused_only_where_it_is_o
     environ = {"OTEL_TRACES_EXPORTER": "zipkin"}
     assert load({}, environ, files=[]).settings.logging.otel.enabled is False
     [said] = mistakes(environ={**environ, "HYPERFLEET_TRACING_ENABLED": "true"})
-    assert said == "OTEL_TRACES_EXPORTER is 'zipkin'; it must be otlp or console or none."
+    assert said == "OTEL_TRACES_EXPORTER is 'zipkin'; set it to otlp or console or none."
 
 
 def test_a_flag_beats_a_variable_beats_the_file(tmp_path: Path) -> None:
@@ -187,19 +187,19 @@ def test_an_empty_file_sets_nothing(text: str, tmp_path: Path) -> None:
     [
         ("server: [", "cannot be read: line "),
         ("server:\n  port: 1\n bad", "cannot be read: line 3: did not find expected key"),
-        ("- server", "must hold a mapping"),
-        ("just words", "must hold a mapping"),
+        ("- server", "must contain a mapping"),
+        ("just words", "must contain a mapping"),
         ("server: 5", "server ("),
-        ("a: 1\n---\nb: 2", "cannot be read: line 2: a second document begins"),
+        ("a: 1\n---\nb: 2", "cannot be read: line 2: the file has a second document"),
         ("server: {port: [1]}", "must be a single value"),
         ("server: {port: {a: 1}}", "must be a single value"),
         ("logging: {masking: {headers: authorization}}", "must be a list"),
         ("logging: {masking: {headers: [{a: 1}]}}", "logging.masking.headers"),
         ("server: {port: 1}\nserver: {host: x}", "appears twice"),
         ("server:\n  port: 1\n  port: 2", "appears twice"),
-        ("? [a]\n: 1", "cannot be read: line 1: a name must be a text"),
-        ("- " * 1000, "cannot be read: line 1: it is nested deeper than 200"),
-        ("a: \0", "cannot be read: it has characters that YAML does not allow"),
+        ("? [a]\n: 1", "cannot be read: line 1: mapping keys must be strings"),
+        ("- " * 1000, "cannot be read: line 1: nesting is deeper than 200 levels"),
+        ("a: \0", "cannot be read: it contains characters that YAML does not allow"),
     ],
 )
 def test_a_file_that_is_no_tree_of_settings_is_refused(text: str, words: str, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_list_of_texts_is_written_with_commas_in_variables_and_flags() -> None
 def test_a_list_of_entries_is_neither_a_variable_nor_a_flag() -> None:
     lists = [row for row in ROWS if not row.is_flat]
     assert {row.path for row in lists} >= {"server.jwt.configs", "server.authorization.rules", "entities"}
-    end = "is unknown: it is a list of entries, which only the configuration file can hold."
+    end = "is unknown: the setting is a list of entries and can be set only in the configuration file."
     for row in lists:
         assert mistakes(environ={row.variable: "x"}) == (f"Variable {row.variable} {end}",)
         assert mistakes({row.flag: "x"}) == (f"Flag {row.flag} {end}",)
@@ -446,7 +446,7 @@ def test_two_listeners_on_one_address_are_refused() -> None:
 
 
 def test_a_certificate_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
-    assert "there is no file" in mistakes({"--database-ssl-root-cert-file": str(tmp_path / "ca.pem")})[0]
+    assert "does not exist" in mistakes({"--database-ssl-root-cert-file": str(tmp_path / "ca.pem")})[0]
 
 
 NEEDED = ("database",)

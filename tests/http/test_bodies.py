@@ -383,8 +383,8 @@ def test_an_unknown_member_of_a_condition_is_told_all_that_one_may_have(member: 
         report(conditions=[READY | {member: "x"}])
     (fault,) = refused.value.errors
     assert fault.message == (
-        f"`conditions[0].{member}` is not known; {guess}known are type, status, reason, message; adapter,"
-        " observed_generation, created_at, updated_at, last_transition_time may be sent and are ignored"
+        f"`conditions[0].{member}` is unknown; {guess}the known members are type, status, reason, message; adapter,"
+        " observed_generation, created_at, updated_at, last_transition_time may be sent and and ignored"
     )
 
 
@@ -475,7 +475,7 @@ def test_conditions_together_have_64_kib_at_most_as_the_service_encodes_them() -
         return made
 
     assert len(report(conditions=conditions(64 * 1024)).conditions) == 3
-    with pytest.raises(HyperFleetError, match="`conditions` together may have at most 65536 bytes") as refused:
+    with pytest.raises(HyperFleetError, match="`conditions` together must not exceed 65536 bytes") as refused:
         report(conditions=conditions(64 * 1024 + 1))
     assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
 

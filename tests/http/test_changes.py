@@ -210,6 +210,6 @@ async def test_an_adapter_that_is_not_required_is_warned_in_the_answer(waiting: 
     mistyped = await waiting.post(path, json=report | {"adapter": "dn"})
     assert mistyped.status_code == 201
     assert mistyped.headers["Warning"] == (
-        '299 - "dn is not a required adapter of clusters, so its reports change nothing; did you mean dns?"'
+        '299 - "dn is not a required adapter of clusters; its reports have no effect; did you mean dns?"'
     )
     assert "Warning" not in (await waiting.post(path, json=report | {"adapter": "dns"})).headers

@@ -357,4 +357,4 @@ async def test_a_write_whose_token_names_nobody_is_refused_and_a_read_is_not(app
         app, "POST", "/api/hyperfleet/v1/clusters", headers=[("authorization", nameless)], pieces=()
     )
     assert (refused.status, refused.problem["code"]) == (401, "HYPERFLEET-AUT-002")
-    assert "who is calling" in refused.problem["detail"]
+    assert "does not identify the caller" in refused.problem["detail"]

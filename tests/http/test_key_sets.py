@@ -159,7 +159,7 @@ def test_the_same_key_of_a_later_set_is_the_same_object() -> None:
         (b"{}", "not a JSON Web Key Set"),
         (b'{"keys":{}}', "not a JSON Web Key Set"),
         (b'{"keys":null}', "not a JSON Web Key Set"),
-        (published({"kty": "oct"}), "none of its 1 keys"),
+        (published({"kty": "oct"}), "none of the 1 keys"),
         (published(*[jwk("ES256-one")] * (MOST_KEYS + 1)), "more than 100"),
     ],
     # Keys are made anew in each process, and the processes must agree on the names of the tests.

@@ -225,7 +225,7 @@ def test_what_comes_of_a_merge_nests_no_deeper_than_a_body() -> None:
 def test_many_merges_make_a_spec_no_larger_than_a_body_may_be() -> None:
     old = replace(OLD, spec=b'{"a":"%b"}' % (b"x" * (LARGEST - 16)))
     assert len(patch({"spec": {"b": 123}}, merge=True)(old).spec) == LARGEST
-    with pytest.raises(BadRequest, match="`spec`, with what the body merges into it, may have at most") as refused:
+    with pytest.raises(BadRequest, match="`spec` after the merge must not exceed") as refused:
         patch({"spec": {"b": 1234}}, merge=True)(old)
     assert refused.value.status == 413
     # Numbers may grow when they are written anew, and what is too large already may always become smaller.

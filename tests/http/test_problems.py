@@ -175,7 +175,7 @@ async def test_a_wrong_value_comes_back_as_it_was_sent(client: httpx2.AsyncClien
 def test_of_very_many_mistakes_the_first_hundred_are_told() -> None:
     mistakes = [FieldError("VAL-002", f"f{number}", "is not known") for number in range(5000)]
     problem = rendered(InvalidInput(*mistakes))
-    assert problem["detail"] == "At least 100 fields are wrong; see errors."
+    assert problem["detail"] == "At least 100 fields are invalid; see errors."
     assert len(problem["errors"]) == 100
 
 

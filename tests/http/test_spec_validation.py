@@ -82,7 +82,7 @@ async def test_faults_in_a_spec_stand_beside_those_of_the_other_members(client: 
         "labels.a",
     ]
     assert problem["code"] == "HYPERFLEET-VAL-000"
-    assert problem["detail"] == "7 fields are wrong; see errors."
+    assert problem["detail"] == "7 fields are invalid; see errors."
 
 
 async def test_a_single_fault_is_told_in_the_detail_as_well(client: httpx2.AsyncClient) -> None:
@@ -125,7 +125,7 @@ async def test_of_very_many_faults_a_hundred_are_told(db: Database) -> None:
     problem = answer.json()
     assert answer.status_code == 400
     assert len(problem["errors"]) == 100
-    assert problem["detail"] == "At least 100 fields are wrong; see errors."
+    assert problem["detail"] == "At least 100 fields are invalid; see errors."
     assert len(answer.content) < 20_000
 
 

@@ -33,7 +33,7 @@ def test_the_built_in_kinds_fit_together() -> None:
 
 
 def test_no_kinds_at_all_are_refused_and_one_is_enough() -> None:
-    assert mistakes() == ("No kind is declared; a service without kinds has nothing to serve.",)
+    assert mistakes() == ("No kind is declared; declare at least one.",)
     assert mistakes(PLANET) == ()
 
 
@@ -44,7 +44,7 @@ def test_a_name_declared_twice_is_refused_and_a_longer_one_is_not() -> None:
 
 def test_names_that_differ_in_capitals_only_are_refused() -> None:
     assert mistakes(PLANET, replace(PLANET, name="PlaNet", plural="worlds")) == (
-        "Kind PlaNet: it differs from Planet in capitals only.",
+        "Kind PlaNet: it differs from Planet only in case.",
     )
 
 
@@ -58,7 +58,7 @@ def test_names_that_differ_in_capitals_only_are_refused() -> None:
 )
 def test_a_kind_is_named_with_letters_and_digits_and_a_capital_first(name: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, name=name))
-    sentence = f"Kind {name}: a kind is named with letters and digits, a capital first, at most 63."
+    sentence = f"Kind {name}: the name of a kind must be letters and digits, starting with a capital, at most 63."
     assert found == (() if fits else (sentence,))
 
 
@@ -83,7 +83,7 @@ def test_names_that_stand_for_something_else_are_reserved() -> None:
 def test_a_plural_is_a_lower_case_word_of_a_path(plural: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, plural=plural))
     assert len(found) == (0 if fits else 1)
-    assert all(f"the plural {plural!r} cannot be part of a path" in mistake for mistake in found)
+    assert all(f"the plural {plural!r} must be lower-case" in mistake for mistake in found)
 
 
 def test_a_plural_that_is_taken_is_refused_and_another_one_is_not() -> None:
@@ -105,19 +105,24 @@ def test_the_words_that_routes_need_are_reserved() -> None:
 @pytest.mark.parametrize(("least", "most", "fits"), [(1, 1, True), (3, 2, False), (0, 5, False), (2, 3, True)])
 def test_name_lengths_are_refused_exactly_when_no_name_fits(least: int, most: int, fits: bool) -> None:
     found = mistakes(replace(PLANET, name_min_length=least, name_max_length=most))
-    assert found == (() if fits else (f"Kind Planet: name lengths {least} to {most} fit no name.",))
+    assert found == (
+        ()
+        if fits
+        else (f"Kind Planet: no name has {least} to {most} characters; correct name_min_len and name_max_len.",)
+    )
 
 
 def test_required_adapters_of_one_condition_type_are_refused_and_of_different_ones_are_not() -> None:
     assert mistakes(replace(PLANET, required_adapters=("dns-adapter", "vm", "DnsAdapter"))) == (
-        "Kind Planet: required adapters dns-adapter and DnsAdapter share the condition DnsAdapterSuccessful.",
+        "Kind Planet: the required adapters dns-adapter and DnsAdapter would share the condition DnsAdapterSuccessful;"
+        " rename one of them.",
     )
     assert mistakes(replace(PLANET, required_adapters=("dns-adapter", "vm", "dns-adapter-2"))) == ()
 
 
 def test_an_adapter_required_twice_is_refused_and_by_two_kinds_is_not() -> None:
     assert mistakes(replace(PLANET, required_adapters=("vm", "dns", "vm"))) == (
-        "Kind Planet: the required adapter vm is named 2 times.",
+        "Kind Planet: the required adapter vm is listed 2 times.",
     )
     assert mistakes(replace(PLANET, required_adapters=("vm",)), replace(MOON, required_adapters=("vm",))) == ()
 
@@ -128,22 +133,22 @@ def test_an_unknown_parent_is_refused_and_a_parent_declared_later_is_not() -> No
 
 
 def test_a_kind_that_owns_itself_is_refused() -> None:
-    assert mistakes(replace(PLANET, parent="Planet")) == ("Kind Planet: its owners form a loop, Planet > Planet.",)
+    assert mistakes(replace(PLANET, parent="Planet")) == ("Kind Planet: its owners form a cycle, Planet > Planet.",)
 
 
 def test_kinds_that_own_each_other_are_refused_each_and_a_chain_is_not() -> None:
     crater = Kind("Crater", "craters", "crater", parent="Moon")
     assert mistakes(replace(PLANET, parent="Crater"), MOON, crater) == (
-        "Kind Planet: its owners form a loop, Planet > Crater > Moon > Planet.",
-        "Kind Moon: its owners form a loop, Moon > Planet > Crater > Moon.",
-        "Kind Crater: its owners form a loop, Crater > Moon > Planet > Crater.",
+        "Kind Planet: its owners form a cycle, Planet > Crater > Moon > Planet.",
+        "Kind Moon: its owners form a cycle, Moon > Planet > Crater > Moon.",
+        "Kind Crater: its owners form a cycle, Crater > Moon > Planet > Crater.",
     )
     assert mistakes(PLANET, MOON, crater) == ()
 
 
 def test_a_kind_below_a_loop_ends_and_is_not_blamed_for_it() -> None:
     assert mistakes(replace(PLANET, parent="Planet"), MOON) == (
-        "Kind Planet: its owners form a loop, Planet > Planet.",
+        "Kind Planet: its owners form a cycle, Planet > Planet.",
     )
 
 
@@ -168,14 +173,14 @@ def test_no_more_adapters_are_required_than_a_resource_takes() -> None:
     adapters = tuple(f"adapter-{number}" for number in range(101))
     assert mistakes(replace(PLANET, required_adapters=adapters[:100])) == ()
     assert mistakes(replace(PLANET, required_adapters=adapters)) == (
-        "Kind Planet: it requires 101 adapters; a resource takes reports of 100.",
+        "Kind Planet: it requires 101 adapters; the limit is 100.",
     )
 
 
 def test_mandatory_conditions_are_named_once_and_are_not_empty() -> None:
     assert mistakes(replace(PLANET, mandatory_conditions=("Ready", "Health"))) == ()
     assert mistakes(replace(PLANET, mandatory_conditions=("Ready", " ", "Ready"))) == (
-        "Kind Planet: the mandatory condition Ready is named 2 times.",
+        "Kind Planet: the mandatory condition Ready is listed 2 times.",
         "Kind Planet: a mandatory condition is empty.",
     )
 
@@ -184,7 +189,7 @@ def test_no_more_conditions_are_mandatory_than_a_report_has() -> None:
     types = tuple(f"Type{number}" for number in range(65))
     assert mistakes(replace(PLANET, mandatory_conditions=types[:64])) == ()
     assert mistakes(replace(PLANET, mandatory_conditions=types)) == (
-        "Kind Planet: it has 65 mandatory conditions; a report has 64 at most.",
+        "Kind Planet: it has 65 mandatory conditions; a report is limited to 64.",
     )
 
 
@@ -197,7 +202,7 @@ def test_a_condition_of_ones_own_takes_no_type_that_is_taken() -> None:
     assert mistakes(replace(planet, conditions=of_type("Inhabited", "DnsSuccessful"))) == ()
     types = ("Reconciled", "LastKnownReconciled", "VmSuccessful")
     assert mistakes(replace(planet, conditions=of_type(*types))) == tuple(
-        f"Kind Planet: the condition {type} is one of the service's own." for type in types
+        f"Kind Planet: the condition type {type} is reserved for the service." for type in types
     )
     assert mistakes(replace(planet, conditions=of_type("Warm", "Wet", "Warm"))) == (
         "Kind Planet: the condition Warm is declared 2 times.",
@@ -208,7 +213,7 @@ def test_a_condition_of_ones_own_takes_no_type_that_is_taken() -> None:
 def test_where_no_adapter_is_named_the_type_of_any_adapters_success_is_taken(required: RequiredAdapters) -> None:
     planet = replace(PLANET, required_adapters=required)
     assert mistakes(replace(planet, conditions=of_type("DnsSuccessful"))) == (
-        "Kind Planet: the condition DnsSuccessful is one of the service's own.",
+        "Kind Planet: the condition type DnsSuccessful is reserved for the service.",
     )
     assert mistakes(replace(planet, conditions=of_type("DnsSuccess", "SuccessfulDns"))) == ()
 
@@ -223,7 +228,7 @@ def test_where_no_adapter_is_named_the_type_of_any_adapters_success_is_taken(req
 def test_the_type_of_a_condition_is_a_word_that_searches_can_name(type: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, conditions=of_type(type)))
     assert len(found) == (0 if fits else 1)
-    assert all(f"the condition {type!r} is not a valid type" in mistake for mistake in found)
+    assert all(f"the condition type {type!r} must be" in mistake for mistake in found)
 
 
 def referring(kind: Kind, *rules: ReferenceRule) -> Kind:
@@ -233,7 +238,7 @@ def referring(kind: Kind, *rules: ReferenceRule) -> Kind:
 def test_a_reference_is_to_a_kind_that_is_declared() -> None:
     assert mistakes(referring(PLANET, ReferenceRule("moon", "Moon")), MOON) == ()
     assert mistakes(referring(PLANET, ReferenceRule("moon", "Mon")), MOON) == (
-        "Kind Planet: the reference 'moon' is to Mon, which is not declared; did you mean Moon?",
+        "Kind Planet: the reference 'moon' targets Mon, which is not declared; did you mean Moon?",
     )
 
 
@@ -256,7 +261,7 @@ def test_two_references_of_a_kind_have_different_types() -> None:
 def test_the_type_of_a_reference_is_a_word(type: str, fits: bool) -> None:
     found = mistakes(referring(PLANET, ReferenceRule(type, "Moon")), MOON)
     assert len(found) == (0 if fits else 1)
-    assert all(f"the reference {type!r} is not a valid name" in mistake for mistake in found)
+    assert all(f"the reference {type!r} must be" in mistake for mistake in found)
 
 
 @pytest.mark.parametrize(
@@ -274,8 +279,7 @@ def test_a_reference_takes_at_least_one_target_and_no_fewer_than_it_demands(
         ()
         if fits
         else (
-            f"Kind Comet: the reference 'p' takes {least} to {most} targets; the most must be at least 1 and the"
-            " least.",
+            f"Kind Comet: the reference 'p' allows {least} to {most} targets; max must be at least 1 and at least min.",
         )
     )
 
@@ -284,15 +288,15 @@ def test_mandatory_references_in_a_circle_are_refused_and_one_that_is_optional_o
     comet = Kind("Comet", "comets", "comet")
     to_comet, to_planet = ReferenceRule("comet", "Comet", 1), ReferenceRule("planet", "Planet", 1)
     assert mistakes(referring(PLANET, to_comet), referring(comet, to_planet)) == (
-        "Kind Planet: the reference 'comet' can never be given, because Planet needs Comet needs Planet first.",
-        "Kind Comet: the reference 'planet' can never be given, because Comet needs Planet needs Comet first.",
+        "Kind Planet: the reference 'comet' can never be satisfied: Planet needs Comet needs Planet first.",
+        "Kind Comet: the reference 'planet' can never be satisfied: Comet needs Planet needs Comet first.",
     )
     assert mistakes(referring(PLANET, to_comet), referring(comet, replace(to_planet, least=0))) == ()
 
 
 def test_a_mandatory_reference_to_ones_own_kind_is_refused_and_an_optional_one_is_not() -> None:
     assert mistakes(referring(PLANET, ReferenceRule("twin", "Planet", 1))) == (
-        "Kind Planet: the reference 'twin' can never be given, because Planet needs Planet first.",
+        "Kind Planet: the reference 'twin' can never be satisfied: Planet needs Planet first.",
     )
     assert mistakes(referring(PLANET, ReferenceRule("twin", "Planet"))) == ()
 
@@ -300,6 +304,6 @@ def test_a_mandatory_reference_to_ones_own_kind_is_refused_and_an_optional_one_i
 def test_an_owner_cannot_demand_a_reference_to_what_it_owns_but_what_it_owns_can() -> None:
     to_moon = ReferenceRule("moon", "Moon", 1)
     assert mistakes(referring(PLANET, to_moon), MOON) == (
-        "Kind Planet: the reference 'moon' can never be given, because Planet needs Moon needs Planet first.",
+        "Kind Planet: the reference 'moon' can never be satisfied: Planet needs Moon needs Planet first.",
     )
     assert mistakes(PLANET, referring(MOON, ReferenceRule("planet", "Planet", 1))) == ()

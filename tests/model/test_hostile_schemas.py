@@ -45,35 +45,35 @@ def allof_twice(part: dict[str, Any]) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "nested deep": ({"A0": nested(150, {"type": "string"}, "not")}, "it is nested deeper than 100"),
+    "nested deep": ({"A0": nested(150, {"type": "string"}, "not")}, "nesting is deeper than 100 levels"),
     "members nested deep": (
         {"A0": {"properties": {"x": nested(3000, {}, "items")}}},
-        "it is nested deeper than 100",
+        "nesting is deeper than 100 levels",
     ),
-    "an enum nested deep": ({"A0": {"enum": [nested(3000, 1, None)]}}, "it is nested deeper than 100"),
-    "itself": ({"A0": ref("A0")}, "#/components/schemas/A0 refers to itself with no member or item between"),
-    "a ring": (numbered(50, lambda n: ref(f"A{(n + 1) % 50}")), "refers to itself with no member or item between"),
+    "an enum nested deep": ({"A0": {"enum": [nested(3000, 1, None)]}}, "nesting is deeper than 100 levels"),
+    "itself": ({"A0": ref("A0")}, "#/components/schemas/A0 refers to itself without a member or item in between"),
+    "a ring": (numbered(50, lambda n: ref(f"A{(n + 1) % 50}")), "refers to itself without a member or item in between"),
     "itself among forms": ({"A0": {"anyOf": [{"type": "string"}, ref("A0")]}}, "refers to itself"),
     "itself negated": ({"A0": {"not": ref("A0")}}, "refers to itself"),
     "a chain in one place": (numbered(500, lambda n: {"allOf": [ref(f"A{n + 1}")]}, A500={}), "more than 100 schemas"),
-    "twice of twice": (numbered(40, lambda n: allof_twice(ref(f"A{n + 1}")), A40={}), "apply to one value"),
+    "twice of twice": (numbered(40, lambda n: allof_twice(ref(f"A{n + 1}")), A40={}), "apply to a single value"),
     "twice of twice by forms": (
         numbered(40, lambda n: {"oneOf": [ref(f"A{n + 1}"), {"allOf": [ref(f"A{n + 1}")]}]}, A40={}),
-        "apply to one value",
+        "apply to a single value",
     ),
     "each of each": (
         numbered(30, lambda n: {"properties": {"x": {"allOf": [ref(f"A{other}") for other in range(30)]}}}),
-        "apply to one value",
+        "apply to a single value",
     ),
     "a ring that doubles": (
         numbered(20, lambda n: allof_twice(ref(f"A{n + 1}")) if n < 19 else {"properties": {"x": ref("A0")}}),
-        "apply to one value",
+        "apply to a single value",
     ),
     "very many schemas": (
         {"A0": {"properties": {f"p{number}": {} for number in range(30_000)}}},
-        "more than 20000 schemas and choices",
+        "more than 20000 schemas and enum values",
     ),
-    "very many choices": ({"A0": {"enum": list(range(30_000))}}, "more than 20000 schemas and choices"),
+    "very many choices": ({"A0": {"enum": list(range(30_000))}}, "more than 20000 schemas and enum values"),
     "very many patterns": (
         {"A0": {"properties": {f"p{number}": {"pattern": f"a{number}"} for number in range(1500)}}},
         "more than 1000 patterns",
@@ -175,7 +175,7 @@ def test_where_work_doubles_with_each_level_few_levels_are_taken(name: str) -> N
     with soon():
         assert schema.faults({"a": nested(schema.deepest - 1, 1, step)}) == []
         (fault,) = schema.faults({"a": nested(40, 1, step)})
-    assert fault.message == f"`spec` must not be nested deeper than {schema.deepest}"
+    assert fault.message == f"`spec` must not be nested deeper than {schema.deepest} levels"
     assert fault.constraint == f"at most {schema.deepest}"
 
 

@@ -23,7 +23,7 @@ def mistakes(**members: Any) -> list[str]:
         ("string", 4.15, "4.15 is not a string: quote it."),
         ("string", 3, "3 is not a string: quote it."),
         ("string", True, "true is not a string: quote it."),
-        ("string", None, "null is not a string: add `nullable: true`, or leave it out."),
+        ("string", None, "null is not a string: add `nullable: true`, or remove it."),
         ("string", ["a"], "a list is not a string."),
         ("integer", "3", "'3' is not an integer: write it without quotes."),
         ("integer", 3.5, "3.5 is not an integer."),

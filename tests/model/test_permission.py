@@ -89,13 +89,16 @@ def test_a_system_caller_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
-        ([], ["no rule"]),
-        ([Rule("a", (), ("*",), "true")], ["names no verb"]),
-        ([Rule("a", ("*",), (), "true")], ["names no kind"]),
+        ([], ["the list of rules is empty"]),
+        ([Rule("a", (), ("*",), "true")], ["has no verb"]),
+        ([Rule("a", ("*",), (), "true")], ["has no kind"]),
         ([Rule("a", ("get",), ("Clusters",), "true")], ["'get' is not a verb", "'Clusters' is not a kind"]),
         ([Rule("a", ("*",), ("*",), "true")] * 2, ["appears twice"]),
         ([Rule("a", ("*",), ("*",), "resource.x")], ["undeclared reference to 'resource.x'"]),
-        ([Rule("a", ("*",), ("*",), "'x'"), Rule("b", ("*",), ("*",), "1 +")], ["gives a text", "Syntax error"]),
+        (
+            [Rule("a", ("*",), ("*",), "'x'"), Rule("b", ("*",), ("*",), "1 +")],
+            ["evaluates to a string", "Syntax error"],
+        ),
     ],
 )
 def test_every_mistake_of_the_rules_is_told_at_once(rules: Any, words: list[str]) -> None:

@@ -95,7 +95,7 @@ SIDES: list[tuple[dict[str, Any], Any, Any, str]] = [
     ({"format": "hostname"}, "a.b", "a_b!", "must be a host name"),
     ({"format": "ipv4"}, "10.0.0.1", "10.0.0", "must be an IPv4 address"),
     ({"format": "ipv6"}, "::1", "1", "must be an IPv6 address"),
-    ({"format": "uri"}, "https://a/b", "/b", "must be a URI with its scheme"),
+    ({"format": "uri"}, "https://a/b", "/b", "must be an absolute URI"),
     ({"format": "uuid"}, "0190b0a4-7a4e-7c3a-8d50-0123456789ab", "0190", "must be a UUID"),
     ({"format": "byte"}, "aGk=", "aGk", "must be a string in base64"),
     ({"minItems": 1}, [0], [], "must have at least 1 item"),
@@ -112,7 +112,7 @@ SIDES: list[tuple[dict[str, Any], Any, Any, str]] = [
         {"oneOf": [{"type": "integer"}, {"minimum": 2}]},
         1,
         3,
-        "has 2 of the 2 forms that are allowed, and must have exactly one",
+        "matches 2 of the 2 allowed forms; it must match exactly one",
     ),
     ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "", None, "must be a whole number or a string"),
     ({"anyOf": [{"enum": ["a"]}, {"type": "integer"}]}, 1, "b", "must be a or a whole number"),
@@ -164,7 +164,7 @@ MEANT: list[tuple[list[dict[str, Any]], Any, list[str]]] = [
     (
         SHAPES,
         {},
-        ["`spec.a` has none of the 2 forms that are allowed: `spec.a.size` is missing, or `spec.a.url` is missing"],
+        ["`spec.a` matches none of the 2 allowed forms: `spec.a.size` is missing, or `spec.a.url` is missing"],
     ),
     (
         [{"minimum": 5}, {"enum": [1, 2]}, {"type": "string"}],
@@ -175,7 +175,7 @@ MEANT: list[tuple[list[dict[str, Any]], Any, list[str]]] = [
     (
         [{"required": ["b"]}, {"required": ["c"]}],
         {},
-        ["`spec.a` has none of the 2 forms that are allowed: `spec.a.b` is missing, or `spec.a.c` is missing"],
+        ["`spec.a` matches none of the 2 allowed forms: `spec.a.b` is missing, or `spec.a.c` is missing"],
     ),
     (
         [{"allOf": [KINDS[0]]}, {"allOf": [KINDS[1]]}],

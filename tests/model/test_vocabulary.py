@@ -52,14 +52,14 @@ def test_a_kind_that_names_adapters_has_theirs_and_mapped_ones(type: str, more: 
 def test_any_other_is_refused_with_the_nearest(type: str, nearest: str, more: str) -> None:
     said = refusal(f"name = 'a' and status.conditions.{type}{more}", NAMED)
     assert said is not None
-    assert said.startswith("At position 16: no resource here has the condition")
+    assert said.startswith("At position 16: no resource can have the condition")
     assert f"the nearest is `{nearest}`" in said
 
 
 def test_where_none_is_near_those_that_there_are_are_listed() -> None:
     assert refusal("status.conditions.Available = 'True'", NAMED) == (
-        "At position 1: no resource here has the condition `Available`; there are Reconciled, LastKnownReconciled,"
-        " DnsAdapterSuccessful, VmSuccessful, ZoneReady."
+        "At position 1: no resource can have the condition `Available`; the conditions are Reconciled,"
+        " LastKnownReconciled, DnsAdapterSuccessful, VmSuccessful, ZoneReady."
     )
 
 
@@ -70,7 +70,7 @@ def test_where_adapters_are_not_named_any_success_can_be_there(required: Require
     for type in ("Successful", "FooSuccesful", "Available"):
         said = refusal(f"status.conditions.{type} = 'True'", kind(required))
         assert said is not None
-        assert "an adapter's, such as DnsSuccessful" in said
+        assert "`<Adapter>Successful`, such as DnsSuccessful" in said
 
 
 def test_lists_of_several_kinds_know_the_conditions_of_each() -> None:

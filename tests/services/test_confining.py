@@ -74,7 +74,7 @@ def test_a_rule_that_takes_too_much_is_stopped_and_named(when: str, zones: int) 
     assert isinstance(costly, Failure)
     assert costly.type == "Costly"
     assert "takes more than" in costly.reason
-    assert last == Failure("Last", "the rule Costly before it took too much")
+    assert last == Failure("Last", "the preceding rule Costly exceeded the limit")
     assert _peak_of_this_process() < before + (32 << 10)
 
 
@@ -225,7 +225,7 @@ def test_a_request_over_many_costly_rows_gives_up_after_a_few() -> None:
 
     reasons = run(work)
     assert ["takes more than" in reason for reason in reasons] == [True, True, True, False, False, True]
-    assert reasons[3] == "rules on other resources of this request took too much"
+    assert reasons[3] == "rules on other resources of this request exceeded the limit"
 
 
 def test_a_task_gets_no_more_memory_than_its_limit() -> None:
@@ -245,7 +245,7 @@ def test_a_check_of_a_spec_that_takes_too_long_is_stopped() -> None:
     kind = thing({"type": "string", "pattern": r"\p{L}{1,180}\d"})
     [fault] = faults(kind, {"a": "é" * 500_000})
     assert (fault.code, fault.field) == ("VAL-000", "spec")
-    taken = "takes more than 1 s of processor time to check against the schema of things"
+    taken = "takes more than 1 s of CPU time to check against the schema of things"
     assert fault.message == f"`spec` {taken}; shorten its texts and lists"
 
 

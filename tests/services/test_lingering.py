@@ -131,6 +131,6 @@ async def test_the_log_says_how_many_linger_and_which_and_nothing_when_none_does
         assert lines == []
         await lingering.tell(db, AFTER)
     (line,) = lines
-    assert line["event"] == "resources are being deleted, and no adapter is awaited any more"
+    assert line["event"] == "resources are being deleted although no adapter is awaited any more"
     assert (line["log_level"], line["resources"], line["kinds"]) == ("warning", 3, {"Cluster": 3})
     assert line["ids"] == sorted(ids)

@@ -181,7 +181,7 @@ async def test_a_rule_that_takes_too_much_refuses_the_report_and_names_itself(db
     old, new = ({each["type"]: each for each in one["status"]["conditions"]} for one in (before, changed))
     assert new["ZonesKnown"] == old["ZonesKnown"]
     assert new["ZoneReady"]["observed_generation"] == 2
-    told = [line for line in lines if line["event"].startswith("a rule could not be evaluated")]
+    told = [line for line in lines if line["event"].startswith("a mapping rule could not be evaluated")]
     assert [(line["condition"], line["id"]) for line in told] == [("ZonesKnown", id)]
     with pytest.raises(WrongState, match=r"condition ZonesKnown of clusters .* takes more than") as refused:
         await send(db, id, report("dns", at=3, data=data), scope, now=3, catalog=catalog)

@@ -195,7 +195,7 @@ async def test_a_row_that_processes_die_of_is_tried_alone_and_set_aside(
     # Once with the others, then alone.
     assert deaths == MOST_TRIES
     assert [(id, is_aside, reason) for id, _, is_aside, reason in await marks(db)] == [
-        (poison, True, "the process that computed it ended")
+        (poison, True, "the process that recomputed it exited")
     ]
     for id in ids:
         phase = (await read(db, id))["status"]["phase"]

@@ -287,10 +287,9 @@ async def test_a_report_of_whole_seconds_is_not_lost_after_one_with_a_fraction(d
         (
             ("dns-adapter", "vm"),
             "dns-adaptr",
-            "dns-adaptr is not a required adapter of clusters, so its reports change nothing;"
-            " did you mean dns-adapter?",
+            "dns-adaptr is not a required adapter of clusters; its reports have no effect; did you mean dns-adapter?",
         ),
-        (("vm",), "billing", "billing is not a required adapter of clusters, so its reports change nothing."),
+        (("vm",), "billing", "billing is not a required adapter of clusters; its reports have no effect."),
         (("dns-adapter", "vm"), "dns-adapter", None),
         ((), "dns-adaptr", None),
         (AnyAdapter.ANY, "dns-adaptr", None),
@@ -312,5 +311,5 @@ async def test_an_adapter_that_is_not_required_though_others_are_is_told(
                 assert (outcome.result, outcome.warning) == (result, warning)
             outdated = await send(db, id, report(adapter, at=0), scope, now=1, catalog=catalog)
             assert (outdated.result, outdated.warning) == ("outdated", None)
-    logged = [line for line in lines if line["event"] == "reports come from an adapter that is not required"]
+    logged = [line for line in lines if line["event"] == "reports from an adapter that is not required"]
     assert [line["adapter"] for line in logged] == ([] if warning is None else [adapter])

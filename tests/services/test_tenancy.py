@@ -197,7 +197,7 @@ async def test_a_target_must_be_seen_by_whoever_sees_its_source(db: Database) ->
     for tenancy, target in ((RED_ONE, "two"), (RED_ONE, "red"), (RED, "blue"), (RED, "nobody")):
         with pytest.raises(InvalidInput) as refused:
             await refers("refused", tenancy, target)
-        assert refused.value.errors[0].message == f"there is no Cluster {ids[target]}"
+        assert refused.value.errors[0].message == f"Cluster {ids[target]} does not exist"
     changed = await create(db, "changed", clusters(RED_ONE, REFERRING))
     # The caller sees it, others who see the source would not.
     with pytest.raises(InvalidInput):
@@ -218,7 +218,7 @@ async def test_what_keeps_a_resource_is_named_only_to_who_may_see_it(db: Databas
     with pytest.raises(WrongState) as hidden:
         await delete(db, target, clusters(RED_ONE, REFERRING), catalog=catalog)
     assert "secret" not in hidden.value.detail
-    assert "resources that you may not see" in hidden.value.detail
+    assert "resources that you cannot see" in hidden.value.detail
 
 
 async def test_a_page_token_is_of_one_tenancy(db: Database) -> None:

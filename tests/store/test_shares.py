@@ -139,7 +139,7 @@ async def test_what_else_a_write_fails_with_is_its_own_affair() -> None:
         async with here.turn("a"):
             await asyncio.sleep(0.01)
             if number == 0:
-                raise Unavailable("The database is not available now.")
+                raise Unavailable("The database is unavailable.")
             return number
 
     results = await asyncio.gather(*(write(number) for number in range(4)), return_exceptions=True)

@@ -14,7 +14,7 @@ RULES: Final = "server.authorization.rules"
 TENANT: Final = "server.tenant"
 MOST_DIMENSIONS: Final = 8
 
-_NO_CLAIMS: Final = "claims come with tokens, and server.jwt.enabled is false."
+_NO_CLAIMS: Final = "claims require tokens, but server.jwt.enabled is false."
 
 
 def permissions(server: Server, catalog: Catalog) -> Permissions | None:
@@ -74,37 +74,46 @@ def _of_tenants(server: Server) -> Iterator[tuple[str, str]]:
     tenant = server.tenant
     path = f"{TENANT}.dimensions"
     if not any(each.required for each in tenant.dimensions):
-        yield path, f"{path}: at least one must be required, or callers without any would see every tenant."
+        yield (
+            path,
+            f"{path}: at least one dimension must be required; otherwise callers without any would see every tenant.",
+        )
     if len(tenant.dimensions) > MOST_DIMENSIONS:
-        yield path, f"{path}: there are {len(tenant.dimensions)}, and {MOST_DIMENSIONS} are the most."
+        yield path, f"{path}: {len(tenant.dimensions)} dimensions; the limit is {MOST_DIMENSIONS}."
     if tenant.system_claim and not server.jwt.enabled:
         yield f"{TENANT}.system_claim", f"{TENANT}.system_claim: {_NO_CLAIMS}"
     taken = {tenant.system_header.lower(): "system_header"} if tenant.system_header else {}
     if tenant.header and taken.setdefault(tenant.header.lower(), "header") != "header":
-        yield f"{TENANT}.header", f"{TENANT}.header: it is system_header, too."
+        yield f"{TENANT}.header", f"{TENANT}.header: must differ from system_header."
     seen: set[str] = set()
     for position, each in enumerate(tenant.dimensions):
         one = f"{path}[{position}]"
         if each.key is not None and each.key in seen:
-            yield one, f"{one}.key: {each.key} has an entry already."
+            yield one, f"{one}.key: duplicate entry for {each.key}."
         seen.add(each.key or "")
         if not each.header and not each.claim and not tenant.header:
-            yield one, f"{one}: header, claim or {TENANT}.header must be given, or nothing brings its value."
+            yield one, f"{one}: has no source for its value; set header, claim or {TENANT}.header."
         if each.claim and not server.jwt.enabled:
             yield one, f"{one}.claim: {_NO_CLAIMS}"
         if each.header and each.header.lower() in taken:
-            yield one, f"{one}.header: it is {taken[each.header.lower()]}, too."
+            yield one, f"{one}.header: already used by {taken[each.header.lower()]}."
 
 
 def _of_gateways(server: Server) -> Iterator[tuple[str, str]]:
     gateway, path = server.trusted_gateway, "server.trusted_gateway"
     if not gateway.identity_header:
-        yield path, f"{path}.identity_header must be given: the header in which the gateway says who is calling."
+        yield (
+            path,
+            f"{path}.identity_header is missing: name the header in which the gateway sends the caller's identity.",
+        )
     if gateway.identity_header.lower() in ("authorization", "host", "cookie"):
-        yield path, f"{path}.identity_header: {gateway.identity_header} has another meaning; name a header of its own."
+        yield (
+            path,
+            f"{path}.identity_header: {gateway.identity_header} already has another meaning; use a different header.",
+        )
     if not gateway.allow and not is_loopback(server.host):
         yield (
             path,
-            f"{path}.allow must name the gateway's networks, such as 10.0.0.0/8, because server.host {server.host} is"
-            " not a loopback address: anybody who reaches it could be anybody.",
+            f"{path}.allow must list the gateway's networks, such as 10.0.0.0/8, because server.host "
+            f"{server.host} is not a loopback address: anyone who reaches it could impersonate any caller.",
         )

@@ -53,8 +53,7 @@ def catalog(configured: settings.Settings, document: Document) -> Catalog:
                 mistakes += failure.mistakes
         elif kind.require_spec_schema:
             mistakes.append(
-                f"it has no component {kind.spec_schema_name}, which kind {kind.name} requires to validate specs by"
-                " (require_spec_schema)."
+                f"component {kind.spec_schema_name} is missing; kind {kind.name} requires it (require_spec_schema)."
             )
         found.append(replace(kind, spec_schema=schema))
     if mistakes:

@@ -100,17 +100,17 @@ def start(configured: settings.Database, port: int | None) -> str:
     directory = data_dir(configured)
     if port is not None and embedded.status(directory) is None and _answers(port):
         raise Unavailable(
-            f"Port {port} on localhost is in use. Stop the program that uses it, or choose another port: --port=PORT,"
-            " or with make DB_PORT=PORT."
+            f"Port {port} on localhost is in use. Stop the program that uses it, or choose another port: "
+            "--port=PORT, or DB_PORT=PORT with make."
         )
     try:
         server = embedded.start(directory, port=port, background=True)
     except embedded.AlreadyRunning as other:
         if port is None or _tcp_port(other.server) == port:
-            return f"It runs already.\n{_report(other.server)}"
+            return f"Already running. {_report(other.server)}"
         raise Unavailable(
-            f"It runs already, process {other.server.pid}, but not on TCP port {port}:"
-            " stop it (hyperfleet-api db stop, or end the service that started it) and start it again."
+            f"Already running as process {other.server.pid}, but not on TCP port {port}: stop it "
+            "(hyperfleet-api db stop, or stop the service that started it), then start it again."
         ) from other
     if port is not None:
         password_files.remember(server.data_dir, port, embedded.DATABASE, roles.USER, roles.password(server.data_dir))
@@ -122,9 +122,9 @@ def stop(configured: settings.Database) -> str:
     password_files.forget(Path(os.path.realpath(data_dir(configured))))
     server = embedded.status(data_dir(configured))
     if server is None:
-        return f"It does not run: nothing serves {data_dir(configured)}."
+        return f"The embedded PostgreSQL is not running on {data_dir(configured)}."
     embedded.stop(server)
-    return f"Stopped, process {server.pid}. The data stay in {server.data_dir}."
+    return f"Stopped process {server.pid}. The data remain in {server.data_dir}."
 
 
 def status(configured: settings.Database) -> str | None:

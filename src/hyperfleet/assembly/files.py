@@ -26,13 +26,13 @@ def content(path: str | Path, largest: int) -> bytes:
     finally:
         os.close(descriptor)
     if len(found) > largest:
-        raise OSError(errno.EFBIG, f"it is larger than {SIZE.write(largest)}")
+        raise OSError(errno.EFBIG, f"the file is larger than {SIZE.write(largest)}")
     return found
 
 
 def reason(failure: OSError) -> str:
     """Why a file could not be read, without its path."""
-    return failure.strerror or str(failure) or "the system says no more"
+    return failure.strerror or str(failure) or "unknown reason"
 
 
 def _piped(descriptor: int, most: int) -> bytes:

@@ -47,21 +47,21 @@ def contradictions(jwt: Jwt) -> Iterator[tuple[str, str]]:
     if not jwt.configs:
         yield (
             PATH,
-            f"{PATH} is empty, so no token would ever be right; name an issuer, or set server.jwt.enabled to false.",
+            f"{PATH} is empty, so every token would be rejected; add an issuer, or set server.jwt.enabled to false.",
         )
     seen: set[str] = set()
     for position, entry in enumerate(jwt.configs):
         path = f"{PATH}[{position}]"
         if entry.issuer_url is not None and entry.issuer_url in seen:
-            yield path, f"{path}.issuer_url: {entry.issuer_url} has an entry already."
+            yield path, f"{path}.issuer_url: duplicate entry for {entry.issuer_url}."
         seen.add(entry.issuer_url or "")
         if bool(entry.jwk_cert_url) == bool(entry.jwk_cert_file):
-            given = "both are" if entry.jwk_cert_url else "neither is"
-            yield path, f"{path}: one of jwk_cert_url and jwk_cert_file must be given; {given}."
+            given = "both are set" if entry.jwk_cert_url else "neither is set"
+            yield path, f"{path}: set exactly one of jwk_cert_url and jwk_cert_file; {given}."
         if entry.jwk_cert_ca_file and not (entry.jwk_cert_url or "").startswith("https://"):
-            yield path, f"{path}.jwk_cert_ca_file: it is for a jwk_cert_url that begins with https://."
+            yield path, f"{path}.jwk_cert_ca_file: requires a jwk_cert_url that begins with https://."
         if entry.identity_header and entry.identity_header.lower() == (entry.header or "Authorization").lower():
-            yield path, f"{path}.identity_header: tokens come in that header."
+            yield path, f"{path}.identity_header: already used for tokens; use a different header."
 
 
 class _BadFile(Exception):
@@ -88,14 +88,14 @@ def _source(entry: Entry) -> Source:
         path = Path(entry.jwk_cert_file)
         try:
             if not key_set(files.content(path, downloads.LARGEST), KeySet()).keys:
-                raise BadKeySet("it has no keys, so no token would ever be right")
+                raise BadKeySet("the key set is empty, so every token would be rejected")
         except (OSError, BadKeySet) as wrong:
             raise _BadFile(f"jwk_cert_file: {path} cannot be used: {_reason(wrong)}") from None
         return partial(asyncio.to_thread, files.content, path, downloads.LARGEST)
     try:
         trust = ssl.create_default_context(cafile=entry.jwk_cert_ca_file)
     except (OSError, ValueError) as wrong:
-        reason = "it holds no certificate in PEM" if isinstance(wrong, ssl.SSLError) else _reason(wrong)
+        reason = "the file contains no PEM certificate" if isinstance(wrong, ssl.SSLError) else _reason(wrong)
         raise _BadFile(f"jwk_cert_ca_file: {entry.jwk_cert_ca_file} cannot be used: {reason}") from None
     return partial(downloads.get, entry.jwk_cert_url or "", trust)
 

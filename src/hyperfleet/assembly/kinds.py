@@ -42,7 +42,7 @@ def declared(entities: tuple[Entity, ...]) -> tuple[Kind, ...]:
     for position, entity in enumerate(entities):
         name = entity.kind or ""
         if name in seen:
-            mistakes.append(f"Kind {name}: entities[{position}] is its second entry.")
+            mistakes.append(f"Kind {name}: duplicate entry, entities[{position}].")
             continue
         seen.add(name)
         given = _given(entity)
@@ -68,10 +68,10 @@ def title(name: str) -> str:
 def _fixed(kind: Kind, given: dict[str, Any]) -> Iterator[str]:
     """Takes from `given` what a built-in kind keeps, and says where that is another."""
     if given.pop("plural", kind.plural) != kind.plural:
-        yield f"it is built in, so its plural stays {kind.plural}."
+        yield f"the plural of a built-in kind is fixed: {kind.plural}."
     if given.pop("parent", kind.parent) != kind.parent:
-        kept = f"its parent stays {kind.parent}" if kind.parent else "it stays without a parent"
-        yield f"it is built in, so {kept}."
+        kept = f"its parent is fixed: {kind.parent}" if kind.parent else "it cannot have a parent"
+        yield f"the kind is built in; {kept}."
 
 
 def _given(entity: Entity) -> dict[str, Any]:

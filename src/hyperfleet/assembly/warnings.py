@@ -41,12 +41,12 @@ def _access(server: Server) -> Iterator[Warning]:
     jwt, gateway = server.jwt, server.trusted_gateway
     if jwt.enabled and jwt.configs == Jwt().configs:
         issuer = RED_HAT_SSO.issuer_url
-        yield Warning("tokens of a public issuer are taken, whatever their audience", {"issuer": issuer})
+        yield Warning("tokens from a public issuer are accepted for any audience", {"issuer": issuer})
     if gateway.enabled:
         about = {"header": gateway.identity_header, "allow": list(gateway.allow) or "loopback"}
-        yield Warning("a gateway is trusted to say who is calling, without a token", about)
+        yield Warning("a gateway is trusted to identify callers, without tokens", about)
     elif not jwt.enabled and not is_loopback(server.host):
-        yield Warning("everybody who reaches the API may do everything, without a token", {"host": server.host})
+        yield Warning("anyone who reaches the API may do everything, without a token", {"host": server.host})
     for setting, unused in _without_effect(server):
         yield Warning("settings have no effect", {"because": f"{setting} is false", "settings": unused})
 
@@ -76,8 +76,8 @@ def _schemas(configured: Settings, catalog: Catalog, document: application.Docum
         if kind.spec_schema is None:
             about: dict[str, Any] = {"kind": kind.name, "missing": name, "document": path}
             nearest = nearest_name(name, openapi.component_names(document))
-            yield Warning("specs of a kind are not validated", about | ({"nearest": nearest} if nearest else {}))
+            yield Warning("the specs of a kind are not validated", about | ({"nearest": nearest} if nearest else {}))
         elif kind.spec_schema.deepest < DEEPEST:
             deepest = kind.spec_schema.deepest
             about = {"kind": kind.name, "schema": name, "deepest": deepest, "document": path}
-            yield Warning("specs of a kind must be shallow", about)
+            yield Warning("the specs of a kind are limited to a shallow nesting", about)

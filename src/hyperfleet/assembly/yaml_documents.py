@@ -54,13 +54,13 @@ def nodes(path: Path) -> yaml.Node | None:
     except OSError as failure:
         raise BadFile(files.reason(failure)) from None
     except UnicodeDecodeError:
-        raise BadFile("it is not UTF-8") from None
+        raise BadFile("the file is not UTF-8") from None
     except yaml.MarkedYAMLError as failure:
         mark = failure.problem_mark or failure.context_mark
         problem = _QUOTED.sub("", failure.problem or "it is malformed")
         raise BadFile(f"line {mark.line + 1 if mark else 1}: {problem}") from None
     except yaml.YAMLError:
-        raise BadFile("it has characters that YAML does not allow") from None
+        raise BadFile("it contains characters that YAML does not allow") from None
 
 
 def is_null(node: yaml.Node) -> bool:
@@ -84,7 +84,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._documents += 1
                 if self._documents > 1:
-                    raise _wrong(event, "a second document begins")
+                    raise _wrong(event, "the file has a second document")
             elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                 self._begin(event)
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
@@ -93,7 +93,9 @@ class _Builder:
                 self._add(*self._open.pop())
             elif isinstance(event, yaml.AliasEvent):
                 if event.anchor not in self._anchors or self._expects_name():
-                    wrong = "a name must be a text" if self._expects_name() else "an alias refers to nothing before it"
+                    wrong = (
+                        "mapping keys must be strings" if self._expects_name() else "an alias has no anchor before it"
+                    )
                     raise _wrong(event, wrong)
                 self._add(self._anchors[event.anchor])
             elif isinstance(event, yaml.ScalarEvent):
@@ -102,9 +104,9 @@ class _Builder:
 
     def _begin(self, event: Any) -> None:
         if len(self._open) >= DEEPEST:
-            raise _wrong(event, f"it is nested deeper than {DEEPEST}")
+            raise _wrong(event, f"nesting is deeper than {DEEPEST} levels")
         if self._expects_name():
-            raise _wrong(event, "a name must be a text")
+            raise _wrong(event, "mapping keys must be strings")
         of = yaml.MappingNode if isinstance(event, yaml.MappingStartEvent) else yaml.SequenceNode
         self._open.append((of(event.tag, [], event.start_mark, event.end_mark), event.anchor))
         self._name.append(None)
@@ -136,7 +138,7 @@ def _value(node: yaml.Node, known: dict[int, Any]) -> Any:
     if id(node) in known:
         return known[id(node)]
     if node.tag not in _TAGS:
-        raise _wrong(node, f"the tag {node.tag} is not known")
+        raise _wrong(node, f"the tag {node.tag} is not supported")
     value: Any
     if isinstance(node, yaml.ScalarNode):
         is_text = node.tag in ("!", _TAG + "str") or (node.tag is None and node.style is not None)
@@ -147,7 +149,7 @@ def _value(node: yaml.Node, known: dict[int, Any]) -> Any:
         value = {}
         for name, item in node.value:
             if name.value in value:
-                raise _wrong(name, f"{name.value!r} appears twice in one mapping")
+                raise _wrong(name, f"{name.value!r} appears twice in the same mapping")
             value[name.value] = _value(item, known)
     known[id(node)] = value
     return value
@@ -168,7 +170,7 @@ def _plain(node: yaml.ScalarNode) -> Any:
             return number
     elif not _NO_NUMBER.fullmatch(text):
         return text
-    raise _wrong(node, f"{text[:80]} is not a number that JSON can hold")
+    raise _wrong(node, f"{text[:80]} cannot be represented in JSON")
 
 
 def _wrong(at: Any, sentence: str) -> BadFile:

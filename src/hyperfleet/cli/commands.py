@@ -25,7 +25,8 @@ BEHIND: Final = 2
 NOT_RUNNING: Final = 3
 
 _NEWER: Final = (
-    "The database has a newer schema than this version knows; run the version that made it. Nothing was changed."
+    "The database schema is newer than this version; run the version that created it, or a later "
+    "one. Nothing was changed."
 )
 
 _commands: Final[set[Callable[..., int]]] = set()
@@ -86,10 +87,10 @@ app: Final = App(
     default_parameter=Parameter(allow_repeating=True),
 )
 db: Final = App(
-    name="db", help="The embedded PostgreSQL as a background server; shell, dump and restore of any database."
+    name="db", help="Run the embedded PostgreSQL in the background; open a shell on, dump and restore any database."
 )
 app.command(db)
-rules: Final = App(name="rules", help="Rules in CEL, of conditions and of who may do what.")
+rules: Final = App(name="rules", help="Test access rules and mapping rules (CEL).")
 app.command(rules)
 
 
@@ -114,7 +115,7 @@ def migrate(
     check: Annotated[
         bool,
         Parameter(
-            help="Change nothing: exit 0 when there is nothing to do, 2 when there is.", negative="", show_default=False
+            help="Change nothing; exit 0 when the schema is current, 2 when it is not.", negative="", show_default=False
         ),
     ] = False,
 ) -> int:
@@ -134,7 +135,7 @@ def migrate(
         state = databases.schema_now(configured.database)
         if state == "newer":
             return _fail(_NEWER)
-        print("Nothing to do." if state == "current" else "The schema is behind: run hyperfleet-api migrate.")
+        print("Nothing to do." if state == "current" else "The schema is out of date: run hyperfleet-api migrate.")
         return 0 if state == "current" else BEHIND
     # Without entries this may be a job that knows the database alone, not that the kinds are the built-in ones as such.
     catalog = Catalog(kinds.declared(configured.entities)) if configured.entities else None
@@ -190,11 +191,13 @@ def openapi(
 def try_rules(
     loaded: Loaded,
     *,
-    resource: Annotated[str | None, Parameter(help="A file with a resource, as a read gives it.")] = None,
-    reports: Annotated[str | None, Parameter(help="A file with reports on it, as adapters send them.")] = None,
+    resource: Annotated[str | None, Parameter(help="A file with a resource, as returned by GET.")] = None,
+    reports: Annotated[
+        str | None, Parameter(help="A file with reports on the resource, as adapters send them.")
+    ] = None,
     caller: Annotated[str | None, Parameter(help="A file with a caller: identity, groups, claims …")] = None,
-    verb: Annotated[str, Parameter(help="What the caller wants to do.")] = "read",
-    kind: Annotated[str, Parameter(help="With resources of which kind.")] = "Cluster",
+    verb: Annotated[str, Parameter(help="The verb to check.")] = "read",
+    kind: Annotated[str, Parameter(help="The kind of resource to check.")] = "Cluster",
 ) -> int:
     """Try the configured rules on a resource and its reports, or on a caller, from files.
 
@@ -204,7 +207,9 @@ def try_rules(
     from hyperfleet.cli import rule_trials
 
     if resource is None and caller is None:
-        return _fail("name a file: --resource, with --reports, for conditions; --caller for who may do what.")
+        return _fail(
+            "name a file: --resource (with --reports) to test mapping rules, or --caller to test access rules."
+        )
     served = application.catalog(loaded.settings, application.document(loaded.settings.server))
     trials = []
     if resource is not None:
@@ -224,7 +229,7 @@ def try_rules(
 def start(
     loaded: Loaded,
     *,
-    port: Annotated[int | None, Parameter(help="Listen on this TCP port of localhost too, say 5432.")] = None,
+    port: Annotated[int | None, Parameter(help="Also listen on this TCP port of localhost, such as 5432.")] = None,
 ) -> int:
     """Start it in the background; it runs until `db stop`. Succeeds when it already runs.
 
@@ -253,7 +258,7 @@ def status(loaded: Loaded) -> int:
     from hyperfleet.assembly import databases
 
     report = databases.status(loaded.settings.database)
-    print(report or f"It does not run: nothing serves {databases.data_dir(loaded.settings.database)}.")
+    print(report or f"The embedded PostgreSQL is not running on {databases.data_dir(loaded.settings.database)}.")
     return 0 if report else NOT_RUNNING
 
 
@@ -285,12 +290,12 @@ def dump(loaded: Loaded, file: Annotated[Path, Parameter(help="The file to write
 @_with_settings(db, "database")
 def restore(
     loaded: Loaded,
-    file: Annotated[Path, Parameter(help="A file that `db dump` or pg_dump --format=custom wrote.")],
+    file: Annotated[Path, Parameter(help="A file written by `db dump` or pg_dump --format=custom.")],
     /,
     *,
     replace: Annotated[
         bool,
-        Parameter(help="Remove what the database holds first.", negative="", show_default=False),
+        Parameter(help="Delete the contents of the database first.", negative="", show_default=False),
     ] = False,
 ) -> int:
     """Put a dump into an empty database: all of it, or nothing when it fails.

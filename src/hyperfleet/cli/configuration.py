@@ -118,15 +118,17 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
     beside = [f"database.{name}" for name in ("host", "port", "name", "username", "password")]
     given = [path for path in beside if path in found]
     if database.url and given:
-        mistakes.add("database.url", f"database.url is set, so {', '.join(given)} must not be: the URL says it all.")
+        mistakes.add(
+            "database.url", f"database.url is set, so {', '.join(given)} must not be: the URL covers everything."
+        )
     if database.ssl.root_cert_file and not Path(database.ssl.root_cert_file).is_file():
         mistakes.add(
             "database.ssl.root_cert_file",
-            f"database.ssl.root_cert_file: there is no file {database.ssl.root_cert_file}.",
+            f"database.ssl.root_cert_file: file {database.ssl.root_cert_file} does not exist.",
         )
     schema = effective.server.openapi_schema_path
     if schema and not Path(schema).is_file():
-        mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: there is no file {schema}.")
+        mistakes.add("server.openapi_schema_path", f"server.openapi_schema_path: file {schema} does not exist.")
     for path, sentence in certificates.contradictions(effective):
         mistakes.add(path, sentence)
     jwt = effective.server.jwt
@@ -148,7 +150,10 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
         address = (value(effective, group + ".host"), value(effective, group + ".port"))
         other = taken.setdefault(address, group)
         if other != group:
-            mistakes.add(group + ".port", f"{other} and {group} both listen on {address[0]} port {address[1]}.")
+            mistakes.add(
+                group + ".port",
+                f"{other} and {group} both listen on {address[0]} port {address[1]}; change one of them.",
+            )
 
 
 def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
@@ -178,7 +183,7 @@ def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterato
     if root is None or entries.is_unset(root):
         return
     if not isinstance(root, yaml.MappingNode):
-        mistakes.texts.append(f"The configuration file {path} must hold a mapping of settings.")
+        mistakes.texts.append(f"The configuration file {path} must contain a mapping of settings.")
         return
     yield from _walk(root, "", str(path), mistakes)
 
@@ -186,7 +191,7 @@ def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterato
 def _reason(failure: OSError | ValueError) -> str:
     if isinstance(failure, OSError):
         return files.reason(failure)
-    return "it is not UTF-8" if isinstance(failure, UnicodeDecodeError) else "the path holds a NUL"
+    return "the file is not UTF-8" if isinstance(failure, UnicodeDecodeError) else "the path contains NUL"
 
 
 def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) -> Iterator[_Found]:
@@ -276,4 +281,4 @@ def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Found
             # Somebody typed it for this very command, so it is never unrelated.
             mistakes.texts.append(f"Flag {flag}{names.unknown_flag(flag)}")
         elif flag != CONFIG_FLAG:
-            mistakes.texts.append(f"Argument {flag} is unexpected; settings are flags, such as --config=FILE.")
+            mistakes.texts.append(f"Unexpected argument {flag}; pass settings as flags, such as --config=FILE.")

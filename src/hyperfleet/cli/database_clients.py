@@ -45,10 +45,10 @@ def dump(configured: settings.Database, file: Path) -> int:
     """
     # A new file takes the place of the old one, so a device or a pipe would be gone, and a link no link any more.
     if file.exists() and not file.is_file():
-        raise Unavailable(f"{file} is not a file, and the dump would take its place; name a file.")
+        raise Unavailable(f"{file} exists and is not a regular file; name another file for the dump.")
     file = Path(os.path.realpath(file))
     if not file.parent.is_dir():
-        raise Unavailable(f"There is no folder {file.parent} for the dump.")
+        raise Unavailable(f"Folder {file.parent} does not exist; create it, or write the dump elsewhere.")
     with databases.available(configured) as connection, _new_file(file) as new:
         way = client_programs.environment(connection)
         command = [client_programs.program("pg_dump", way), "--format=custom", f"--file={new}"]
@@ -65,18 +65,20 @@ def restore(configured: settings.Database, file: Path, *, replace: bool) -> int:
     Raises Unavailable when the database is not empty, unless `replace`, and when other sessions use it.
     """
     if not file.is_file():
-        raise Unavailable(f"There is no dump {file}.")
+        raise Unavailable(f"Dump {file} does not exist.")
     with databases.available(configured) as connection, databases.plain_failures(connection):
         asyncio.run(databases.schema(connection))
         tables, sessions = asyncio.run(dumps.content(connection))
         where = databases.described(connection)
         if sessions:
-            raise Unavailable(f"{sessions} other sessions use {where}; stop the services on it first.")
+            raise Unavailable(f"{sessions} other sessions are using {where}; stop the services on it first.")
         if tables and not replace:
-            raise Unavailable(f"{where[0].upper()}{where[1:]} is not empty; --replace removes what it holds.")
+            raise Unavailable(
+                f"{where[0].upper()}{where[1:]} is not empty; use --replace to delete its contents first."
+            )
         status = _restored(client_programs.environment(connection), file, replace=replace)
         if status == 0 and asyncio.run(migrations.state(connection)) == "older":
-            print("Restored. The schema is of an older version: run hyperfleet-api migrate.")
+            print("Restored. The schema is older than this version: run hyperfleet-api migrate.")
         elif status == 0:
             print("Restored.")
         return status
@@ -152,7 +154,7 @@ def _running(
         try:
             process = subprocess.Popen(command, env=way, stdin=stdin, stdout=stdout)
         except OSError as failure:
-            raise Unavailable(f"{command[0]} does not start: {failure.strerror}.") from failure
+            raise Unavailable(f"{command[0]} cannot be started: {failure.strerror}.") from failure
         with process:
             for number in early:
                 process.send_signal(number)

@@ -59,7 +59,7 @@ def read(form: Form, given: Content) -> Any:
         if isinstance(given, str):
             if given == form.word:
                 return given
-            raise ValueError("must be a list of texts" + (f", or {form.word}" if form.word else ""))
+            raise ValueError("must be a list of strings" + (f", or {form.word}" if form.word else ""))
         return tuple(form.read(text) for text in given)
     if not isinstance(given, str):
         raise ValueError("must be a single value")

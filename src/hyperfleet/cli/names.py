@@ -18,7 +18,7 @@ from hyperfleet.settings.table import FILE_SUFFIX, flag_of, variable_of
 CONFIG_FLAG: Final = "--config"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 
-_LIST: Final = ": it is a list of entries, which only the configuration file can hold."
+_LIST: Final = ": the setting is a list of entries and can be set only in the configuration file."
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,12 @@ def access(permissions: Permissions | None, caller: Path, verb: str, kind: Kind)
         raise BadSettings([f"--verb must be one of {', '.join(VERBS)}, not {verb!r}."])
     asking = _caller(_object(caller), caller)
     if permissions is None:
-        return Trial(("Allowed: no rules are in force, so every caller may do everything.",), succeeded=True)
+        return Trial(("Allowed: authorization is disabled, so every caller may do everything.",), succeeded=True)
     grants = permissions.grants(asking)
     lines = [f"Rule {failure.rule} could not be evaluated: {failure.reason}." for failure in grants.failed]
     known = next(each for each in VERBS if each == verb)
     allowed = kind.name in grants.kinds[known]
-    holds = f"rules that hold for the caller: {', '.join(grants.applied) or 'none'}"
+    holds = f"matching rules: {', '.join(grants.applied) or 'none'}"
     lines.append(f"{'Allowed' if allowed else 'Not allowed'}: {verb} {kind.name}; {holds}.")
     return Trial(tuple(lines), allowed and not grants.failed)
 
@@ -74,9 +74,9 @@ def _told(kind: Kind, found: Assessment) -> Iterator[str]:
     failed = {failure.type for failure in found.failures}
     for rule in kind.conditions:
         if rule.type not in by_type and rule.type not in failed:
-            yield f"  {rule.type}: not there, {'its when is false' if by_type else 'because no adapter is counted'}"
+            yield f"  {rule.type}: absent, {('its `when` is false' if by_type else 'because no adapter is counted')}"
     for failure in found.failures:
-        yield f"  {failure.type}: cannot be evaluated: {failure.reason}"
+        yield f"  {failure.type}: evaluation failed: {failure.reason}"
 
 
 async def _assessed(
@@ -109,7 +109,7 @@ def _reports(kind: Kind, file: Path | None, now: datetime) -> list[tuple[Summary
     content = _content(file)
     listed = content.get("items", [content]) if isinstance(content, dict) else content
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise BadSettings([f"{file}: it must hold a list of reports, or one."])
+        raise BadSettings([f"{file}: must contain a report or a list of reports."])
     made = []
     for position, each in enumerate(listed):
         sent = {name: value for name, value in each.items() if name not in ("created_time", "last_report_time")}
@@ -129,7 +129,7 @@ def _caller(given: Mapping[str, Any], file: Path) -> Caller:
     known = {"identity", "issuer", "groups", "claims", "system", "tenancy"}
     unknown = sorted(given.keys() - known)
     if unknown:
-        raise BadSettings([f"{file}: {', '.join(unknown)} is unknown; a caller has {', '.join(sorted(known))}."])
+        raise BadSettings([f"{file}: unknown member {', '.join(unknown)}; a caller has {', '.join(sorted(known))}."])
     try:
         attributes = Attributes(tuple(map(str, given.get("groups") or ())), dict(given.get("claims") or {}))
         return Caller(
@@ -140,7 +140,7 @@ def _caller(given: Mapping[str, Any], file: Path) -> Caller:
             is_system=given.get("system") is True,
         )
     except (TypeError, ValueError):
-        raise BadSettings([f"{file}: groups is a list of texts; claims and tenancy are objects."]) from None
+        raise BadSettings([f"{file}: groups must be a list of strings, claims and tenancy must be objects."]) from None
 
 
 def _kind(given: Mapping[str, Any], catalog: Catalog, file: Path) -> Kind:
@@ -154,13 +154,13 @@ def _time(text: Any, otherwise: datetime) -> datetime:
     try:
         return otherwise if text is None else msgspec.convert(text, datetime)
     except msgspec.ValidationError:
-        raise BadSettings([f"{text!r} is not a time; write it as 2026-01-31T12:00:00Z."]) from None
+        raise BadSettings([f"{text!r} is not a valid time; write times as 2026-01-31T12:00:00Z."]) from None
 
 
 def _object(file: Path) -> dict[str, Any]:
     content = _content(file)
     if not isinstance(content, dict):
-        raise BadSettings([f"{file}: it must hold one object."])
+        raise BadSettings([f"{file}: must contain one object."])
     return content
 
 

@@ -210,19 +210,19 @@ class _Bound:
         media_type = route.media_types[0] if accept is None else preferred(accept, route.media_types)
         if media_type is None:
             forms = " or ".join(route.media_types)
-            raise BadRequest(f"This path answers with {forms}, which the header Accept excludes.", status=406)
+            raise BadRequest(f"This path returns {forms}, which the Accept header excludes.", status=406)
         exchange.media_type = media_type
         with self._in_flight:
             exchange.answer = await endpoint(exchange)
 
 
-_NO_PATH: Final = "The API has no such path; /api/hyperfleet/v1/openapi lists its paths."
+_NO_PATH: Final = "No such path; /api/hyperfleet/v1/openapi lists the paths of the API."
 
 
 def _other_method(method: str, allow: str) -> Answer:
     if method == "OPTIONS":
         return Answer(204, headers=((b"allow", allow.encode()),))
-    raise BadRequest(f"This path answers {allow} only.", status=405, headers=(("Allow", allow),))
+    raise BadRequest(f"This path allows only {allow}.", status=405, headers=(("Allow", allow),))
 
 
 async def _unknown_path(_scope: Any, _receive: Any, _send: Any) -> None:

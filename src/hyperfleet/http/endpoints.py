@@ -204,7 +204,7 @@ def _scope(exchange: Exchange) -> Scope:
 def _narrowed(scope: Scope, kind: Kind, exchange: Exchange) -> Scope:
     """The scope of all kinds for one of them; raises Forbidden when the caller may not do this with it."""
     if kind not in exchange.kinds:
-        raise Forbidden(f"No rule of this service lets you do this with {kind.plural}.")
+        raise Forbidden(f"No access rule allows you to do this with {kind.plural}.")
     return replace(scope, kind=kind, members=())
 
 
@@ -223,7 +223,9 @@ def _require_top(kind: Kind, catalog: Catalog) -> None:
     owner = catalog.parent_of(kind)
     if owner is not None:
         path = f"{rendering.API_ROOT}/{owner.plural}/{{{owner.name.lower()}_id}}/{kind.plural}"
-        raise BadRequest(f"{kind.one[0].upper()}{kind.one[1:]} is created under its owner: POST {path}.", status=422)
+        raise BadRequest(
+            f"{kind.one[0].upper()}{kind.one[1:]} must be created under its owner: POST {path}.", status=422
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -243,7 +245,7 @@ def _id(kind: Kind, text: str) -> UUID:
         name = text if _NAME.fullmatch(text) else "NAME"
         by_name = f"{rendering.API_ROOT}/{kind.plural}?search=name='{name}'"
         raise NotFound(
-            f"There is no {kind.title} {text}: ids are UUIDs. To find one by name: GET {by_name}.",
+            f"There is no {kind.title} {text}: ids are UUIDs. To find a resource by name: GET {by_name}.",
             code=kind.not_found_code,
         )
     return id

@@ -120,7 +120,7 @@ class Middleware:
                 log = _log.error if error.status == 500 else _log.warning
                 log("request failed", code=error.row.full_name, detail=error.detail)
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the traceback
-            problem = HyperFleetError("Something went wrong inside the service.")
+            problem = HyperFleetError("An unexpected error occurred.")
             _log.exception("request failed unexpectedly", code=problem.row.full_name)
         ids = tracing.ids()
         try:

@@ -72,8 +72,8 @@ class Unsent:
         await self.buffered.settle()
         if self.lacks_room(size):
             raise Unavailable(
-                "Callers have not read earlier answers of this service yet; try again later, with a smaller `pageSize`"
-                " or with `fields`.",
+                "Too many large responses are still being read by callers; try again later, with a smaller "
+                "`pageSize` or with `fields`.",
                 retry_after=RETRY_AFTER,
             )
 
@@ -108,7 +108,7 @@ class Unsent:
             await self._share.enter(within(self._patience))
         except TimeoutError:
             raise Unavailable(
-                "Too many large lists are being made; try again later, with a smaller `pageSize` or with `fields`.",
+                "Too many large lists are being prepared; try again later, with a smaller `pageSize` or with `fields`.",
                 retry_after=RETRY_AFTER,
             ) from None
 
@@ -135,7 +135,7 @@ class Unsent:
                     sent += len(piece)
         except TimeoutError:
             metrics.count_abandoned_answer()
-            _log.warning("an answer was read too slowly", bytes=len(body), sent=sent, seconds=round(seconds, 1))
+            _log.warning("a response was read too slowly", bytes=len(body), sent=sent, seconds=round(seconds, 1))
             self._close(scope)
             return False
         self.buffered.add(scope["client"], WHOLE)

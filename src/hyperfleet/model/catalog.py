@@ -66,7 +66,7 @@ class Catalog:
 
 def _mistakes(kinds: tuple[Kind, ...]) -> Iterator[str]:
     if not kinds:
-        yield "No kind is declared; a service without kinds has nothing to serve."
+        yield "No kind is declared; declare at least one."
     names: dict[str, str] = {}
     plurals: set[str] = set()
     for kind in kinds:
@@ -86,69 +86,76 @@ def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> I
     if before == kind.name:
         yield "it is declared twice."
     elif before is not None:
-        yield f"it differs from {before} in capitals only."
+        yield f"it differs from {before} only in case."
     if not _NAME.fullmatch(kind.name):
-        yield f"a kind is named with letters and digits, a capital first, at most {LONGEST_WORD}."
+        yield f"the name of a kind must be letters and digits, starting with a capital, at most {LONGEST_WORD}."
     elif kind.name.endswith("List") or kind.name in RESERVED_NAMES:
         yield f"the name {kind.name} is reserved{' for lists' if kind.name.endswith('List') else ''}."
     if not kind.plural:
-        yield "it has no plural, which is the word in its paths."
+        yield "its plural is missing: the word used in its paths."
     elif kind.plural in RESERVED_PLURALS:
         yield f"the plural {kind.plural!r} is reserved."
     elif not _PLURAL.fullmatch(kind.plural) or len(kind.plural) > LONGEST_WORD:
         yield (
-            f"the plural {kind.plural!r} cannot be part of a path: lower-case letters and digits, a letter first, with"
-            f" single hyphens between, at most {LONGEST_WORD}."
+            f"the plural {kind.plural!r} must be lower-case letters and digits, starting with a letter, "
+            f"with single hyphens in between, at most {LONGEST_WORD}."
         )
     elif kind.plural in plurals:
         yield f"the plural {kind.plural!r} is taken."
     if not 1 <= kind.name_min_length <= kind.name_max_length:
-        yield f"name lengths {kind.name_min_length} to {kind.name_max_length} fit no name."
+        yield (
+            f"no name has {kind.name_min_length} to {kind.name_max_length} characters; correct "
+            "name_min_len and name_max_len."
+        )
 
 
 def _adapter_mistakes(kind: Kind) -> Iterator[str]:
     types: dict[str, str] = {}
     named = kind.named_adapters
     if len(named) > ADAPTERS_PER_RESOURCE:
-        yield f"it requires {len(named)} adapters; a resource takes reports of {ADAPTERS_PER_RESOURCE}."
+        yield f"it requires {len(named)} adapters; the limit is {ADAPTERS_PER_RESOURCE}."
     for adapter, times in Counter(named).items():
         if not ADAPTER_NAME.fullmatch(adapter):
             yield (
-                f"the required adapter {adapter!r} cannot report: an adapter's name has letters, digits, `-`, `_` and"
-                f" `.`, a letter or digit at both ends, and at most {LONGEST_WORD}."
+                f"the required adapter {adapter!r} cannot report: adapter names must be letters, digits, `-`, "
+                f"`_` and `.`, start and end with a letter or digit, and have at most {LONGEST_WORD} "
+                "characters."
             )
             continue
         if adapter == AnyAdapter.ANY.value:
             yield (
-                "its list of required adapters names `any`; for every adapter that reports, write"
-                " `required_adapters: any` without a list."
+                "its list of required adapters contains `any`; to require every adapter that reports, write "
+                "`required_adapters: any` without a list."
             )
         if times > 1:
-            yield f"the required adapter {adapter} is named {times} times."
+            yield f"the required adapter {adapter} is listed {times} times."
         condition = success_type(adapter)
         if condition in types:
-            yield f"required adapters {types[condition]} and {adapter} share the condition {condition}."
+            yield (
+                f"the required adapters {types[condition]} and {adapter} would share the condition {condition}; "
+                "rename one of them."
+            )
         types[condition] = adapter
 
 
 def _condition_mistakes(kind: Kind) -> Iterator[str]:
     """What is wrong with the types of conditions that it demands of reports, and of those that it computes."""
     if len(kind.mandatory_conditions) > MOST_CONDITIONS:
-        yield f"it has {len(kind.mandatory_conditions)} mandatory conditions; a report has {MOST_CONDITIONS} at most."
+        yield f"it has {len(kind.mandatory_conditions)} mandatory conditions; a report is limited to {MOST_CONDITIONS}."
     for type, times in Counter(kind.mandatory_conditions).items():
         if not type.strip():
             yield "a mandatory condition is empty."
         elif times > 1:
-            yield f"the mandatory condition {type} is named {times} times."
+            yield f"the mandatory condition {type} is listed {times} times."
     own = {success_type(adapter) for adapter in kind.named_adapters}
     for type, times in Counter(rule.type for rule in kind.conditions).items():
         if not _CONDITION_TYPE.fullmatch(type) or len(type) > LONGEST_CONDITION_TYPE:
             yield (
-                f"the condition {type!r} is not a valid type: letters, digits, `-` and `_`, a letter first, a letter or"
-                f" digit last, at most {LONGEST_CONDITION_TYPE}."
+                f"the condition type {type!r} must be letters, digits, `-` and `_`, start with a letter, end "
+                f"with a letter or digit, and have at most {LONGEST_CONDITION_TYPE} characters."
             )
         elif type in RESERVED_CONDITIONS or type in own or (not kind.named_adapters and type.endswith(SUCCESS)):
-            yield f"the condition {type} is one of the service's own."
+            yield f"the condition type {type} is reserved for the service."
         if times > 1:
             yield f"the condition {type} is declared {times} times."
     try:
@@ -170,7 +177,7 @@ def _parent_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str]:
         owners.append(parent)
         parent = by_name[parent].parent
     if parent == kind.name:
-        yield f"its owners form a loop, {' > '.join([*owners, kind.name])}."
+        yield f"its owners form a cycle, {' > '.join([*owners, kind.name])}."
 
 
 def _reference_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str]:
@@ -179,20 +186,21 @@ def _reference_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str
         what = f"the reference {rule.type!r}"
         if not _REFERENCE_TYPE.fullmatch(rule.type):
             yield (
-                f"{what} is not a valid name: letters, digits, `-` and `_`, a letter first, a letter or digit last, at"
-                f" most {LONGEST_WORD}."
+                f"{what} must be letters, digits, `-` and `_`, start with a letter, end with a letter or "
+                f"digit, and have at most {LONGEST_WORD} characters."
             )
         elif rule.type in seen:
             yield f"{what} is declared twice."
         seen.add(rule.type)
         if rule.least < 0 or (rule.most is not None and rule.most < max(1, rule.least)):
-            yield f"{what} takes {rule.least} to {rule.most} targets; the most must be at least 1 and the least."
+            yield f"{what} allows {rule.least} to {rule.most} targets; max must be at least 1 and at least min."
         if rule.target not in by_name:
-            yield f"{what} is to {rule.target}, which is not declared{did_you_mean(nearest_name(rule.target, by_name))}"
+            guess = did_you_mean(nearest_name(rule.target, by_name))
+            yield f"{what} targets {rule.target}, which is not declared{guess}"
         elif rule.least > 0:
             way = _needs(rule.target, kind.name, by_name)
             if way:
-                yield f"{what} can never be given, because {' needs '.join([kind.name, *way])} first."
+                yield f"{what} can never be satisfied: {' needs '.join([kind.name, *way])} first."
 
 
 def _needs(name: str, needed: str, by_name: Mapping[str, Kind]) -> list[str]:

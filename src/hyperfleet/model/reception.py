@@ -52,7 +52,7 @@ def reception(kind: Kind, standing: Standing, last: bytes | None, report: Report
         return Reception("outdated", standing, standing.is_gone(kind))
     before = None if last is None else _decode(last)
     if before is None and len(standing.summaries) >= ADAPTERS_PER_RESOURCE:
-        raise WrongState(f"The {kind.title} has reports of {ADAPTERS_PER_RESOURCE} adapters, which is the limit.")
+        raise WrongState(f"The {kind.title} already has reports from {ADAPTERS_PER_RESOURCE} adapters, the limit.")
     summary = summarize(report, previous)
     body = rendering.report(report, summary, before, now=now)
     if (

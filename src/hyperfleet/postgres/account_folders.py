@@ -115,7 +115,7 @@ def hand_over(folder: Folder, account: pwd.struct_passwd | None) -> None:
     """Makes an open folder private, and the account's own; raises PermissionError when it is somebody else's."""
     uid, gid = (account.pw_uid, account.pw_gid) if account else (os.geteuid(), os.getegid())
     if folder.owner not in {uid, os.geteuid()}:
-        raise PermissionError(1, f"it belongs to the user id {folder.owner}")
+        raise PermissionError(1, f"it is owned by user id {folder.owner}")
     if folder.owner != uid:
         os.fchown(folder.descriptor, uid, gid)
     os.fchmod(folder.descriptor, 0o700)
@@ -124,5 +124,5 @@ def hand_over(folder: Folder, account: pwd.struct_passwd | None) -> None:
 def _checked(descriptor: int, owners: set[int] | None) -> Folder:
     found = os.fstat(descriptor)
     if owners is not None and found.st_uid not in owners:
-        raise PermissionError(1, f"it belongs to the user id {found.st_uid}")
+        raise PermissionError(1, f"it is owned by user id {found.st_uid}")
     return Folder(descriptor, found.st_uid, found.st_gid)

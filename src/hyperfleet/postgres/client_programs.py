@@ -58,9 +58,9 @@ def program(name: str, way: Mapping[str, str]) -> str:
     found = shutil.which(name)
     if found is None:
         raise Unavailable(
-            f"The database is reached with TLS, which the bundled {name} does not speak, and this machine has no"
-            f" {name} of its own. Install PostgreSQL's client programs (Debian and Ubuntu: apt install"
-            " postgresql-client)."
+            f"The database connection uses TLS, which the bundled {name} does not support, and {name} is "
+            "not installed on this machine. Install PostgreSQL's client programs (Debian and Ubuntu: apt "
+            "install postgresql-client)."
         )
     return found
 

@@ -40,17 +40,17 @@ def make(directory: Path, account: pwd.struct_passwd | None) -> None:
         with opened(directory) as folder:
             entries = folder.names()
             if not entries & {_VERSION, _NEW} and entries - _LOGS:
-                raise Unavailable(f"The data directory {directory} holds something else; name an empty one.")
+                raise Unavailable(f"The data directory {directory} contains other files; choose an empty directory.")
             hand_over(folder, account)
     except OSError as failure:
         raise Unavailable(
-            f"The data directory {directory} cannot be used ({failure.strerror});"
-            " name another one with database.embedded.data_dir."
+            f"The data directory {directory} cannot be used ({failure.strerror}); choose another one with "
+            "database.embedded.data_dir."
         ) from failure
     if account is not None and not programs.is_open(directory.parent):
         raise Unavailable(
-            f"The data directory {directory} lies below a folder that only root may enter;"
-            " name another one with database.embedded.data_dir."
+            f"The data directory {directory} is below a folder that only root can enter; choose another "
+            "one with database.embedded.data_dir."
         )
 
 
@@ -65,7 +65,7 @@ def initialise(data_dir: Path, binaries: Path, account: pwd.struct_passwd | None
             return
         if not _is_complete(folder):
             if folder.names() - _LOGS - {_NEW}:
-                raise Unavailable(f"The data directory {data_dir} holds something else; name an empty one.")
+                raise Unavailable(f"The data directory {data_dir} contains other files; choose an empty directory.")
             folder.remove(_NEW)
             _initdb(data_dir / _NEW, binaries, account)
             with folder.below(_NEW) as new:
@@ -107,5 +107,5 @@ def socket_directory(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
         with opened(short) as folder:
             hand_over(folder, account)
     except OSError as failure:
-        raise Unavailable(f"The socket directory {short} belongs to somebody else; remove it.") from failure
+        raise Unavailable(f"The socket directory {short} is owned by another user; remove it.") from failure
     return short

@@ -92,7 +92,7 @@ class AlreadyRunning(Exception):
     """Another process serves this data directory."""
 
     def __init__(self, server: Server) -> None:
-        super().__init__(f"PostgreSQL with process id {server.pid} already serves {server.data_dir}.")
+        super().__init__(f"PostgreSQL is already running on {server.data_dir} (process {server.pid}).")
         self.server = server
 
 
@@ -256,7 +256,7 @@ def _settled(data_dir: Path) -> Server | None:
 
     Gone means its number too: PostgreSQL does not start while a process has it, even one that only waits to be reaped.
     """
-    patience = _Patience("another process's PostgreSQL on this directory neither serves nor ends", data_dir)
+    patience = _Patience("another process's PostgreSQL on this directory neither responds nor exits", data_dir)
     while True:
         server = status(data_dir)
         lines = _postmaster_file(data_dir)
@@ -339,14 +339,14 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def _await_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
-    patience = _Patience("PostgreSQL still starts; after a crash it reads its log first", server.data_dir)
+    patience = _Patience("PostgreSQL is still starting; after a crash it replays its log first", server.data_dir)
     while True:
         lines = _postmaster_file(server.data_dir)
         if len(lines) >= 8 and lines[7].strip() == "ready" and lines[0].strip() == str(process.pid):
             return
         if process.poll() is not None:
             raise Unavailable(
-                f"The embedded PostgreSQL ended at once: {_last_words(server)}{_about_room(server.data_dir)}"
+                f"The embedded PostgreSQL exited immediately: {_last_words(server)}{_about_room(server.data_dir)}"
             )
         patience.wait(0.005)
 
@@ -356,8 +356,8 @@ def _last_words(server: Server) -> str:
     if server.log is not None:
         server.log.wait(STOP_SECONDS)
     with contextlib.suppress(OSError), opened(server.data_dir) as folder:
-        return " ".join(folder.tail(server_logs.NAME).split("\n")[-8:]).strip() or "it left no log"
-    return "it left no log"
+        return " ".join(folder.tail(server_logs.NAME).split("\n")[-8:]).strip() or "it wrote no log"
+    return "it wrote no log"
 
 
 def is_full(data_dir: Path) -> bool:
@@ -369,4 +369,4 @@ def _about_room(data_dir: Path) -> str:
     if not is_full(data_dir):
         return ""
     free = shutil.disk_usage(data_dir).free // 2**20
-    return f" Its disk has {free} MB left: make room for {ROOM_BYTES // 2**20} MB at least."
+    return f" Its disk has {free} MB free: free at least {ROOM_BYTES // 2**20} MB."

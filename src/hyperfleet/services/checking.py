@@ -34,8 +34,10 @@ async def faults(kind: Kind, spec: Any, *, size: int) -> list[FieldError]:
     try:
         [found] = await confining.run(Program("spec", schema, schema.component), _encode(spec), seconds=SECONDS)
     except Overrun as overrun:
-        taken = f"{SECONDS:g} s of processor time" if overrun.limit == "time" else f"{confining.MEMORY >> 20} MiB"
-        _log.warning("a spec could not be checked within the limit", kind=kind.name, bytes=size, limit=taken)
-        sentence = f"takes more than {taken} to check against the schema of {kind.plural}; shorten its texts and lists"
+        taken = f"{SECONDS:g} s of CPU time" if overrun.limit == "time" else f"{confining.MEMORY >> 20} MiB"
+        _log.warning("a spec could not be validated within the limit", kind=kind.name, bytes=size, limit=taken)
+        sentence = (
+            f"takes more than {taken} to validate against the schema of {kind.plural}; shorten its strings and lists"
+        )
         return [replace(wording.other(FIELD, sentence, f"at most {taken}"), code=CODE)]
     return _decode(found)

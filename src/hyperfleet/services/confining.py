@@ -105,7 +105,9 @@ class _Child:
             result = overrun.limit
             raise
         except TimeoutError:
-            raise DeadlineExceeded("What was sent takes long to check, and others were before it.") from None
+            raise DeadlineExceeded(
+                "Timed out: validating this body takes long, and other requests came first."
+            ) from None
         finally:
             metrics.count_confined(program.task, result)
 
@@ -169,7 +171,7 @@ class _Child:
         status = self._process.wait(timeout=5)
         _log.warning("a check was stopped", pid=self._process.pid, status=status)
         if status >= 0:
-            raise RuntimeError(f"the child for {__name__} ended with status {status}")
+            raise RuntimeError(f"the child process for {__name__} exited with status {status}")
         return "time" if status == -signal.SIGPROF else "memory"
 
     async def _start(self) -> None:

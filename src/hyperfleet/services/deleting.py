@@ -118,7 +118,7 @@ async def force(
         _require(scope, root, precondition)
         kind = scope.kind_named(root.kind)
         if not root.is_deleting:
-            raise WrongState(f"The {kind.title} {id} is not being deleted; DELETE it first.")
+            raise WrongState(f"The {kind.title} {id} is not being deleted; send DELETE first.")
         nodes = [root, *await trees.lock_descendants(tx, id)]
         await _require_no_source_outside(tx, scope, [node.id for node in nodes])
         await remove(tx, catalog, nodes)
@@ -261,7 +261,7 @@ def _gone(nodes: Sequence[Node], waiting: Collection[UUID], references: Iterable
 def _require(scope: Scope, root: Node, precondition: Precondition | None) -> None:
     if precondition is not None and not precondition(root.resource_version, root.generation):
         kind = scope.kind_named(root.kind)
-        raise StaleVersion(f"The {kind.title} {root.id} has changed since the version that If-Match names.")
+        raise StaleVersion(f"The {kind.title} {root.id} has changed since the version in If-Match.")
 
 
 def _require_no_restricted(catalog: Catalog, root: Node, nodes: Sequence[Node]) -> None:
@@ -272,7 +272,7 @@ def _require_no_restricted(catalog: Catalog, root: Node, nodes: Sequence[Node]) 
     count = sum(1 for node in nodes if node is not root and not node.is_deleting and _stays(catalog, node))
     more = f" and {count - 1} more" if count > 1 else ""
     raise WrongState(
-        f"The {first.kind} {first.name} ({first.id}){more} below it must be deleted first; nothing has been deleted."
+        f"The owned {first.kind} {first.name} ({first.id}){more} must be deleted first; nothing was deleted."
     )
 
 
@@ -287,8 +287,8 @@ async def _require_no_source_outside(tx: Transaction, scope: Scope, ids: Sequenc
     sources = await trees.sources_outside(tx, scope, ids)
     if sources:
         seen = [f"{one.kind} {one.name} ({one.href}, as {one.ref_type})" for one in sources if one.is_seen]
-        named = ", ".join(seen) or "resources that you may not see"
-        raise WrongState(f"It is still referenced, at least by {named}; remove these references first.")
+        named = ", ".join(seen) or "resources that you cannot see"
+        raise WrongState(f"The resource is still referenced by {named}; remove these references first.")
 
 
 def _counted(nodes: Iterable[Node]) -> dict[str, int]:

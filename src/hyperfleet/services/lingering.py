@@ -35,11 +35,11 @@ async def tell(db: Database, catalog: Catalog) -> None:
             continue
         if ids:
             _log.warning(
-                "resources are being deleted, and no adapter is awaited any more",
+                "resources are being deleted although no adapter is awaited any more",
                 resources=len(ids),
                 kinds=dict(Counter(ids.values())),
                 ids=[str(id) for id in list(ids)[:NAMED]],
-                hint="each stays until the next report on it, DELETE or force-delete",
+                hint="each remains until its next report, DELETE or force-delete",
             )
         return
 

@@ -40,7 +40,7 @@ REPEAT_SECONDS: Final = 300.0
 MOST_TRIES: Final = 3
 """How often a row is tried: among others, then alone, and once more, since a process may end for another reason."""
 
-_DIED: Final = "the process that computed it ended"
+_DIED: Final = "the process that recomputed it exited"
 _log = logging.get("resources")
 
 
@@ -80,7 +80,7 @@ async def keep_trying(db: Database, catalog: Catalog) -> None:
         try:
             await recompute(db, catalog)
         except HyperFleetError as failure:
-            _log.warning("recomputation waits", code=failure.row.full_name, detail=failure.detail)
+            _log.warning("recomputation is waiting", code=failure.row.full_name, detail=failure.detail)
             pause = PAUSE_SECONDS
         await asyncio.sleep(pause)
 

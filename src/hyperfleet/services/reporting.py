@@ -96,8 +96,8 @@ def _warning(kind: str, plural: str, named: tuple[str, ...], adapter: str) -> st
         return None
     nearest = nearest_name(adapter, named)
     guess = f"; did you mean {nearest}?" if nearest is not None else "."
-    warning = f"{adapter} is not a required adapter of {plural}, so its reports change nothing{guess}"
-    _log.warning("reports come from an adapter that is not required", kind=kind, adapter=adapter, nearest=nearest)
+    warning = f"{adapter} is not a required adapter of {plural}; its reports have no effect{guess}"
+    _log.warning("reports from an adapter that is not required", kind=kind, adapter=adapter, nearest=nearest)
     return warning
 
 
@@ -145,11 +145,14 @@ async def _decided(connection: Connection, scope: Scope, id: UUID, received: Rep
 def _refused(kind: Kind, failures: Sequence[Failure]) -> WrongState:
     """The refusal of a report that rules of the kind cannot be evaluated with; whose fault that is, people must see."""
     for failure in failures:
-        _log.error("a rule could not be evaluated", kind=kind.name, condition=failure.type, reason=failure.reason)
+        _log.error(
+            "a mapping rule could not be evaluated", kind=kind.name, condition=failure.type, reason=failure.reason
+        )
     first = failures[0]
     return WrongState(
-        f"The rule for the condition {first.type} of {kind.plural} cannot be evaluated with this report, so nothing was"
-        f" stored: {first.reason}. The rule must be changed in the service's configuration, or what is reported."
+        f"The mapping rule for condition {first.type} of {kind.plural} failed on this report, so "
+        f"nothing was stored: {first.reason}. Change the report, or ask the service's operator to "
+        "change the rule."
     )
 
 

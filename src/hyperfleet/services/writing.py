@@ -46,7 +46,7 @@ async def create(
     if made is None:
         place = "" if scope.owner is None else f" in {scope.owner.kind.title} {scope.owner.id}"
         raise AlreadyExists(
-            f"There is {scope.kind.one} named {draft.name!r}{place} already.",
+            f"There is already {scope.kind.one} named {draft.name!r}{place}.",
             conflict=await resources.find_named(db, scope, draft.name) if may_read else None,
         )
     metrics.count_reconciliation_started(scope.kind.name, is_delete=False)
@@ -120,9 +120,9 @@ async def _decided(
     found = await standings.get(connection, scope, id)
     kind = scope.kind_named(found.kind)
     if precondition is not None and not precondition(found.resource_version, found.generation):
-        raise StaleVersion(f"The {kind.title} {id} has changed since the version that If-Match names.")
+        raise StaleVersion(f"The {kind.title} {id} has changed since the version in If-Match.")
     if found.is_deleting:
-        raise WrongState(f"The {kind.title} {id} is being deleted; it cannot be changed any more.")
+        raise WrongState(f"The {kind.title} {id} is being deleted and cannot be changed.")
     change = standing.changed(found, kind, await patch(found.desired), by=caller.identity, now=now)
     if change is None:
         return standings.rendered(scope, found, found.resource_version)

@@ -46,7 +46,7 @@ def resolved(listener: Listener, setting: str) -> Address:
     try:
         found = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as failure:
-        raise Unavailable(f"{setting}: the address {listener.host} is not known: {failure}") from failure
+        raise Unavailable(f"{setting}: cannot resolve {listener.host}: {failure}") from failure
     numbers = [str(entry[4][0]) for entry in sorted(found, key=lambda entry: entry[0] != socket.AF_INET)]
     return Address(numbers[0], listener.port, "https" if listener.tls.enabled else "http")
 
@@ -84,7 +84,7 @@ def refusal(failure: OSError, address: Address, setting: str) -> str:
     if failure.errno == errno.EADDRINUSE:
         flag = f"--{setting}-port=PORT"
         return (
-            f"Port {address.port} on {address.host} is in use. Stop the program that uses it, or choose another port:"
-            f" {flag}, or with make ARGS={flag}."
+            f"Port {address.port} on {address.host} is in use. Stop the program that uses it, or choose "
+            f"another port: {flag}, or ARGS={flag} with make."
         )
     return f"{setting}: cannot listen on {address.host}, port {address.port}: {failure.strerror or failure}"

@@ -21,8 +21,8 @@ def banner(configured: Settings, *, version: str, database: str) -> str:
         "Database": database,
     }
     lines = [f"  {name:12}{value}" for name, value in rows.items()]
-    callers = "Callers need a token." if configured.server.jwt.enabled else "Nobody needs a token."
-    return "\n".join(["", f"HyperFleet API {version} is ready. {callers} Ctrl-C stops it.", "", *lines, "", ""])
+    callers = "Requests require a token." if configured.server.jwt.enabled else "Requests require no token."
+    return "\n".join(["", f"HyperFleet API {version} is ready. {callers} Press Ctrl-C to stop.", "", *lines, "", ""])
 
 
 def _base(listener: Server | Health | Metrics) -> str:

@@ -21,10 +21,10 @@ def context(tls: Tls) -> ssl.SSLContext:
         made.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
     except (OSError, ValueError) as failure:
         # The library names neither of the two files.
+        reason = getattr(failure, "reason", None) or failure
         raise BadCertificate(
-            f"the certificate in {tls.cert_file} and the key in {tls.key_file} cannot be used"
-            f" ({getattr(failure, 'reason', None) or failure}); both must be PEM, belong together, and the key have no"
-            " password."
+            f"the certificate in {tls.cert_file} and the key in {tls.key_file} cannot be used ({reason}); "
+            "both must be PEM and match, and the key must have no password."
         ) from None
     return made
 
@@ -44,7 +44,7 @@ def contradictions(configured: Settings) -> Iterator[tuple[str, str]]:
         files = {f"{path}.cert_file": tls.cert_file, f"{path}.key_file": tls.key_file}
         wrong = [(name, file) for name, file in files.items() if not file or not Path(file).is_file()]
         for name, file in wrong:
-            said = f"there is no file {file}." if file else f"must be set when {path}.enabled is."
+            said = f"file {file} does not exist." if file else f"must be set when {path}.enabled is true."
             yield name, f"{name}: {said}"
         if not wrong:
             try:

@@ -50,7 +50,7 @@ class Deaths:
         count = self.recent()
         if count <= MOST:
             return None
-        return f"Workers died {count} times within {WINDOW_SECONDS:.0f} s; the log says why."
+        return f"Workers died {count} times within {WINDOW_SECONDS:.0f} s; see the log for the reasons."
 
     def pause(self) -> float:
         """Seconds that a replacement waits before it serves: none at first, then longer each time."""

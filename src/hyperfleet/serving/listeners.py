@@ -35,7 +35,9 @@ def _limit(port: int, milliseconds: int) -> None:
         if set_on_listener(port, milliseconds):
             return
         time.sleep(0.02)
-    _log.warning("the listener was not found, so callers may leave answers unread for ever", port=port)
+    _log.warning(
+        "the listener was not found; callers that do not read their responses will not be disconnected", port=port
+    )
 
 
 def set_on_listener(port: int, milliseconds: int) -> bool:

@@ -172,7 +172,11 @@ def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:
     """Resources of a kind that is no longer configured stay as they are, and are served again when it is."""
     for kind, total in stored.items():
         if kind not in catalog.by_name:
-            _log.warning("resources of a kind that is not configured are not served", kind=kind, resources=total)
+            _log.warning(
+                "the database has resources of a kind that is not configured; they are not served",
+                kind=kind,
+                resources=total,
+            )
 
 
 @contextmanager
@@ -200,7 +204,7 @@ def _database(
 def _warn_of_company(server: embedded.Server, kinds: str) -> None:
     """Services on one database recompute each other's statuses when their kinds have different rules."""
     _log.warning(
-        "joined the PostgreSQL of another process; services on one database need the same configuration of kinds",
+        "joined another process's PostgreSQL; services that share a database must configure the same kinds",
         data=str(server.data_dir),
         pid=server.pid,
         kinds=kinds,
@@ -212,9 +216,11 @@ def _warn_of_company(server: embedded.Server, kinds: str) -> None:
 def _require_schema(state: migrations.State, configured: settings.Database) -> None:
     where = databases.described(configured)
     if state == "newer":
-        raise Unavailable(f"The schema of {where} is newer than this version; run the version that made it, or later.")
+        raise Unavailable(
+            f"The schema of {where} is newer than this version; run the version that created it, or a later one."
+        )
     if state != "current":
-        said = "has no schema yet" if state == "empty" else "has an older schema than this version needs"
+        said = "has no schema yet" if state == "empty" else "has an older schema than this version requires"
         raise Unavailable(f"{where[0].upper()}{where[1:]} {said}; run {PROGRAM} migrate.")
 
 
@@ -248,9 +254,9 @@ class Service:
             if signals is not None and signals.count:
                 return
             if self._workers.poll() is not None:
-                raise Unavailable("The HTTP server ended while it started; the log above says why.")
+                raise Unavailable("The HTTP server exited during startup; see the log above.")
             if time.monotonic() > until:
-                raise Unavailable(f"The HTTP server did not answer within {START_SECONDS:.0f} s.")
+                raise Unavailable(f"The HTTP server did not respond within {START_SECONDS:.0f} s.")
             time.sleep(0.02)
 
     def watch(self, signals: Signals) -> int:
@@ -259,7 +265,7 @@ class Service:
         status = 0
         while signals.count == 0:
             if self._workers.poll() is not None:
-                _log.error("the HTTP server ended unexpectedly", status=self._workers.poll())
+                _log.error("the HTTP server exited unexpectedly", status=self._workers.poll())
                 if not self._restarted(signals):
                     status = 1
                     break
@@ -277,10 +283,10 @@ class Service:
         start of the service makes one of its own.
         """
         status = ended.process.poll() if ended.process else 0
-        _log.error("the embedded PostgreSQL ended unexpectedly", pid=ended.pid, joined=ended.process is None)
+        _log.error("the embedded PostgreSQL exited unexpectedly", pid=ended.pid, joined=ended.process is None)
         if not status:
             return False
-        self._readiness.stage = "starting its database again"
+        self._readiness.stage = "restarting its database"
         until = time.monotonic() + START_SECONDS
         told = float("-inf")
         while signals.count == 0:
@@ -292,26 +298,26 @@ class Service:
                 is_full = embedded.is_full(ended.data_dir)
                 if time.monotonic() > told + embedded.PATIENCE_SECONDS:
                     told = time.monotonic()
-                    _log.error("the embedded PostgreSQL does not start again", full=is_full, reason=failure.detail)
+                    _log.error("the embedded PostgreSQL did not restart", full=is_full, reason=failure.detail)
                 if not is_full and time.monotonic() > until:
                     return False
                 self._waited(signals, AGAIN_SECONDS, lambda: False)
             else:
-                _log.info("the embedded PostgreSQL serves again", pid=self._postgres.pid)
+                _log.info("the embedded PostgreSQL has restarted", pid=self._postgres.pid)
                 self._readiness.stage = None
                 return True
         return True
 
     def _restarted(self, signals: Signals) -> bool:
         """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
-        self._readiness.stage = "starting again"
+        self._readiness.stage = "restarting"
         self.kill()
         self._deaths.add()
         self._waited(signals, self._deaths.pause(), lambda: signals.count > 0)
         try:
             self.start_workers(signals)
         except HyperFleetError as failure:
-            _log.error("the HTTP server did not start again", reason=failure.detail)
+            _log.error("the HTTP server did not restart", reason=failure.detail)
             return False
         self._readiness.stage = None
         return True

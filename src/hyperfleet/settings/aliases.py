@@ -56,10 +56,10 @@ class Retired:
 
 
 RETIRED: Final = (
-    Retired("database.dialect", "the database is always PostgreSQL; remove it.", ("--db-dialect",)),
+    Retired("database.dialect", "the database is always PostgreSQL; remove this setting.", ("--db-dialect",)),
     Retired(
         "metrics.label_metrics_inclusion_duration",
-        "metrics have no labels that name a resource, so nothing has to expire; remove it.",
+        "metrics have no labels for single resources, so nothing needs to expire; remove this setting.",
     ),
     Retired("metrics.deletion_stuck_threshold", "use metrics.reconciliation_stuck_threshold."),
     Retired(
@@ -74,6 +74,6 @@ RETIRED: Final = (
     Retired("server.identity_header", "use identity_header of an entry in server.jwt.configs."),
     Retired("server.acl", "use server.authorization.rules."),
     Retired("adapters", "use required_adapters of an entry in entities."),
-    Retired("ocm", "the service does not call OCM; remove it."),
-    Retired("env", "there are no environments; set server.jwt.enabled to false for a server without authentication."),
+    Retired("ocm", "the service does not call OCM; remove this setting."),
+    Retired("env", "environments do not exist any more; set server.jwt.enabled to false to turn off authentication."),
 )

@@ -22,7 +22,7 @@ HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 def _header(text: str) -> str:
     if not HEADER.fullmatch(text):
-        raise ValueError("must be the name of a header")
+        raise ValueError("must be a header name")
     return text
 
 
@@ -39,7 +39,7 @@ def pointer_steps(pointer: str) -> list[str]:
 
 def _claim(text: str) -> str:
     if line(text).startswith("/") and re.search("~(?![01])", text):
-        raise ValueError("must be a JSON Pointer when it begins with a slash, in which ~ is written ~0 and / is ~1")
+        raise ValueError("begins with a slash, so it must be a JSON Pointer (write ~ as ~0 and / as ~1)")
     return text
 
 
@@ -52,8 +52,8 @@ def _network(text: str) -> str:
 
 
 NETWORKS: Final = Form("list of networks", _network, ", ".join, is_list=True)
-NAME_OF_CLAIM: Final = Form("name of a claim", _claim)
-NAME_OF_HEADER: Final = Form("name of a header", _header)
+NAME_OF_CLAIM: Final = Form("claim name", _claim)
+NAME_OF_HEADER: Final = Form("header name", _header)
 _KEY: Final = Form("word", _key)
 
 

@@ -87,7 +87,7 @@ def line(text: str) -> str:
 
 def _lines(text: str) -> str:
     if not text.replace("\n", "").replace("\t", "").isprintable():
-        raise ValueError("must be a text without control characters")
+        raise ValueError("must not contain control characters other than line breaks and tabs")
     return text
 
 
@@ -103,13 +103,15 @@ def _database_url(text: str) -> Secret:
     url = _URL.fullmatch(text)
     if not url or not re.fullmatch("[!-~]*", text) or _BAD_ESCAPE.search(text):
         raise ValueError(
-            "must be postgresql://user:password@host:port/name, with / ? # @ [ ] % and what is not ASCII"
-            " percent-encoded in user and password, such as %2F for /"
+            "must be postgresql://user:password@host:port/name; percent-encode / ? # @ [ ] % and "
+            "non-ASCII characters in user and password, such as %2F for /"
         )
     if url["hosts"] and not all(map(_is_host, url["hosts"].split(","))):
-        raise ValueError("must have host or host:port behind the @, with a port from 1 to 65535, and commas between")
+        raise ValueError(
+            "must have a comma-separated list of host or host:port after the @, with ports from 1 to 65535"
+        )
     if url["query"] and not all(map(_is_parameter, url["query"].split("&"))):
-        raise ValueError("must have parameters such as ?sslmode=require&connect_timeout=10 behind the name")
+        raise ValueError("must have parameters such as ?sslmode=require&connect_timeout=10 after the database name")
     return Secret(text)
 
 
@@ -162,8 +164,8 @@ SIZE: Final = Form("size", _bytes, _written_bytes)
 PORT: Final = whole(1, 65535)
 SECRET: Final = Form("secret text", lambda text: Secret(line(text)), lambda value: MASK if value else "")
 DATABASE_URL: Final = Form("secret URL", _database_url, SECRET.write)
-TEXTS: Final = Form("list of texts", line, ", ".join, is_list=True)
-TEXTS_OR_ANY: Final = Form("list of texts, or any", line, ", ".join, is_list=True, word="any")
+TEXTS: Final = Form("list of strings", line, ", ".join, is_list=True)
+TEXTS_OR_ANY: Final = Form("list of strings, or any", line, ", ".join, is_list=True, word="any")
 EXPRESSION: Final = Form("CEL expression", _lines)
 
 

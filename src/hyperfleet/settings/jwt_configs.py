@@ -37,7 +37,7 @@ def require_secure(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https://; http:// is for loopback addresses only")
     if parts.username is not None or parts.fragment:
-        raise ValueError("must not hold a user, a password or a fragment")
+        raise ValueError("must not contain a user, password or fragment")
     return url
 
 

@@ -17,7 +17,7 @@ from hyperfleet.telemetry import logging, metrics
 STATEMENTS_PER_CONNECTION: Final = 64
 LONGEST_KEPT_STATEMENT: Final = 4096
 CONNECT_SECONDS: Final = 10.0
-_STANDBY: Final = "it is a standby; name the primary, or all of them with commas between, in database.host"
+_STANDBY: Final = "it is a standby; set database.host to the primary, or to all servers separated by commas"
 _JSONB_VERSION: Final = b"\x01"
 
 _log = logging.get("database")
@@ -134,10 +134,10 @@ _BROKEN: Final = (
 )
 
 
-_LATE: Final = (
-    "The database did not answer in time. A write may have been stored all the same: read before you repeat it."
+_LATE: Final = "The database did not respond in time. A write may have been stored: read before you repeat it."
+_FULL: Final = (
+    "The database's disk is full. Nothing was stored; ask the service's operator to free space, then try again."
 )
-_FULL: Final = "The database's disk is full. Nothing was stored; try again when the service's operator has made room."
 
 
 def translated(failure: BaseException, statement: str) -> Exception | None:
@@ -149,15 +149,17 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
     if isinstance(failure, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
         return _logged("rolled_back", failure, statement, RolledBack(statement))
     if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
-        return _logged("read_only", failure, statement, Unavailable("The database takes no writes now."))
+        return _logged(
+            "read_only", failure, statement, Unavailable("The database is read-only at the moment; try again later.")
+        )
     if isinstance(failure, asyncpg.DiskFullError):
         return _logged("disk_full", failure, statement, Unavailable(_FULL, retry_after=10))
     if isinstance(failure, _AWAY):
-        return _logged("connection", failure, statement, Unavailable("The database is not available now."))
+        return _logged("connection", failure, statement, Unavailable("The database is unavailable."))
     if isinstance(failure, _BROKEN):
         return _logged("connection", failure, statement, ConnectionBroken(statement))
     if isinstance(failure, asyncpg.PostgresError):
-        return _logged("other", failure, statement, DatabaseFailure("The database answered with an error."))
+        return _logged("other", failure, statement, DatabaseFailure("The database returned an error."))
     return None
 
 

@@ -40,7 +40,7 @@ _log = logging.get("database")
 
 _LEAVING = (asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
 
-_NONE_FREE = "No connection to the database was free in time."
+_NONE_FREE = "Timed out waiting for a free database connection."
 
 _BEGIN = Statement("BEGIN", "BEGIN")
 _COMMIT = Statement("COMMIT", "COMMIT")
@@ -158,13 +158,15 @@ class Database:
             return await self._fetch_once(statement, values)
         except ConnectionBroken as broken:
             if not statement.is_read:
-                raise Unavailable("The connection to the database was lost; read before you try again.") from broken
+                raise Unavailable(
+                    "The database connection was lost. A write may have been stored: read before you repeat it."
+                ) from broken
         except RolledBack:
             pass
         try:
             return await self._fetch_once(statement, values)
         except (ConnectionBroken, RolledBack) as failure:
-            raise Unavailable("The database is not available now.") from failure
+            raise Unavailable("The database is unavailable.") from failure
 
     async def in_transaction(
         self, work: Callable[[Transaction], Awaitable[Result]], *, deletes: bool = False
@@ -191,13 +193,15 @@ class Database:
         try:
             return await self._transaction(work)
         except ConnectionBroken as broken:
-            raise Unavailable("The connection to the database was lost; read before you try again.") from broken
+            raise Unavailable(
+                "The database connection was lost. A write may have been stored: read before you repeat it."
+            ) from broken
         except RolledBack:
             pass
         try:
             return await self._transaction(work)
         except (ConnectionBroken, RolledBack) as failure:
-            raise Unavailable("The database is not available now.") from failure
+            raise Unavailable("The database is unavailable.") from failure
 
     async def _transaction(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
         async with self._held() as connection:
@@ -282,7 +286,7 @@ class Database:
                     return connection
                 self._discard(connection)
             if self._closed:
-                raise Unavailable("The service is stopping.")
+                raise Unavailable("The service is shutting down.")
             if self._open < self._settings.pool.max_connections:
                 return await self._connect()
             returned = await self._wait_for_return()
@@ -300,7 +304,7 @@ class Database:
             if translation is None:
                 raise
             if isinstance(translation, ConnectionBroken | RolledBack | DatabaseFailure):
-                translation = Unavailable("The database is not available now.")
+                translation = Unavailable("The database is unavailable.")
             raise translation from failure
         # Spread, so that a fleet of connections opened together is not renewed together.
         lifetime = self._settings.pool.conn_max_lifetime * random.uniform(0.9, 1.1)

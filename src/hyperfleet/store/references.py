@@ -77,10 +77,10 @@ def require_fit(unfit: bytes | None) -> None:
         raise InvalidInput(
             *(
                 FieldError(
-                    "VAL-002", f"references.{target.type}", f"there is no {target.kind} {target.id}", value=target.id
+                    "VAL-002", f"references.{target.type}", f"{target.kind} {target.id} does not exist", value=target.id
                 )
                 for target in missing
             )
         )
     first = found[0]
-    raise WrongState(f"The {first.kind} {first.id} is being deleted; nothing can reference it.")
+    raise WrongState(f"{first.kind} {first.id} is being deleted and cannot be referenced.")

@@ -241,4 +241,6 @@ def _require_owner(owner: Owner | None, row: Row | None) -> None:
     if row is None or row["owner_href"] is None:
         raise not_found(owner.kind, owner.id)
     if row["owner_is_deleting"]:
-        raise WrongState(f"The {owner.kind.title} {owner.id} is being deleted; nothing can be created in it.")
+        raise WrongState(
+            f"The {owner.kind.title} {owner.id} is being deleted; resources can no longer be created under it."
+        )

@@ -26,9 +26,9 @@ WORKERS_PER_SLOW_SEARCH: Final = 2
 """Workers of a service for each slow search that runs: one search keeps a core of the database busy."""
 
 TOO_SLOW: Final = (
-    "The list was not ready in time. These make a list fast: `labels.<key> = …`, `status.conditions.<Type> = …`,"
-    " `id = …` or `owner_id = …`, joined with `and`; `ref_type` with `ref_target_id`; `order=created_time`;"
-    " `count=none`; `page_token` instead of a high `page`."
+    "The list timed out. To make it faster, use: `labels.<key> = …`, `status.conditions.<Type> = "
+    "…`, `id = …` or `owner_id = …`, joined with `and`; `ref_type` with `ref_target_id`; "
+    "`order=created_time`; `count=none`; `page_token` instead of a high `page`."
 )
 
 _MOST_REMEMBERED: Final = 10_000
@@ -117,7 +117,7 @@ class Searches:
         """
         if self._present >= self._most:
             metrics.count_search_refused("crowd")
-            raise Unavailable("Too many searches wait already.")
+            raise Unavailable("Too many searches are waiting; try again later.")
         end = within(self._seconds)
         deadline = DEADLINE.set(end)
         self._count(present=1)

@@ -39,7 +39,7 @@ class Held(Unavailable):
     """A lock that a write needs was not to be had in time; nothing was stored."""
 
     def __init__(self) -> None:
-        super().__init__("Another session holds a lock that this change needs, so nothing was stored. Try again.")
+        super().__init__("Timed out waiting for a lock that another session holds. Nothing was stored; try again.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def contradictions(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, values in known.items():
         given = environ.get(name, "")
         if given and given not in values:
-            yield name, f"{name} is {given!r}; it must be {' or '.join(values)}."
+            yield name, f"{name} is {given!r}; set it to {' or '.join(values)}."
 
 
 def is_on() -> bool:

@@ -87,7 +87,7 @@ class Callers:
                 verified = verifier.remembered(token) or await _found_out(verifier, token)
                 caller = _with_identity_header(verified, exchange)
                 if not caller.identity and exchange.method not in _READING:
-                    raise invalid("The token does not say who is calling, which is needed to change anything.")
+                    raise invalid("The token does not identify the caller. Writes require an identity.")
                 return caller
         raise _no_token(next(iter(self._verifiers)))
 
@@ -97,7 +97,7 @@ async def _found_out(verifier: Verifier, token: bytes) -> Verified:
         async with asyncio.timeout_at(DEADLINE.get(None)):
             return await verifier.verified(token)
     except TimeoutError:
-        raise DeadlineExceeded("The keys that tokens are checked by did not arrive in time; try again.") from None
+        raise DeadlineExceeded("Timed out waiting for the token issuer's keys; try again.") from None
 
 
 def _with_identity_header(verified: Verified, exchange: Exchange) -> Caller:
@@ -111,7 +111,7 @@ def _with_identity_header(verified: Verified, exchange: Exchange) -> Caller:
 def _token(lines: list[bytes], header: str) -> bytes:
     """The token that a header brings; raises Unauthenticated when it brings none, or several."""
     if len(lines) > 1:
-        raise invalid(f"The {_shown(header)} header appears twice; send one.")
+        raise invalid(f"The {_shown(header)} header appears twice; send it once.")
     scheme, _, token = lines[0].partition(b" ")
     if scheme.lower() in _SCHEMES:
         # Several blanks may stand between (RFC 9110, section 11.4); anything else around a token is part of it.
@@ -131,5 +131,5 @@ def _shown(header: str) -> str:
 
 def _no_token(header: str) -> Unauthenticated:
     if header == AUTHORIZATION:
-        return Unauthenticated("This needs a token: send the header Authorization with Bearer and the token.")
-    return Unauthenticated(f"This needs a token: send it in the header {header}.")
+        return Unauthenticated("This request requires a token: send it as Authorization: Bearer TOKEN.")
+    return Unauthenticated(f"This request requires a token: send it in the {header} header.")

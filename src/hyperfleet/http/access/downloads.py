@@ -47,12 +47,12 @@ async def get(url: str, trust: ssl.SSLContext) -> bytes:
                 return answer
             url = _redirected(url, *answer)
     except httpcore2.ProxyError as failure:
-        raise DownloadFailed(f"the proxy answers with the status {_reason(failure)}") from None
+        raise DownloadFailed(f"the proxy returned status {_reason(failure)}") from None
     except httpcore2.RemoteProtocolError as failure:
-        raise DownloadFailed(f"the answer is not HTTP/1.1, or ends too early: {_reason(failure)}") from None
+        raise DownloadFailed(f"the response is not HTTP/1.1, or was truncated: {_reason(failure)}") from None
     except (httpcore2.NetworkError, OSError, ValueError) as failure:
         raise DownloadFailed(_reason(failure)) from None
-    raise DownloadFailed(f"it redirects more than {MOST_REDIRECTS} times")
+    raise DownloadFailed(f"the URL redirects more than {MOST_REDIRECTS} times")
 
 
 def _reason(failure: BaseException) -> str:
@@ -64,14 +64,14 @@ def _reason(failure: BaseException) -> str:
 
 def _redirected(url: str, status: int, location: str) -> str:
     if status not in _REDIRECTS or not location:
-        raise DownloadFailed(f"the answer has the status {status}")
+        raise DownloadFailed(f"the response has status {status}")
     target = urljoin(url, location)
     if urlsplit(target).scheme != urlsplit(url).scheme:
-        raise DownloadFailed("it redirects to another scheme")
+        raise DownloadFailed("the URL redirects to another scheme")
     try:
         return require_secure(target)
     except ValueError as wrong:
-        raise DownloadFailed(f"it redirects to what {wrong}") from None
+        raise DownloadFailed(f"the redirect's location {wrong}") from None
 
 
 async def _answer(url: str, trust: ssl.SSLContext) -> bytes | tuple[int, str]:
@@ -96,7 +96,7 @@ async def _answer(url: str, trust: ssl.SSLContext) -> bytes | tuple[int, str]:
         if answer.status != 200:
             return answer.status, headers.get(b"location", "")
         if headers.get(b"content-encoding", "identity").lower() != "identity":
-            raise DownloadFailed("the answer is compressed, which was not asked for")
+            raise DownloadFailed("the response is compressed although no compression was requested")
         return await _body(answer)
 
 
@@ -114,7 +114,7 @@ def _connections(proxy: str | None, trust: ssl.SSLContext) -> "AsyncConnectionPo
         return AsyncConnectionPool(ssl_context=trust)
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if parts.scheme != "http" or not parts.hostname:
-        raise DownloadFailed("the proxy that the environment names for https must begin with http://")
+        raise DownloadFailed("the proxy for https in the environment must begin with http://")
     url = URL(scheme="http", host=parts.hostname, port=parts.port or 3128, target="/")
     user = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
     auth = user and (user[0].encode(), user[1].encode())
@@ -128,7 +128,7 @@ async def _body(answer: "Response") -> bytes:
         body += piece
         pieces += 1
         if len(body) > LARGEST:
-            raise DownloadFailed(f"the answer is larger than {LARGEST >> 10} KiB")
+            raise DownloadFailed(f"the response is larger than {LARGEST >> 10} KiB")
         if pieces > MOST_PIECES:
-            raise DownloadFailed(f"the answer comes in more than {MOST_PIECES} pieces")
+            raise DownloadFailed(f"the response has more than {MOST_PIECES} chunks")
     return bytes(body)

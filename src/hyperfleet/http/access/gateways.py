@@ -30,14 +30,16 @@ class Gateway:
         peer = exchange.scope.get("client")
         if not peer or not self._is_allowed(peer[0]):
             raise Unauthenticated(
-                "This service takes requests from its gateway only, and this one came from another address."
+                "This service accepts requests only from its gateway; this request came from another address."
             )
         identity = header_identity(exchange.header_lines(self.header.encode()))
         return Caller(identity) if identity else None
 
     def missing(self) -> Unauthenticated:
         """The refusal of a request in which the gateway does not say who is calling."""
-        return Unauthenticated(f"This needs an identity: the gateway must send it in the header {self.header}.")
+        return Unauthenticated(
+            f"This request requires an identity: the gateway must send it in the {self.header} header."
+        )
 
     def _within(self, host: str) -> bool:
         try:

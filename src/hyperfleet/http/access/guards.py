@@ -40,7 +40,7 @@ class Guard:
         names = self._allowed(caller, self._permissions)[verb]
         found = tuple(each for each in wanted if each.name in names)
         if not found:
-            raise Forbidden(f"No rule of this service lets you {verb} {kind.plural}.")
+            raise Forbidden(f"No access rule allows you to {verb} {kind.plural}.")
         return found
 
     def allows(self, caller: Caller, verb: Verb, kind: Kind) -> bool:
@@ -57,7 +57,7 @@ class Guard:
         if known is None:
             grants = permissions.grants(caller)
             for failure in grants.failed:
-                _log.warning("a rule could not be evaluated", rule=failure.rule, reason=failure.reason)
+                _log.warning("an access rule could not be evaluated", rule=failure.rule, reason=failure.reason)
             known = grants.kinds
             self._known.put(key, known, expires_at=caller.expires_at)
         return known

@@ -69,7 +69,7 @@ class IssuerKeys:
                 break
             await self._wait()
         if key is None and self._is_away:
-            raise self._unavailable("The keys that tokens are checked by cannot be fetched from their issuer")
+            raise self._unavailable("The token issuer's keys cannot be fetched")
         return key
 
     async def find_other(self, wrong: Key, id: str | None, algorithm: str) -> Key | None:
@@ -105,7 +105,7 @@ class IssuerKeys:
 
     async def _wait(self) -> None:
         if self._waiting >= MOST_WAITING:
-            raise self._unavailable("Too many requests wait for the keys that tokens are checked by")
+            raise self._unavailable("Too many requests are waiting for the token issuer's keys")
         self._waiting += 1
         try:
             # Who gives up waiting does not end the fetch that others wait for.
@@ -131,12 +131,12 @@ class IssuerKeys:
                 async with asyncio.timeout(self._patience):
                     self._take(key_set(await self._source(), self._keys))
             except TimeoutError:
-                self._miss(f"it did not answer within {self._patience:g} s")
+                self._miss(f"the issuer did not respond within {self._patience:g} s")
             except (DownloadFailed, BadKeySet, OSError) as failure:
                 self._miss(str(failure))
             except Exception:  # noqa: BLE001 - whatever a stranger's answer does, fetching goes on
-                _log.exception("fetching keys failed unexpectedly", issuer=self.issuer)
-                self._miss("something unexpected happened")
+                _log.exception("fetching issuer keys failed unexpectedly", issuer=self.issuer)
+                self._miss("unexpected error")
             # An answer tells of the time when it was asked for, not of now.
             self._answered_at = asked_at
         finally:
@@ -144,11 +144,9 @@ class IssuerKeys:
 
     def _take(self, found: KeySet) -> None:
         if self._is_away or found.keys != self._keys.keys:
-            _log.info("keys of an issuer", issuer=self.issuer, keys=len(found.keys))
+            _log.info("issuer keys fetched", issuer=self.issuer, keys=len(found.keys))
         self._keys, self._is_away = found, False
 
     def _miss(self, reason: str) -> None:
         self._is_away = True
-        _log.warning(
-            "keys of an issuer cannot be fetched", issuer=self.issuer, reason=reason, kept=len(self._keys.keys)
-        )
+        _log.warning("issuer keys cannot be fetched", issuer=self.issuer, reason=reason, kept=len(self._keys.keys))

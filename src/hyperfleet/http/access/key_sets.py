@@ -65,17 +65,17 @@ def key_set(published: bytes, before: KeySet) -> KeySet:
     try:
         document = _decode(published)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadKeySet("it is not JSON") from None
+        raise BadKeySet("the key set is not JSON") from None
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise BadKeySet("it is not a JSON Web Key Set: an object with a list `keys`")
     if len(entries) > MOST_KEYS:
-        raise BadKeySet(f"it has more than {MOST_KEYS} keys")
+        raise BadKeySet(f"the key set has more than {MOST_KEYS} keys")
     known = {(key.id, key.algorithms, key.made_of): key for key in before.keys}
     found = {(key.id, key.algorithms, key.made_of): key for key in _usable(entries)}
     # A set without keys is an answer: its issuer has revoked them all.
     if entries and not found:
-        raise BadKeySet(f"none of its {len(entries)} keys can check a signature by {', '.join(ALGORITHMS)}")
+        raise BadKeySet(f"none of the {len(entries)} keys can verify a signature with {', '.join(ALGORITHMS)}")
     return KeySet(known.get(same, key) for same, key in found.items())
 
 

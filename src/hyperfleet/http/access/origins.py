@@ -12,23 +12,23 @@ from hyperfleet.http.exchange import Exchange
 from hyperfleet.settings.jwt_configs import is_loopback
 
 _PORTS: Final = {"http": 80, "https": 443}
-_ADVICE: Final = "Call the service from its own pages or by a client that is not a browser, or turn authentication on."
+_ADVICE: Final = "Call the service from its own pages or from a client other than a browser, or turn authentication on."
 
 
 def refuse_foreign(exchange: Exchange) -> None:
     """Raises Forbidden for a request that a page of another site makes."""
     if exchange.header(b"sec-fetch-site") == b"cross-site":
-        raise Forbidden(f"A page of another site may not change anything here (Sec-Fetch-Site). {_ADVICE}")
+        raise Forbidden(f"Pages from other sites must not make changes (Sec-Fetch-Site). {_ADVICE}")
     origin = exchange.header(b"origin")
     if origin is None:
         return
     host = _address("http://" + (exchange.header(b"host") or b"").decode("latin-1"), "")
     scheme = origin.decode("latin-1").partition("://")[0].lower()
     if host is None or _address(origin.decode("latin-1"), scheme) != _with_port(host, scheme):
-        raise Forbidden(f"A page of another site may not change anything here (Origin). {_ADVICE}")
+        raise Forbidden(f"Pages from other sites must not make changes (Origin). {_ADVICE}")
     # A name that leads to this machine can be anybody's, changed after the page was loaded.
     if is_loopback(exchange.limits.host) and not (is_loopback(host[0]) or host[0].endswith(".localhost")):
-        raise Forbidden(f"This service is reached by localhost only, not by that name (Host). {_ADVICE}")
+        raise Forbidden(f"This service accepts only localhost as Host. {_ADVICE}")
 
 
 def _address(url: str, scheme: str) -> tuple[str, int | None] | None:

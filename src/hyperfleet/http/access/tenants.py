@@ -64,7 +64,7 @@ class Tenants:
                 found.append((each.key, value))
             elif each.is_required:
                 sources = " or ".join(self._sources(each))
-                raise Forbidden(f"{sources}, which says whose tenant you are, is missing.")
+                raise Forbidden(f"{sources}, which identifies your tenant, is missing.")
         return replace(caller, is_placed=True, tenancy=tuple(found))
 
     def _is_system(self, caller: Caller, exchange: Exchange) -> bool:
@@ -84,11 +84,13 @@ class Tenants:
             members = None
         name = self._header.decode()
         if not isinstance(members, dict):
-            raise Forbidden(f"The header {name} must be one JSON object with each of your tenant's dimensions once.")
+            raise Forbidden(
+                f"The header {name} must be one JSON object that has each of your tenant's dimensions once."
+            )
         # Passed over, a dimension would widen what the caller sees.
         if members.keys() - {each.key for each in self._dimensions}:
             known = ", ".join(each.key for each in self._dimensions)
-            raise Forbidden(f"The header {name} has a dimension that is not configured here; there are {known}.")
+            raise Forbidden(f"The header {name} has an unknown dimension; the dimensions are {known}.")
         return members
 
     def _value(self, each: Dimension, caller: Caller, exchange: Exchange, members: Mapping[str, Any]) -> str | None:
@@ -104,7 +106,9 @@ class Tenants:
         value = given[0]
         if not isinstance(value, str) or not VALUE.fullmatch(value):
             source = " or ".join(self._sources(each))
-            raise Forbidden(f"{source} must be one value of 1 to {VALUE_LENGTH} letters, digits, `.`, `_` and `-`.")
+            raise Forbidden(
+                f"{source} must be a single value of 1 to {VALUE_LENGTH} letters, digits, `.`, `_` and `-`."
+            )
         return value
 
     def _sources(self, each: Dimension) -> Iterator[str]:

@@ -44,12 +44,12 @@ _CHECKS: Final[Options] = {
 _REFUSALS: Final = {
     jwt.ExpiredSignatureError: ("AUT-003", "The token has expired; get a new one."),
     jwt.ImmatureSignatureError: ("AUT-002", "The token is not valid yet (nbf, iat)."),
-    jwt.InvalidIssuerError: ("AUT-002", "The token's issuer (iss) is not one that is trusted here."),
-    jwt.MissingRequiredClaimError: ("AUT-002", "The token must name its expiry (exp) and its issuer (iss)."),
+    jwt.InvalidIssuerError: ("AUT-002", "The token's issuer (iss) is not trusted by this service."),
+    jwt.MissingRequiredClaimError: ("AUT-002", "The token must have an expiry (exp) and an issuer (iss)."),
 }
 _MALFORMED: Final = (
-    "The token is not a signed JSON Web Token: three parts of base64url with dots between, of which header and claims"
-    " are JSON objects. Critical extensions (crit) are not supported."
+    "The token is not a signed JSON Web Token: three base64url parts separated by dots, with a JSON header and"
+    " JSON claims. Critical extensions (crit) are not supported."
 )
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -88,7 +88,8 @@ class Issuer:
                 return self.identity(value)
             if name == self.identity_claims[-1]:
                 raise invalid(
-                    "The e-mail address in the token is not verified (email_verified), so it is not an identity."
+                    "The e-mail address in the token is not verified (email_verified), so it cannot be used as "
+                    "an identity."
                 )
         return ""
 
@@ -96,7 +97,7 @@ class Issuer:
         """The identity that a claim or a header gives, empty when it says nothing; raises Unauthenticated."""
         identity = printable_identity(text)
         if identity and self.identity_pattern and not self.identity_pattern.fullmatch(identity):
-            raise invalid("The identity is not accepted here.")
+            raise invalid("The identity is not accepted by this service.")
         return identity
 
 
@@ -104,18 +105,20 @@ def printable_identity(text: str) -> str:
     """An identity without the blanks around it; raises Unauthenticated when it is none to be shown in a line."""
     identity = text.strip()
     if len(identity) > LONGEST_IDENTITY or not identity.isprintable():
-        raise invalid(f"The identity must be at most {LONGEST_IDENTITY} characters without control characters.")
+        raise invalid(
+            f"The identity must be at most {LONGEST_IDENTITY} characters long and contain no control characters."
+        )
     return identity
 
 
 def header_identity(lines: Sequence[bytes]) -> str:
     """The identity in a header of a gateway, empty when it says nothing; raises Unauthenticated."""
     if len(lines) > 1:
-        raise invalid("The header that says who is calling appears twice.")
+        raise invalid("The identity header appears twice; the gateway must send it once.")
     try:
         return printable_identity(lines[0].decode()) if lines else ""
     except UnicodeDecodeError:
-        raise invalid("The header that says who is calling must be UTF-8.") from None
+        raise invalid("The identity header must be UTF-8.") from None
 
 
 class Verified(NamedTuple):
@@ -181,7 +184,7 @@ class Verifier:
         issuer = self._issuers[claims["iss"]]
         # Whose audience it must be depends on the issuer, which PyJWT does not know before it has read the claims.
         if issuer.audience and issuer.audience not in _audiences(claims):
-            raise invalid("The token is not for this service: its audience (aud) is another.")
+            raise invalid("The token's audience (aud) is not this service.")
         key = await issuer.keys.find(key_id, algorithm)
         if key is None:
             raise invalid("The token is signed with a key that its issuer does not publish.")
@@ -190,7 +193,7 @@ class Verifier:
             # Its issuer may have put another key under the same id.
             key = await issuer.keys.find_other(key, key_id, algorithm)
             if key is None or not key.verifies(algorithm, signed, signature):
-                raise invalid("The token's signature is wrong.")
+                raise invalid("The token's signature is invalid.")
         caller = replace(
             issuer.caller(claims),
             digest=sha256(token).digest(),

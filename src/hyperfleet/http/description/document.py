@@ -233,7 +233,7 @@ def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Docum
     for operation in operations:
         operation["tags"] = [name if name in common else own for name in operation["tags"]]
     owned = f", each owned by {owner.one}" if owner else ""
-    tag = {"name": own, "description": f"Resources of the kind {kind.name}{owned}."}
+    tag = {"name": own, "description": f"Resources of kind {kind.name}{owned}."}
     whole["tags"].insert(-_COMMON_TAGS, tag)
 
 

@@ -21,7 +21,7 @@ _UUID: Final = {
     "type": "string",
     "format": "uuid",
     "pattern": f"^{PATTERN}$",
-    MUST: "be a UUID in small letters",
+    MUST: "be a lower-case UUID",
 }
 
 
@@ -34,7 +34,7 @@ def add_references(kind: Kind, whole: Schema, selected: Schema, new: Schema, pat
     """Which references are given, which a new resource has, and which a change may name."""
     if not kind.references:
         return
-    served = "The resources that it names, by type of reference; a type that names none is left out."
+    served = "The referenced resources by reference type; types without references are omitted."
     for schema, target in ((whole, "ResourceReference"), (selected, "SelectedReference")):
         types = {rule.type: {"type": "array", "items": _served(rule, target)} for rule in kind.references}
         schema["properties"]["references"] = _of_types(types, served)
@@ -57,7 +57,7 @@ def references(kind: Kind) -> Schema:
 
 def _changed(kind: Kind) -> Schema:
     """References in a change: in a merge, a type that is null names nothing any more."""
-    told = "The resources that it names, by type of reference; in a merge, a type that is null names none any more."
+    told = "The referenced resources by reference type. In a merge patch, null removes all references of that type."
     types = {rule.type: _targets(rule) | {"uniqueItems": True, "nullable": True} for rule in kind.references}
     return _of_types(types, told) | {"nullable": True}
 
@@ -78,7 +78,7 @@ def _taken(kind: Kind, needed: list[str]) -> Schema:
         types[rule.type] |= {"minItems": rule.least} if rule.least > 0 else {"nullable": True}
         if rule.most is not None:
             types[rule.type]["maxItems"] = min(rule.most, MOST_TARGETS)
-    taken = _of_types(types, "The resources that it names, by type of reference.")
+    taken = _of_types(types, "The referenced resources by reference type.")
     return taken | ({"required": needed} if needed else {"nullable": True})
 
 
@@ -86,7 +86,7 @@ def _targets(rule: ReferenceRule) -> Schema:
     properties = {
         "id": _UUID,
         "kind": {"type": "string", "enum": [rule.target, None], "nullable": True},
-        "href": {"description": "Passed over.", PASSED_OVER: True},
+        "href": {"description": "Ignored.", PASSED_OVER: True},
     }
     target = {"type": "object", "required": ["id"], "properties": properties, "additionalProperties": False}
     return {"type": "array", "maxItems": MOST_TARGETS, "items": target}
@@ -103,7 +103,7 @@ def report(kind: Kind, common: str) -> Schema | None:
     }
     return {
         "allOf": [{"$ref": COMPONENTS + common}, own],
-        "description": f"What an adapter reports. Its `conditions` must have one of each of these types: {types}.",
+        "description": f"An adapter's report. `conditions` must include one of each of these types: {types}.",
     }
 
 

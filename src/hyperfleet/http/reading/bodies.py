@@ -109,7 +109,7 @@ def reason(members: Members) -> str:
     if not text.strip():
         raise InvalidInput(FieldError("VAL-004", "reason", "`reason` must not be blank", "not blank"))
     if _CONTROL.search(text):
-        message = "`reason` must not have control characters but tabs and line breaks"
+        message = "`reason` must not contain control characters other than tabs and line breaks"
         raise InvalidInput(FieldError("VAL-003", "reason", message, value=text))
     return text
 
@@ -152,5 +152,5 @@ def _check_types(given: list[Any], kind: Kind, wrong: Wrong) -> None:
         seen.add(type)
     for type in kind.mandatory_conditions:
         if type not in seen:
-            message = f"`conditions` of {kind.one} must have one of type `{type}`"
+            message = f"`conditions` must include one of type `{type}` for {kind.one}"
             wrong.append(FieldError("VAL-001", "conditions", message, type))

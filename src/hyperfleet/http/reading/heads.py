@@ -33,21 +33,19 @@ def require_sound(exchange: Exchange) -> None:
         elif name == b"transfer-encoding":
             codings = [*(codings or ()), *(coding.strip().lower() for coding in value.split(b","))]
     if size > LARGEST:
-        raise BadRequest(
-            f"The headers together may have at most {LARGEST} bytes; send fewer or shorter ones.", status=431
-        )
+        raise BadRequest(f"Headers are limited to {LARGEST} bytes in total; send fewer or shorter headers.", status=431)
     if hosts > 1:
-        raise BadRequest("The Host header appears more than once; send one.", status=400)
+        raise BadRequest("The Host header appears more than once; send it once.", status=400)
     if host:
         if not _HOST.fullmatch(host):
-            raise BadRequest("The Host header must be a host, with or without a port.", status=400)
+            raise BadRequest("The Host header must be a host with an optional port.", status=400)
     elif exchange.scope["http_version"] == "1.1":
-        raise BadRequest("HTTP/1.1 requests need a Host header; send the host that you call.", status=400)
+        raise BadRequest("HTTP/1.1 requests require a Host header; send one.", status=400)
     if codings is not None and codings != [b"chunked"]:
         _refuse(codings)
 
 
 def _refuse(codings: list[bytes]) -> None:
     if set(codings) == {b"chunked"}:
-        raise BadRequest("The body is chunked twice; send Transfer-Encoding: chunked once.", status=400)
-    raise BadRequest("Transfer-Encoding may be chunked and nothing else; send the body as it is.", status=501)
+        raise BadRequest("Transfer-Encoding: chunked appears twice; send it once.", status=400)
+    raise BadRequest("Transfer-Encoding must be chunked; send the body without any other encoding.", status=501)

@@ -51,23 +51,23 @@ def decoded(body: bytes) -> dict[str, Any]:
     return document
 
 
-_TOO_DEEP: Final = f"nothing may be nested deeper than {DEEPEST}, counted from the body"
-_TOO_LARGE: Final = f"a whole number has at most {DIGITS} digits, another number is at most 1.7976931348623157e308"
+_TOO_DEEP: Final = f"JSON must not be nested deeper than {DEEPEST} levels, counted from the body"
+_TOO_LARGE: Final = f"integers are limited to {DIGITS} digits, other numbers to 1.7976931348623157e308"
 
 
 def _not_json(body: bytes, reason: str) -> str:
     """What is wrong with a body that does not parse, in our own words; `reason` is the parser's."""
     if not body.strip():
-        return "The body is empty; it must be one JSON document."
+        return "The body is empty; send one JSON document."
     if "trailing characters" in reason:
-        return "The body goes on after the end of its JSON document; it must be one document."
+        return "The body has content after the end of its JSON document; send one document."
     if "utf-8" in reason.lower():
         return "The body is not UTF-8."
     if _SURROGATE.search(body):
-        return "The body holds half a surrogate pair, which is not a character."
+        return "The body contains a lone surrogate, which is not a character."
     position = _POSITION.search(reason)
-    where = f" at byte {int(position[1]) + 1}" if position else ", or it ends too early"
-    return f"The body is not one JSON document: it is malformed{where}."
+    where = f" at byte {int(position[1]) + 1}" if position else ", or truncated"
+    return f"The body is not valid JSON: it is malformed{where}."
 
 
 def _depth(body: bytes) -> int:
@@ -88,11 +88,11 @@ def _mistakes(document: Any) -> Iterator[FieldError]:
         items: Iterable[tuple[str | int, Any]] = holder.items() if isinstance(holder, dict) else enumerate(holder)
         for step, value in items:
             if isinstance(step, str) and "\0" in step:
-                yield FieldError("VAL-003", _path((place, step)), "names of members must not hold NUL")
+                yield FieldError("VAL-003", _path((place, step)), "member names must not contain NUL")
             if isinstance(value, str):
                 if "\0" in value:
                     path = _path((place, step))
-                    yield FieldError("VAL-003", path, f"`{path}` must not hold NUL")
+                    yield FieldError("VAL-003", path, f"`{path}` must not contain NUL")
             elif isinstance(value, dict | list):
                 if depth == DEEPEST:
                     yield FieldError("VAL-004", _path((place, step)), _TOO_DEEP, f"at most {DEEPEST}")

@@ -13,8 +13,8 @@ LONGEST_KEY: Final = 255
 _NAME: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _PREFIX: Final = re.compile("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _SENTENCE: Final = (
-    "must have a key of up to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, perhaps with a"
-    " domain name and `/` before it"
+    "must have a key of up to 63 letters, digits, `-`, `_` and `.` that starts and ends with a "
+    "letter or digit, with an optional domain name and `/` as prefix"
 )
 
 

@@ -24,7 +24,7 @@ class InFlight:
 
     def __enter__(self) -> None:
         if self.now >= self.most:
-            raise Unavailable("The service is busy.")
+            raise Unavailable("The service is overloaded.")
         self.now += 1
 
     def __exit__(
@@ -48,7 +48,7 @@ async def body(exchange: Exchange, *, patch: bool = False) -> bytes:
         async with asyncio.timeout(exchange.limits.timeouts.read):
             received = await _received(exchange, most)
     except TimeoutError:
-        late = f"The body did not arrive within {exchange.limits.timeouts.read:g} seconds."
+        late = f"The request body did not arrive within {exchange.limits.timeouts.read:g} seconds."
         raise BadRequest(late, status=400) from None
     _check_type(exchange, patch=patch)
     return received
@@ -65,7 +65,7 @@ async def _received(exchange: Exchange, most: int) -> bytes:
     size = 0
     while True:
         if message["type"] != "http.request":
-            raise BadRequest("The connection ended before the body did.", status=400)
+            raise BadRequest("The connection closed before the whole body arrived.", status=400)
         part = message.get("body", b"")
         size += len(part)
         if size > most:
@@ -78,18 +78,18 @@ async def _received(exchange: Exchange, most: int) -> bytes:
 
 def too_large(most: int, what: str = "The body") -> BadRequest:
     """The 413 of something that may have `most` bytes."""
-    return BadRequest(f"{what} may have at most {most} bytes.", status=413)
+    return BadRequest(f"{what} must not exceed {most} bytes.", status=413)
 
 
 def _check_type(exchange: Exchange, *, patch: bool) -> None:
     encoding = exchange.header(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
-        raise BadRequest("The body must not be encoded; leave Content-Encoding out.", status=415)
+        raise BadRequest("Encoded bodies are not accepted; send the body without Content-Encoding.", status=415)
     media_type = exchange.header(b"content-type")
     if media_type is None or is_json(media_type) or (patch and is_merge_patch(media_type)):
         return
     if patch:
         types = f"{JSON}, {MERGE_PATCH}"
-        message = f"The body must be {JSON} or {MERGE_PATCH}, in UTF-8."
+        message = f"The body must be {JSON} or {MERGE_PATCH} in UTF-8."
         raise BadRequest(message, status=415, headers=(("Accept-Patch", types),))
-    raise BadRequest(f"The body must be {JSON}, in UTF-8.", status=415)
+    raise BadRequest(f"The body must be {JSON} in UTF-8.", status=415)

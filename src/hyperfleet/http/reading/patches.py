@@ -48,7 +48,7 @@ def _replacement(members: Members, kind: Kind, spec_faults: Iterable[FieldError]
     wrong = schema.faults(members)
     given = {name: members[name] for name in CHANGEABLE if members.get(name) is not None}
     if not given and not wrong:
-        message = f"`body` must have at least one of {', '.join(CHANGEABLE)}"
+        message = f"`body` must contain at least one of {', '.join(CHANGEABLE)}"
         raise InvalidInput(FieldError("VAL-001", "body", message, ", ".join(CHANGEABLE)))
     spec = given.get("spec")
     wrong += spec_faults
@@ -112,7 +112,7 @@ async def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, w
     spec = _encode(value)
     # It is nested no deeper than the deeper of the two, so that needs no look.
     if len(spec) > max(largest, len(old.spec)):
-        raise too_large(largest, "`spec`, with what the body merges into it,")
+        raise too_large(largest, "`spec` after the merge")
     wrong += await checking.faults(kind, value, size=len(spec))
     return spec
 

@@ -28,7 +28,7 @@ def if_match(header: bytes | None) -> Precondition | None:
         if not tags.isdisjoint(present):
             return True
         if any(b"W/" + tag in tags for tag in present) or all(tag.startswith(b"W/") for tag in tags):
-            raise StaleVersion("A weak tag never matches in If-Match; send the tag of a read without W/.")
+            raise StaleVersion("Weak entity tags never match in If-Match; send the tag of a read without W/.")
         return False
 
     return holds
@@ -61,8 +61,8 @@ def _tags(name: str, header: bytes) -> frozenset[bytes] | None:
     tags = entity_tags.listed(header)
     if tags is None:
         raise BadRequest(
-            f"{name} must be *, or entity tags in double quotes with commas between them, such as"
-            ' "1842" for a resource_version or "g3" for a generation.',
+            f'{name} must be * or comma-separated entity tags in double quotes, such as "1842" for a '
+            'resource_version or "g3" for a generation.',
             status=400,
         )
     return None if entity_tags.ANY in tags else tags

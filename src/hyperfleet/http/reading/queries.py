@@ -133,7 +133,7 @@ def _parameters(query: bytes, known: Iterable[str], mistakes: _Mistakes) -> dict
         elif value is None:
             mistakes.add("VAL-003", name, f"`{name}` must be percent-encoded UTF-8", raw_value.decode("latin-1"))
         elif name in given and name not in REPEATABLE:
-            mistakes.add("VAL-002", name, f"`{name}` may be given once only", value)
+            mistakes.add("VAL-002", name, f"`{name}` must not be repeated", value)
         else:
             given.setdefault(name, []).append(value)
     return given
@@ -157,7 +157,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     nearest = nearest_name(name, names)
     if nearest is not None:
         return f"is not a parameter of this path; the nearest is `{nearest}`"
-    return f"is not a parameter of this path; there are {', '.join(names)}"
+    return f"is not a parameter of this path; use one of {', '.join(names)}"
 
 
 def _one(given: dict[str, list[str]], name: str) -> str | None:
@@ -191,7 +191,7 @@ def _size(given: dict[str, list[str]]) -> int:
     texts = {name: _one(given, name) for name in ("pageSize", "size")}
     sizes = [_whole_number(name, text, LARGEST_SIZE) for name, text in texts.items() if text is not None]
     if len(set(sizes)) > 1:
-        message = "`pageSize` and `size` are both given and differ; give one of them"
+        message = "`pageSize` and `size` differ; send only one of them"
         raise InvalidInput(FieldError("VAL-003", "size", message, value=str(sizes[1])))
     return sizes[0] if sizes else DEFAULT_SIZE
 
@@ -210,12 +210,12 @@ def _ids(given: dict[str, list[str]]) -> tuple[UUID, ...] | None:
     if texts is None:
         return None
     if len(texts) > MOST_IDS:
-        message = f"`id` may be given {MOST_IDS} times at most"
+        message = f"`id` may be repeated at most {MOST_IDS} times"
         raise InvalidInput(FieldError("VAL-004", "id", message, f"at most {MOST_IDS}", len(texts)))
     ids = {text: uuid(text) for text in texts}
     wrong = [text for text, id in ids.items() if id is None]
     if wrong:
-        message = "`id` must be a UUID in small letters"
+        message = "`id` must be a lower-case UUID"
         raise InvalidInput(*(FieldError("VAL-003", "id", message, value=text) for text in wrong))
     return tuple(id for id in ids.values() if id is not None)
 
@@ -237,7 +237,7 @@ def _fields(given: dict[str, list[str]]) -> Selection | None:
 def _token(given: dict[str, list[str]]) -> str | None:
     token = _filled(given, "page_token")
     if token is not None and "page" in given:
-        message = "`page` and `page_token` exclude each other; a token knows where it goes on"
+        message = "`page` and `page_token` are mutually exclusive; send only one of them"
         raise InvalidInput(FieldError("VAL-002", "page", message))
     return token
 
@@ -257,15 +257,13 @@ def _reference(given: dict[str, list[str]], types: tuple[str, ...]) -> tuple[str
     wrong = []
     if type is None or target is None:
         missing = "ref_type" if type is None else "ref_target_id"
-        wrong.append(FieldError("VAL-001", missing, "`ref_type` and `ref_target_id` come together; give both"))
+        wrong.append(FieldError("VAL-001", missing, "`ref_type` and `ref_target_id` must be used together; send both"))
     if type is not None and type not in types:
-        choices = f"one of {', '.join(types)}" if types else "left out here, where no kind declares references"
+        choices = f"one of {', '.join(types)}" if types else "omitted: no kind here declares references"
         wrong.append(FieldError("VAL-002", "ref_type", f"`ref_type` must be {choices}", ", ".join(types) or None, type))
     id = None if target is None else uuid(target)
     if target is not None and id is None:
-        wrong.append(
-            FieldError("VAL-003", "ref_target_id", "`ref_target_id` must be a UUID in small letters", value=target)
-        )
+        wrong.append(FieldError("VAL-003", "ref_target_id", "`ref_target_id` must be a lower-case UUID", value=target))
     if wrong or type is None or id is None:
         raise InvalidInput(*wrong)
     return type, id

@@ -23,8 +23,8 @@ Result = Literal["bool", "text", "truth"]
 _WIDEST_INTEGER: Final = 2**63
 _WORDS: Final[Mapping[Result, str]] = {
     "bool": "true or false",
-    "text": "a text",
-    "truth": "`True` or `False`, as a text or not",
+    "text": "a string",
+    "truth": "true or false, or the string `True` or `False`",
 }
 _TYPES: Final[Mapping[Result, frozenset[str]]] = {
     "bool": frozenset({"BOOL"}),
@@ -75,7 +75,7 @@ class Environment:
             raise BadExpression(_mistake(str(wrong))) from None
         given = compiled.return_type().name()
         if given != "DYN" and given not in _TYPES[result]:
-            raise BadExpression(f"it must give {_WORDS[result]}, and gives {_called(given)}")
+            raise BadExpression(f"it must evaluate to {_WORDS[result]}, but evaluates to {_called(given)}")
         return Expression(compiled, result, workload(text))
 
     def facts(self, values: Mapping[str, Any]) -> Any:
@@ -100,14 +100,14 @@ class Expression:
         if self._result == "truth" and isinstance(value, str) and value in ("True", "False"):
             return bool(value == "True")
         if not isinstance(value, bool):
-            raise EvaluationFailed(f"it gave {_shown(value)} instead of {_WORDS[self._result]}")
+            raise EvaluationFailed(f"it evaluated to {_shown(value)} instead of {_WORDS[self._result]}")
         return value
 
     def text(self, facts: Any) -> str:
         """A text. Raises EvaluationFailed."""
         value = self._value(facts)
         if not isinstance(value, str):
-            raise EvaluationFailed(f"it gave {_shown(value)} instead of a text")
+            raise EvaluationFailed(f"it evaluated to {_shown(value)} instead of a string")
         return value
 
     def _value(self, facts: Any) -> Any:
@@ -177,11 +177,11 @@ def _reason(said: str) -> str:
 
 
 def _called(type: str) -> str:
-    return {"STRING": "a text", "BOOL": "true or false"}.get(type, type.lower().split("<")[0])
+    return {"STRING": "a string", "BOOL": "true or false"}.get(type, type.lower().split("<")[0])
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return f"the text {value[:60]!r}"
+        return f"the string {value[:60]!r}"
     # Of values that are neither texts nor truths only the type was asked for.
     return "true or false" if isinstance(value, bool) else str(value.name()).lower()

@@ -110,7 +110,7 @@ class Mapper:
                 try:
                     compiled.append(self._environment.compile(text, result))
                 except BadExpression as wrong:
-                    mistakes.append(f"the condition {rule.type}: its expression {part} cannot be used: {wrong}.")
+                    mistakes.append(f"the condition {rule.type}: invalid {part} expression: {wrong}.")
             if len(compiled) == len(wanted):
                 self._rules.append(_Compiled(rule.type, *compiled))
         if mistakes:

@@ -80,7 +80,7 @@ class Permissions:
             try:
                 self._rules.append((rule, environment.compile(rule.when, "bool")))
             except BadExpression as wrong:
-                mistakes.append(f"rule {rule.name!r}: its expression when cannot be used: {wrong}.")
+                mistakes.append(f"rule {rule.name!r}: invalid `when` expression: {wrong}.")
         if mistakes:
             raise BadRules(mistakes)
         self._kinds = frozenset(kinds)
@@ -136,8 +136,8 @@ def described(caller: Caller) -> dict[str, Any]:
 def _require_light(when: Expression, size: int, widest: int) -> None:
     if when.workload.steps(size, widest) > MOST_STEPS:
         raise EvaluationFailed(
-            f"it could take too long on claims of {size} bytes, with lists of up to {widest}; nest fewer loops, or"
-            " match a pattern that is written in the rule"
+            f"it could take too long on claims of {size} bytes with lists of up to {widest} items; nest "
+            "fewer loops, or match against a literal pattern"
         )
 
 
@@ -147,7 +147,7 @@ def _covers(names: Sequence[str], name: str) -> bool:
 
 def _mistakes(rules: Sequence[Rule], kinds: Sequence[str]) -> Iterator[str]:
     if not rules:
-        yield "there is no rule, so no caller may do anything."
+        yield "the list of rules is empty, so callers could do nothing; add a rule."
     seen: set[str] = set()
     for rule in rules:
         if rule.name in seen:
@@ -155,7 +155,7 @@ def _mistakes(rules: Sequence[Rule], kinds: Sequence[str]) -> Iterator[str]:
         seen.add(rule.name)
         for what, given, known in (("verb", rule.verbs, VERBS), ("kind", rule.kinds, kinds)):
             if not given:
-                yield f"rule {rule.name!r} names no {what}; {EVERY!r} is all."
+                yield f"rule {rule.name!r} has no {what}; write {EVERY!r} for all."
             for name in given:
                 if name != EVERY and name not in known:
                     yield f"rule {rule.name!r}: {name!r} is not a {what}; use one of {', '.join(known)}, or {EVERY}."

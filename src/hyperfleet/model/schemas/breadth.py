@@ -74,7 +74,9 @@ def deepest(component: Component) -> int:
         before = rounds.before
         if rounds.next() > BROADEST:
             if depth < SHALLOWEST:
-                raise BadSchema([f"More than {BROADEST} of its schemas apply to one value, {depth} levels deep."])
+                raise BadSchema(
+                    [f"More than {BROADEST} schemas apply to a single value, {depth} levels deep; simplify the schema."]
+                )
             return depth - 1
         if rounds.before == before:
             return DEEPEST
@@ -208,8 +210,11 @@ class _Rounds:
     def _endless(self, schema: Schema) -> str:
         place = next((self._component.place(each) for each in reversed(self._open) if "$ref" in each), "")
         if any(schema is each for each in self._open):
-            return f"{place} refers to itself with no member or item between, so no value could ever be checked."
-        return f"{place}: more than {DEEPEST} schemas stand one in the other for the same value."
+            return (
+                f"{place} refers to itself without a member or item in between, so no value can be validated "
+                "against it."
+            )
+        return f"{place}: more than {DEEPEST} schemas are nested for the same value."
 
 
 def _forms(schema: Schema) -> list[Schema]:

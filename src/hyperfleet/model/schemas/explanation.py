@@ -79,7 +79,7 @@ class Explanation:
                 break
         if not found:
             found["", ""] = wording.other(
-                path or "body", "does not have the form that it must have, and is too large to say where"
+                path or "body", "does not match its schema, and is too large to locate the error"
             )
         return list(found.values())
 
@@ -224,7 +224,7 @@ class _Walk:
         """
         fitting = sum(self._of.fits(form, value) for form in forms)
         if fitting > 1 and keyword == "oneOf":
-            sentence = f"has {fitting} of the {len(forms)} forms that are allowed, and must have exactly one"
+            sentence = f"matches {fitting} of the {len(forms)} allowed forms; it must match exactly one"
             yield Fault(wording.other(at.path, sentence), keyword, at.depth)
         if fitting:
             return
@@ -307,5 +307,5 @@ def _none_of(tries: list[list[Fault]], count: int, keyword: str, at: Place) -> F
         reasons = dict.fromkeys(error.message.removeprefix(f"`{field}` ") for error in first)
         return Fault(wording.other(field, ", or ".join(reasons), value=first[0].value), keyword, at.depth)
     reasons = dict.fromkeys(error.message[:_LONGEST_FORM] for error in first)
-    sentence = f"has none of the {count} forms that are allowed" + (f": {', or '.join(reasons)}" if reasons else "")
+    sentence = f"matches none of the {count} allowed forms" + (f": {', or '.join(reasons)}" if reasons else "")
     return Fault(wording.other(at.path, sentence), keyword, at.depth)

@@ -28,7 +28,7 @@ def misfits(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path, value in _values(schema):
         if value is None:
             if schema.get("nullable") is not True:
-                yield path, f"null is not {_CALLED[type]}: add `nullable: true`, or leave it out."
+                yield path, f"null is not {_CALLED[type]}: add `nullable: true`, or remove it."
         elif not _IS[type](value):
             yield path, f"{_shown(value)} is not {_CALLED[type]}{_advice(type, value)}."
 

@@ -54,12 +54,12 @@ _HINTS: Final = {
 def require_document(document: object) -> dict[str, Any]:
     """The document, when it is OpenAPI 3.0; raises BadSchema."""
     if not isinstance(document, dict):
-        raise BadSchema(["It is not an OpenAPI document, which is a mapping."])
+        raise BadSchema(["It is not an OpenAPI document: the top level must be a mapping."])
     version = document.get("openapi")
     if version is None:
         raise BadSchema(["It is not an OpenAPI 3.0 document: `openapi: 3.0.3` is missing."])
     if not re.fullmatch(r"3\.0(\.[0-9]+)?", str(version)):
-        raise BadSchema([f"It says `openapi: {_shown(version)}`; OpenAPI 3.0 is read."])
+        raise BadSchema([f"`openapi: {_shown(version)}` is not supported; use OpenAPI 3.0."])
     at = document
     for name in ("components", "schemas"):
         at = {} if at.get(name) is None else at[name]
@@ -119,22 +119,24 @@ class _Conversion:
     def _wrong(self, at: str, sentence: str) -> None:
         self.mistakes.append(f"{_shown(at)}: {sentence}")
         if len(self.mistakes) >= MOST_MISTAKES:
-            raise _TooMuch("There may be more mistakes; these are the first.")
+            raise _TooMuch("There may be more errors; these are the first.")
 
     def _grow(self, at: str, by: int, depth: int) -> None:
         self._size += by
         if self._size > LARGEST:
-            raise _TooMuch(f"It has more than {LARGEST} schemas and choices, together with what it refers to.")
+            raise _TooMuch(f"It has more than {LARGEST} schemas and enum values, including referenced ones.")
         if depth > DEEPEST:
-            raise _TooMuch(f"{_shown(at)}: it is nested deeper than {DEEPEST}.")
+            raise _TooMuch(f"{_shown(at)}: nesting is deeper than {DEEPEST} levels.")
 
     def _reference(self, given: object, at: str) -> Schema:
         """The reference in the converted schema; what it names is converted in its turn."""
         if not isinstance(given, str):
-            self._wrong(at, "`$ref` must be a text.")
+            self._wrong(at, "`$ref` must be a string.")
             return {}
         if not given.startswith("#/"):
-            self._wrong(at, f"the reference {_shown(given)} leaves the document; one within it begins with #/.")
+            self._wrong(
+                at, f"the reference {_shown(given)} points outside the document; a local reference begins with #/."
+            )
             return {}
         pointer = unquote(given)
         if pointer not in self.numbers:
@@ -142,7 +144,7 @@ class _Conversion:
             for part in pointer[2:].split("/"):
                 found = _member(found, part.replace("~1", "/").replace("~0", "~"))
             if found is None:
-                self._wrong(at, f"the document has no {_shown(given)}.")
+                self._wrong(at, f"{_shown(given)} does not exist in the document.")
                 return {}
             self.numbers[pointer] = str(len(self.numbers))
             self._waiting.append((pointer, found))
@@ -182,12 +184,12 @@ class _Conversion:
             if keyword in given and not isinstance(given[keyword], bool):
                 self._wrong(at, f"`{keyword}` must be true or false.")
         if not isinstance(given.get("format", ""), str):
-            self._wrong(at, "`format` must be a text.")
+            self._wrong(at, "`format` must be a string.")
 
     def _for_people(self, out: Schema, given: dict[str, Any], at: str) -> None:
         """What says nothing of values, and something to whoever explains why one does not fit."""
         if not isinstance(given.get(MUST, ""), str):
-            self._wrong(at, f"`{MUST}` must be a text.")
+            self._wrong(at, f"`{MUST}` must be a string.")
         elif MUST in given and "pattern" in out:
             out[MUST] = given[MUST]
         if given.get(PASSED_OVER) is True:
@@ -207,13 +209,15 @@ class _Conversion:
             return
         texts = isinstance(mapping, dict) and all(isinstance(to, str) for to in mapping.values())
         if not isinstance(name, str) or not texts:
-            self._wrong(f"{at}/discriminator", "`propertyName` must be a text, `mapping` one of texts to texts.")
+            self._wrong(
+                f"{at}/discriminator", "`propertyName` must be a string, `mapping` a mapping of strings to strings."
+            )
             return
         values: dict[str, list[str]] = {each.get("$ref", ""): [] for each in out[keyword]}
         for value, to in mapping.items():
             target = self._reference(to if "/" in to or "#" in to else COMPONENTS + to, f"{at}/discriminator")
             if target.get("$ref") not in values:
-                self._wrong(f"{at}/discriminator", f"`{_shown(value)}` names no schema of `{keyword}`.")
+                self._wrong(f"{at}/discriminator", f"`{_shown(value)}` does not name a schema of `{keyword}`.")
             else:
                 values[target["$ref"]].append(value)
         if "" in values or not all(values.values()):
@@ -235,7 +239,7 @@ class _Conversion:
     def _read_number(self, out: Schema, keyword: str, value: object, at: str, _depth: int) -> None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or (keyword == "multipleOf" and value <= 0):  # type: ignore[operator]
-            self._wrong(at, "must be a number above 0." if keyword == "multipleOf" else "must be a number.")
+            self._wrong(at, "must be a number greater than 0." if keyword == "multipleOf" else "must be a number.")
         else:
             out[keyword] = value
 
@@ -243,7 +247,7 @@ class _Conversion:
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
             out[keyword] = value
         else:
-            self._wrong(at, "must be a whole number from 0.")
+            self._wrong(at, "must be a whole number of at least 0.")
 
     def _read_flag(self, out: Schema, keyword: str, value: object, at: str, _depth: int) -> None:
         if isinstance(value, bool):
@@ -253,7 +257,7 @@ class _Conversion:
 
     def _read_pattern(self, out: Schema, keyword: str, value: object, at: str, _depth: int) -> None:
         if not isinstance(value, str):
-            self._wrong(at, "must be a text.")
+            self._wrong(at, "must be a string.")
             return
         self._patterns += 1
         if self._patterns > MOST_PATTERNS:
@@ -261,9 +265,9 @@ class _Conversion:
         if not is_pattern(value, SMALL_PATTERN):
             self._large_patterns += 1
             if self._large_patterns > MOST_LARGE_PATTERNS:
-                raise _TooMuch(f"It has more than {MOST_LARGE_PATTERNS} patterns that are large or wrong.")
+                raise _TooMuch(f"It has more than {MOST_LARGE_PATTERNS} patterns that are large or invalid.")
             if not is_pattern(value):
-                reason = "is malformed, too large, or looks around or back, which is not supported"
+                reason = "is malformed, too large, or uses lookaround or backreferences, which are not supported"
                 self._wrong(at, f"the pattern {_shown(value)} {reason}.")
                 return
         out[keyword] = value
@@ -282,7 +286,7 @@ class _Conversion:
 
     def _read_enum(self, out: Schema, keyword: str, value: object, at: str, depth: int) -> None:
         if not isinstance(value, list) or not value:
-            self._wrong(at, "must be a list of the values that are allowed.")
+            self._wrong(at, "must be a list of allowed values.")
             return
         open = [(choice, depth) for choice in value]
         while open:

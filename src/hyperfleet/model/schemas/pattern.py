@@ -90,9 +90,9 @@ def refusal(pattern: str, longest: int | None) -> str | None:
     if steps(pattern, text) <= MOST_STEPS or is_pattern(pattern, MODEST):
         return None
     fitting = max(MOST_STEPS // max(states(pattern), 1), 1)
-    anchor = "" if pattern.startswith("^") else "begin it with `^`, "
-    cure = f"{anchor}repeat less, or set `maxLength` to what such texts need, {fitting} at most"
-    return f"could hold the service for minutes on a long text: {cure}"
+    anchor = "" if pattern.startswith("^") else "start it with `^`, "
+    cure = f"{anchor}use fewer repetitions, or set `maxLength`, to at most {fitting}"
+    return f"could take minutes to match a long string: {cure}"
 
 
 def _cost(parts: list[_Part | None], longest: int) -> int:

@@ -57,7 +57,7 @@ class SpecSchema:
     def faults(self, spec: dict[str, Any]) -> list[FieldError]:
         """What is wrong with a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""
         if self.deepest < DEEPEST and _depth(spec) > self.deepest:
-            sentence = f"must not be nested deeper than {self.deepest}"
+            sentence = f"must not be nested deeper than {self.deepest} levels"
             found = [wording.other(FIELD, sentence, f"at most {self.deepest}")]
         elif self._validator.is_valid(spec):
             return []

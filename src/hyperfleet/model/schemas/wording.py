@@ -53,10 +53,10 @@ FORMATS: Final = {
     "idn-hostname": "a host name",
     "ipv4": "an IPv4 address",
     "ipv6": "an IPv6 address",
-    "uri": "a URI with its scheme",
-    "uri-reference": "a URI or a relative one",
-    "iri": "an IRI with its scheme",
-    "iri-reference": "an IRI or a relative one",
+    "uri": "an absolute URI",
+    "uri-reference": "a URI or relative reference",
+    "iri": "an absolute IRI",
+    "iri-reference": "an IRI or relative reference",
     "uri-template": "a URI template",
     "uuid": "a UUID",
     "json-pointer": "a JSON pointer",
@@ -182,16 +182,16 @@ def unknown(path: str, name: str, known: Iterable[str], ignored: Iterable[str] =
     """A member is there that must not be; `name` is the last part of its path, `ignored` are taken and not used."""
     names, unused = list(known), list(ignored)
     if not names:
-        return FieldError(_NOT_ALLOWED, path, f"`{path}` must be left out; nothing is known there")
+        return FieldError(_NOT_ALLOWED, path, f"`{path}` must be omitted; no members are allowed there")
     nearest = nearest_name(name, [*names, *unused]) if len(names) + len(unused) > _FEW else None
     guess = f"the nearest is {nearest}, " if nearest is not None else ""
-    also = f"; {one_of(unused)} may be sent and are ignored" if 0 < len(unused) <= _MOST_IGNORED else ""
-    return FieldError(_NOT_ALLOWED, path, f"`{path}` is not known; {guess}known are {one_of(names)}{also}")
+    also = f"; {one_of(unused)} are accepted and ignored" if 0 < len(unused) <= _MOST_IGNORED else ""
+    return FieldError(_NOT_ALLOWED, path, f"`{path}` is unknown; {guess}the known members are {one_of(names)}{also}")
 
 
 def repeated(path: str, value: str) -> FieldError:
     """A value stands twice where each must stand once."""
-    return must(_NOT_ALLOWED, path, Words("be given once only", "once"), value)
+    return must(_NOT_ALLOWED, path, Words("appear only once", "once"), value)
 
 
 def other(path: str, sentence: str, constraint: str | None = None, value: Given = UNSET) -> FieldError:

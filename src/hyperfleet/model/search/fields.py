@@ -50,12 +50,12 @@ class Field:
 
 
 _ROWS: Final = (
-    Field("id", "text", "id", searchable=True, sortable=True, selectable=True, note="a UUID, in small letters"),
+    Field("id", "text", "id", searchable=True, sortable=True, selectable=True, note="a lower-case UUID"),
     Field("name", "text", "name", searchable=True, sortable=True, selectable=True),
     Field("kind", "text", "kind", searchable=True, sortable=True, selectable=True, holds_kind=True),
     Field("href", "text", "href", searchable=True, selectable=True),
-    Field("owner_id", "text", "owner_id", searchable=True, note="the owner's UUID, absent at the top"),
-    Field("owner_kind", "text", "owner_kind", searchable=True, note="absent at the top", holds_kind=True),
+    Field("owner_id", "text", "owner_id", searchable=True, note="the owner's UUID; absent for top-level kinds"),
+    Field("owner_kind", "text", "owner_kind", searchable=True, note="absent for top-level kinds", holds_kind=True),
     Field("generation", "integer", "generation", searchable=True, sortable=True, selectable=True),
     Field("created_time", "time", "created_time", searchable=True, sortable=True, selectable=True),
     Field("updated_time", "time", "updated_time", searchable=True, sortable=True, selectable=True),
@@ -70,8 +70,8 @@ _ROWS: Final = (
     ),
     Field("created_by", "text", "created_by", searchable=True, sortable=True, selectable=True),
     Field("updated_by", "text", "updated_by", searchable=True, sortable=True, selectable=True),
-    Field("deleted_by", "text", "deleted_by", searchable=True, selectable=True, note="absent as `deleted_time` is"),
-    Field("labels.<key>", "text", "labels", searchable=True, selectable=True, note="what follows `labels.` is the key"),
+    Field("deleted_by", "text", "deleted_by", searchable=True, selectable=True, note="absent like `deleted_time`"),
+    Field("labels.<key>", "text", "labels", searchable=True, selectable=True, note="the key follows `labels.`"),
     Field("spec.<path>", "any", "spec", searchable=True, selectable=True, note="members of objects, at any depth"),
     Field(
         "status.phase",
@@ -102,13 +102,13 @@ _ROWS: Final = (
     Field("owner_references.id", "text", selectable=True),
     Field("owner_references.href", "text", selectable=True),
     Field("resource_version", "text", selectable=True),
-    Field("tenancy", "any", selectable=True, note="absent unless tenants are told apart"),
+    Field("tenancy", "any", selectable=True, note="absent unless tenancy is enabled"),
     Field("spec", "any", selectable=True),
     Field("labels", "any", selectable=True),
     Field("references", "any", selectable=True),
     Field("status", "any", selectable=True),
     Field("status.conditions", "any", selectable=True),
-    Field("status.adapters", "any", selectable=True, note="left out of lists unless it is named"),
+    Field("status.adapters", "any", selectable=True, note="omitted from lists unless selected"),
 )
 
 FIELDS: Final = MappingProxyType({row.name: row for row in _ROWS})
@@ -119,9 +119,9 @@ _SPEC: Final = FIELDS["spec.<path>"]
 _CONDITION: Final = FIELDS["status.conditions.<Type>"]
 _CONDITION_DETAILS: Final = {row.name.rpartition(".")[2]: row for row in _ROWS if row.member}
 _NEEDS_MORE: Final = {
-    "labels": "`labels` is searched by key, such as `labels.environment`",
-    "spec": "`spec` is searched by member, such as `spec.region`",
-    "status.conditions": "`status.conditions` is searched by type, such as `status.conditions.Reconciled`",
+    "labels": "search `labels` by key, such as `labels.environment`",
+    "spec": "search `spec` by member, such as `spec.region`",
+    "status.conditions": "search `status.conditions` by type, such as `status.conditions.Reconciled`",
 }
 
 
@@ -195,7 +195,7 @@ def _label_key(pieces: tuple[str, ...]) -> str:
         return pieces[1]
     if pieces in (("labels",), ("labels.",)):
         raise UnknownField(_NEEDS_MORE["labels"])
-    raise UnknownField("a label has one key, written as `labels.environment` or `labels['app.kubernetes.io/name']`")
+    raise UnknownField("a label has a single key: write `labels.environment` or `labels['app.kubernetes.io/name']`")
 
 
 def _parts(pieces: tuple[str, ...]) -> tuple[str, ...]:
@@ -207,10 +207,10 @@ def _parts(pieces: tuple[str, ...]) -> tuple[str, ...]:
         elif piece:
             dotted = (piece if position == 0 else piece[1:]).split(".")
             if "" in dotted:
-                raise UnknownField("a name has something on both sides of each dot")
+                raise UnknownField("a field name must have a part on each side of every dot")
             parts += dotted
     if len(parts) > PATH_PARTS:
-        raise UnknownField(f"a name has at most {PATH_PARTS} parts")
+        raise UnknownField(f"a field name is limited to {PATH_PARTS} parts")
     return tuple(parts)
 
 
@@ -223,9 +223,9 @@ def _unknown(name: str, known: Iterable[str]) -> str:
         head = nearest_name(name.partition(".")[0], dict.fromkeys(each.partition(".")[0] for each in names))
         alike = [each for each in names if head is not None and each.startswith(f"{head}.")]
     if not alike:
-        return f"there is no field {lexer.shown(name)}; there are {', '.join(names)}"
+        return f"unknown field {lexer.shown(name)}; the fields are {', '.join(names)}"
     verb = "is" if len(alike) == 1 else "are"
-    return f"there is no field {lexer.shown(name)}; the nearest {verb} {', '.join(f'`{each}`' for each in alike)}"
+    return f"unknown field {lexer.shown(name)}; the nearest {verb} {', '.join(f'`{each}`' for each in alike)}"
 
 
 _DIRECTIONS: Final = {"asc": False, "desc": True}
@@ -245,10 +245,12 @@ def parse_order(order: str | None, order_by: str | None) -> tuple[OrderKey, ...]
         keys = second or first
     elif direction is not None:
         if any(descending is not None for _, descending in second):
-            raise _bad_order("order", "VAL-003", "the direction is given twice", order)
+            raise _bad_order(
+                "order", "VAL-003", "the direction appears in both `order` and `orderBy`; give it once", order
+            )
         keys = [(field, direction) for field, _ in second]
     else:
-        raise _bad_order("order", "VAL-003", "`order` and `orderBy` are both given and differ; give one of them", order)
+        raise _bad_order("order", "VAL-003", "`order` and `orderBy` differ; send only one of them", order)
     return tuple(OrderKey(field, bool(descending)) for field, descending in keys)
 
 
@@ -263,7 +265,7 @@ def _order_keys(parameter: str, text: str) -> list[tuple[Field, bool | None]]:
     for entry in text.split(","):
         words = entry.split()
         if not 1 <= len(words) <= 2:
-            raise _bad_order(parameter, "VAL-003", "is a list such as `name desc,created_time`", entry)
+            raise _bad_order(parameter, "VAL-003", "must be a list such as `name desc,created_time`", entry)
         field = _PLAIN.get(words[0])
         if field is None or not field.sortable:
             raise _bad_order(parameter, "VAL-002", _not_sortable(words[0]), words[0])
@@ -272,7 +274,7 @@ def _order_keys(parameter: str, text: str) -> list[tuple[Field, bool | None]]:
         descending = _DIRECTIONS.get(words[1].lower()) if len(words) == 2 else None
         if len(words) == 2 and descending is None:
             raise _bad_order(
-                parameter, "VAL-002", f"directions are `asc` and `desc`, not {lexer.shown(words[1])}", entry
+                parameter, "VAL-002", f"the direction must be `asc` or `desc`, not {lexer.shown(words[1])}", entry
             )
         keys.append((field, descending))
     return keys
@@ -280,8 +282,8 @@ def _order_keys(parameter: str, text: str) -> list[tuple[Field, bool | None]]:
 
 def _not_sortable(name: str) -> str:
     nearest = nearest_name(name, _SORTABLE)
-    advice = f"the nearest name is `{nearest}`" if nearest else f"there are {', '.join(_SORTABLE)}"
-    return f"lists are not sorted by {lexer.shown(name)}; {advice}"
+    advice = f"the nearest name is `{nearest}`" if nearest else f"the sortable fields are {', '.join(_SORTABLE)}"
+    return f"cannot sort by {lexer.shown(name)}; {advice}"
 
 
 def _bad_order(parameter: str, code: str, message: str, value: str | None) -> InvalidInput:
@@ -298,7 +300,7 @@ def parse_selection(text: str) -> Selection | None:
     except lexer.Misread as wrong:
         raise _bad_selection("VAL-003", f"at position {wrong.position}: {wrong.message}", text) from None
     if len(paths) > SELECTED:
-        raise _bad_selection("VAL-004", f"names at most {SELECTED} members", None)
+        raise _bad_selection("VAL-004", f"must select at most {SELECTED} members", None)
     return None if everything and not paths else Selection(tuple(paths), everything)
 
 
@@ -333,7 +335,7 @@ def _selected(text: str, position: int) -> tuple[tuple[str, ...], int]:
     """The path of the member that is named at `position`, and where its name ends."""
     token = lexer.name(text, position)
     if token is None:
-        raise lexer.Misread(position + 1, "expected a member's name or `*`")
+        raise lexer.Misread(position + 1, "expected a member name or `*`")
     try:
         return _selected_path(cast(tuple[str, ...], token.value)), token.end
     except UnknownField as wrong:

@@ -71,8 +71,12 @@ _ZONELESS: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|.)|''", re.DOTALL)
 _ESCAPES: Final = {"\\": "\\", "'": "'", '"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_NO_ESCAPE: Final = r"an escape is one of `\\ \' \" \/ \b \f \n \r \t \uXXXX`, in patterns of `like` also `\% \_`"
-_NO_BRACKET: Final = "put one quoted name in brackets, such as `spec['machine.type']`; arrays are not searched"
+_NO_ESCAPE: Final = (
+    "unknown escape; use `\\\\ \\' \\\" \\/ \\b \\f \\n \\r \\t \\uXXXX`, in patterns of `like` also `\\% \\_`"
+)
+_NO_BRACKET: Final = (
+    "expected one quoted name in brackets, such as `spec['machine.type']`; array items cannot be searched"
+)
 _SIGNS: Final = {"==": "=", "<>": "!="}
 _SHOWN: Final = 80
 
@@ -111,7 +115,9 @@ def refuse_unstorable(text: str) -> None:
     """Raises Misread for characters that PostgreSQL cannot take, wherever they stand."""
     unstorable = _UNSTORABLE.search(text)
     if unstorable:
-        raise Misread(unstorable.start() + 1, "NUL and lone surrogates are in no stored text")
+        raise Misread(
+            unstorable.start() + 1, "NUL and lone surrogates are not allowed; stored text never contains them"
+        )
 
 
 def name(text: str, position: int) -> Token | None:
@@ -141,8 +147,8 @@ def time(text: str) -> datetime:
     match = _TIME.fullmatch(text)
     if match is None:
         if _ZONELESS.fullmatch(text):
-            raise ValueError("a time ends with its zone, `Z` or an offset such as `+02:00` (in a URL `%2B02:00`)")
-        raise ValueError("a time is written as 2026-01-31T12:00:00Z, a date as 2026-01-31")
+            raise ValueError("a time must end with `Z` or an offset such as `+02:00` (in a URL `%2B02:00`)")
+        raise ValueError("write a time as 2026-01-31T12:00:00Z, a date as 2026-01-31")
     year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
     try:
         zone = UTC
@@ -153,7 +159,7 @@ def time(text: str) -> datetime:
         parts = (int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micro)
         return datetime(*parts, tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("there is no such time") from None
+        raise ValueError("there is no such date or time") from None
 
 
 def _below(digits: str, limit: int) -> int:
@@ -182,7 +188,7 @@ def _bracketed(text: str, start: int, end: int) -> Token:
             raise Misread(end + 1, _NO_BRACKET)
         inside = _quoted(text, match.start(1), match.end(1))
         if inside.kind == "pattern":
-            raise Misread(inside.start + 1, r"`\%` and `\_` are for the patterns of `like` only")
+            raise Misread(inside.start + 1, "`\\%` and `\\_` are allowed only in patterns of `like`")
         pieces += (str(inside.value), match.group(2))
         end = match.end()
     return Token("name", tuple(pieces), start, end)
@@ -221,7 +227,7 @@ def _unicode(escapes: str, position: int) -> str:
     except UnicodeDecodeError:
         raise Misread(position, "a lone surrogate is not a character") from None
     if "\0" in found:
-        raise Misread(position, "NUL is in no stored text")
+        raise Misread(position, "NUL is not allowed; stored text never contains it")
     return found
 
 
@@ -251,11 +257,11 @@ def _number(raw: str, position: int) -> Number:
         places = value.as_tuple().exponent
         if value.adjusted() < DIGITS and isinstance(places, int) and places >= -DIGITS:
             return int(value) if int(value) == value else value
-    raise Misread(position, f"a number has at most {DIGITS} digits before its point and {DIGITS} after it")
+    raise Misread(position, f"a number is limited to {DIGITS} digits before and {DIGITS} after the decimal point")
 
 
 def _unreadable(text: str, position: int) -> str:
     char = text[position]
     if char in "'\"":
-        return f"the text that begins here has no closing {char}"
+        return f"unterminated text: the closing {char} is missing"
     return f"{shown(char)} is not part of a name, a value or an operator; put text in quotes"

@@ -103,7 +103,9 @@ def parse(text: str, vocabulary: Vocabulary = ANYTHING) -> Expression:
     `vocabulary` is what lists of the kind can be searched for.
     """
     if len(text) > LONGEST:
-        raise BadSearch(f"A search has at most {LONGEST} characters; this one has {len(text)}.", position=LONGEST + 1)
+        raise BadSearch(
+            f"A search is limited to {LONGEST} characters; this search has {len(text)}.", position=LONGEST + 1
+        )
     try:
         return _Parser(text, vocabulary).whole()
     except Misread as wrong:
@@ -119,16 +121,16 @@ OPERATORS: Final[dict[fields.Type, tuple[str, ...]]] = {
 }
 """What may follow a field of each type; the words also negated by `not`."""
 
-_NO_ORDER: Final = "true and false have no order; compare them by = or !="
-_LONE_BACKSLASH: Final = r"the pattern ends in a lone backslash; a backslash itself is `\\\\` in a pattern"
-_NO_PATTERN: Final = r"`\%` and `\_` are for the patterns of `like` only; elsewhere write % and _"
+_NO_ORDER: Final = "true and false have no order; compare them with = or !="
+_LONE_BACKSLASH: Final = "the pattern ends with a single backslash; write a literal backslash as `\\\\\\\\`"
+_NO_PATTERN: Final = "`\\%` and `\\_` are allowed only in patterns of `like`; elsewhere write % and _"
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _VALUES: Final = frozenset({"text", "pattern", "number", "time", "boolean"})
 _ADVICE: Final = {
-    "text": "is text; put it in quotes",
-    "integer": "is a whole number, written without quotes such as 3",
-    "time": "is a time, written as 2026-01-31T12:00:00Z or, for its first moment, a date as 2026-01-31",
-    "any": "is compared with a text in quotes, a number, true or false",
+    "text": "is text: expected a value in quotes",
+    "integer": "is a whole number: expected digits without quotes, such as 3",
+    "time": "is a time: expected 2026-01-31T12:00:00Z, or a date such as 2026-01-31 (its first moment)",
+    "any": "expects text in quotes, a number, true or false",
 }
 
 
@@ -143,7 +145,7 @@ class _Parser:
         tree = self._any(0)
         token = self._tokens[self._next]
         if token.kind == ")":
-            raise Misread(token.start + 1, "this `)` closes nothing; expected `and`, `or` or the end")
+            raise Misread(token.start + 1, "unmatched `)`; expected `and`, `or` or the end")
         if token.kind != "end":
             self._unexpected("`and`, `or` or the end")
         return tree
@@ -213,7 +215,7 @@ class _Parser:
     def _relation(self, ref: FieldRef, sign: Token) -> Expression:
         if self._tokens[self._next].kind == "null":
             form = "is not null" if sign.value == "!=" else "is null"
-            raise Misread(sign.start + 1, f"use {_called(ref, form)} to find what is absent")
+            raise Misread(sign.start + 1, f"use {_called(ref, form)} to search for absent values")
         value = self._choice(ref) if sign.value in ("=", "!=") else self._value(ref)
         if sign.value == "!=":
             return Not(Comparison(ref, "=", value))
@@ -230,7 +232,7 @@ class _Parser:
         if isinstance(low, bool) or isinstance(high, bool):
             raise Misread(between.start + 1, _NO_ORDER)
         if isinstance(low, str) != isinstance(high, str):
-            raise Misread(upper.start + 1, "both values of `between` are texts, or both are numbers")
+            raise Misread(upper.start + 1, "both values of `between` must have the same type: text or numbers")
         return Range(ref, low, high)
 
     def _list(self, ref: FieldRef) -> tuple[Value, ...]:
@@ -240,19 +242,19 @@ class _Parser:
             self._unexpected("a list such as ('a', 'b') or ['a', 'b']")
         closing = ")" if opening.kind == "(" else "]"
         if self._tokens[self._next].kind == closing:
-            raise Misread(opening.start + 1, "a list has at least one value")
+            raise Misread(opening.start + 1, "a list must have at least one value")
         values = [self._choice(ref)]
         while self._take(","):
             values.append(self._choice(ref))
         if not self._take(closing):
             self._unexpected(f"`,` or the `{closing}` of the list")
         if len(values) > LISTED:
-            raise Misread(opening.start + 1, f"a list has at most {LISTED} values")
+            raise Misread(opening.start + 1, f"a list is limited to {LISTED} values")
         return tuple(values)
 
     def _pattern(self, ref: FieldRef, like: Token) -> str:
         if ref.field.type not in ("text", "any"):
-            raise Misread(like.start + 1, f"`{like.kind}` is for text, and {_called(ref)} {_ADVICE[ref.field.type]}")
+            raise Misread(like.start + 1, f"`{like.kind}` works only on text; {_called(ref)} {_ADVICE[ref.field.type]}")
         token = self._advance()
         if token.kind not in ("text", "pattern"):
             self._next -= 1
@@ -308,8 +310,8 @@ class _Parser:
             sign, name = self._tokens[self._next + 1], self._tokens[min(self._next + 2, len(self._tokens) - 1)]
             if sign.kind == "sign" and name.kind == "name":
                 turned = f"{self._source(name)} {_MIRRORED.get(str(sign.value), sign.value)} {self._source(token)}"
-                raise Misread(token.start + 1, f"a comparison begins with its field: write {shown(turned)}")
-        self._unexpected("a field's name, `not` or `(`")
+                raise Misread(token.start + 1, f"a comparison must start with its field: write {shown(turned)}")
+        self._unexpected("a field name, `not` or `(`")
 
     def _instead(self, field: fields.Field, token: Token) -> str:
         """What was found, and how it would be written for this field when that can be told."""
@@ -336,7 +338,7 @@ class _Parser:
     def _check_depth(self, depth: int) -> None:
         if depth > NESTED:
             start = self._tokens[self._next - 1].start
-            raise Misread(start + 1, f"parentheses and `not` are nested at most {NESTED} deep")
+            raise Misread(start + 1, f"parentheses and `not` are limited to {NESTED} levels")
 
     def _unexpected(self, expected: str, advice: str = "") -> NoReturn:
         token = self._tokens[self._next]
@@ -351,7 +353,7 @@ class _Parser:
 
 
 def _operators(ref: FieldRef) -> str:
-    return ", ".join(OPERATORS[ref.field.type]) + ", or one of the words with not"
+    return ", ".join(OPERATORS[ref.field.type]) + ", or one of the words with `not`"
 
 
 def _called(ref: FieldRef, more: str = "") -> str:

@@ -32,10 +32,10 @@ class Vocabulary:
         """What is wrong with a type of condition, in words for the caller; None when resources can have it."""
         if type in self.conditions or (self.any_adapter and type.endswith(SUCCESS) and type != SUCCESS):
             return None
-        more = f", and an adapter's, such as Dns{SUCCESS}" if self.any_adapter else ""
+        more = f", and `<Adapter>Successful`, such as Dns{SUCCESS}" if self.any_adapter else ""
         known = _listed(self.conditions)
         nearest = _nearest(type, self.conditions)
-        return f"no resource here has the condition {lexer.shown(type)}; {nearest}there are {known}{more}"
+        return f"no resource can have the condition {lexer.shown(type)}; {nearest}the conditions are {known}{more}"
 
     def choices(self, field: Field) -> tuple[str, ...]:
         """The values that a field can have, empty when there is no end of them."""
@@ -59,7 +59,7 @@ def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind]) -> Vocabulary:
 
 def fault_of_value(called: str, choices: tuple[str, ...], value: str) -> str:
     """What is wrong with a value of a field that has these only."""
-    return f"{called} is never {lexer.shown(value)}; {_nearest(value, choices)}the choices are {_listed(choices)}"
+    return f"{called} cannot be {lexer.shown(value)}; {_nearest(value, choices)}the values are {_listed(choices)}"
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:

@@ -98,7 +98,7 @@ class _Listener:
             try:
                 connection, _ = await self._loop.sock_accept(self._socket)
             except OSError as failure:
-                _log.warning("a connection of a prober was not accepted", reason=failure.strerror)
+                _log.warning("a probe's connection could not be accepted", reason=failure.strerror)
                 await asyncio.sleep(0.1)
                 continue
             if len(self._connections) < MOST_CONNECTIONS or self._make_room():
@@ -144,7 +144,7 @@ class _Listener:
                     limit.reschedule(self._loop.time() + REQUEST_SECONDS)
             transport.close()
         except (OSError, TimeoutError, ValueError) as failure:
-            _log.debug("a prober went away", reason=str(failure) or type(failure).__name__)
+            _log.debug("a probe's connection was closed early", reason=str(failure) or type(failure).__name__)
         finally:
             if transport is None:
                 connection.close()

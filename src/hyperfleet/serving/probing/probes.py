@@ -66,9 +66,9 @@ async def _failure_of(database: settings.Database, timeout: float) -> str | None
                 # A farewell to a database that has gone silent is never answered; after one that was, this is nothing.
                 connection.terminate()
     except TimeoutError:
-        return f"The database did not answer within {timeout:g} s."
+        return f"The database did not respond within {timeout:g} s."
     except Exception as failure:  # noqa: BLE001 - whatever it is, the database cannot be used
-        _log.warning("the database does not answer", driver=type(failure).__name__, text=str(failure))
+        _log.warning("the database does not respond", driver=type(failure).__name__, text=str(failure))
         return "The database is not available."
     return None
 

@@ -46,7 +46,8 @@ def keys(given: str, bound: str, types: Sequence[tuple[str, bool]]) -> list[Key]
             FieldError(
                 "VAL-003",
                 "page_token",
-                "is not the next_page_token of a list with the same search, order and path; start again without it",
+                "is not the next_page_token of a list with the same search, order and path; start again "
+                "without page_token",
             )
         ) from wrong
 

@@ -122,8 +122,9 @@ def too_large(size: int, fitting: int, most: int) -> InvalidInput:
         FieldError(
             "VAL-004",
             "pageSize",
-            f"`pageSize` must be at most {largest} for this page: its resources are large, and a page has at most"
-            f" {most} bytes of them. Or select less with `fields`, or leave `page` out and follow `next_page_token`",
+            f"`pageSize` must be at most {largest} for this page: its resources are large, and a page is "
+            f"limited to {most} bytes. Alternatively select less with `fields`, or omit `page` and follow "
+            "`next_page_token`",
             f"at most {largest}",
             str(size),
         )

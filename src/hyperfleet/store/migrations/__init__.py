@@ -84,7 +84,7 @@ async def _lock(guard: asyncpg.Connection) -> None:
     while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
         if monotonic() > until:
             raise Unavailable(
-                "Another process has been migrating this database for ten minutes; look at what it waits for."
+                "Another process has been migrating this database for ten minutes; find out what it is waiting for."
             )
         await asyncio.sleep(_POLL_SECONDS)
 
