@@ -5,6 +5,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import hyperfleet.services
 import hyperfleet.store
 from hyperfleet.store.standings import COLUMNS
 from hyperfleet.store.statements import Statement
@@ -56,3 +57,12 @@ def test_every_statement_is_a_constant_that_has_its_name() -> None:
     labels = {name: statement.name for name, statement in statements().items() if not name.startswith("_")}
     others = {"RESOURCE_OF_TENANT": "RESOURCE", "UNDER_WAY": "RECOMPUTATION_UNDER_WAY"}
     assert labels == {name: others.get(name, name) for name in labels}
+
+
+def test_services_decode_no_json_and_render_nothing() -> None:
+    # The child of a service speaks JSON with it: what it is asked, and what it answers.
+    confined = {"assessing.py", "checking.py", "confining.py"}
+    services = Path(hyperfleet.services.__file__).parent
+    texts = {path.name: path.read_text() for path in services.glob("*.py") if path.name not in confined}
+    assert len(texts) >= 7
+    assert [name for name, text in texts.items() if re.search(r"\b(msgspec|rendering|json)\b", text)] == []

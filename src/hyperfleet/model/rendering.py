@@ -75,7 +75,7 @@ def envelope(
     draft: Draft, *, kind: Kind, id: UUID, href: str, owner: Owner | None, created_time: datetime, created_by: str
 ) -> Envelope:
     """A new resource."""
-    time = timestamp(created_time)
+    time = _time(created_time)
     members: dict[str, Any] = {"kind": kind.name, "id": str(id), "href": href, "name": draft.name}
     named: list[UUID] = []
     if owner is not None:
@@ -105,7 +105,7 @@ def changed(
     names: Collection[str],
 ) -> Envelope:
     """The envelope of a resource whose desired state becomes `new`; but for the members `names` it keeps its bytes."""
-    made: dict[str, Any] = {**members, "generation": generation, "updated_time": timestamp(time), "updated_by": by}
+    made: dict[str, Any] = {**members, "generation": generation, "updated_time": _time(time), "updated_by": by}
     named: list[UUID] = []
     if "spec" in names:
         made["spec"] = _raw(new.spec)
@@ -120,8 +120,8 @@ def marked_deleted(members: Mapping[str, msgspec.Raw], *, generation: int, time:
     """The envelope of a resource that is being deleted from now on."""
     spec = {"spec": members["spec"]}
     made: dict[str, Any] = {name: text for name, text in members.items() if name != "spec"}
-    made |= {"generation": generation, "updated_time": timestamp(time), "updated_by": by}
-    return _encode(made | {"deleted_time": timestamp(time), "deleted_by": by} | spec)
+    made |= {"generation": generation, "updated_time": _time(time), "updated_by": by}
+    return _encode(made | {"deleted_time": _time(time), "deleted_by": by} | spec)
 
 
 def declared(envelope: bytes, kind: Kind) -> bytes:

@@ -5,7 +5,6 @@ Each is one statement; only the first list of a caller who sees several tenancie
 
 from uuid import UUID
 
-from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.search.fields import Selection
@@ -37,11 +36,10 @@ async def resources(db: Database, scope: Scope, listing: Listing, *, most: int =
     if not listing.is_search:
         return await pages.page(db, scope, listing, most=most)
     kinds = listing.kind or scope.kind.name
-    name = hash((kinds, scope.owner, rendering.tenancy(scope.tenancy), listing.search_text, listing.order))
+    name = hash((kinds, scope.owner, scope.tenancy, listing.search_text, listing.order))
     return await db.searches.run(name, lambda: pages.page(db, scope, listing, most=most))
 
 
 async def reports_on(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:
     """The adapters' reports on a resource, by adapter; raises NotFound."""
-    total, items = await reports.page(db, scope, id, page=page, size=size)
-    return rendering.page("AdapterStatus", items, page=page, total=total, token=None)
+    return await reports.page(db, scope, id, page=page, size=size)

@@ -98,9 +98,10 @@ async def write(connection: Connection, received: Reception) -> Rendered | None:
     return None if row is None else Rendered(body, row[0])
 
 
-async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> tuple[int, list[bytes]]:
-    """How many reports the resource has, and those of the page, by adapter; raises NotFound."""
+async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:
+    """A page of the reports on the resource as served, by adapter; raises NotFound."""
     rows = await db.fetch(REPORT_PAGE, **one(scope, id), size=size, skipped=(page - 1) * size)
     if not rows:
         raise not_found(scope.kind, id)
-    return rows[0][0], [row[1] for row in rows if row[1] is not None]
+    items = [row["rendered"] for row in rows if row["rendered"] is not None]
+    return rendering.page("AdapterStatus", items, page=page, total=rows[0]["total"], token=None)
