@@ -204,9 +204,9 @@ def test_a_dump_restored_into_a_new_data_directory_serves_what_was_served(
         # While it runs: not empty, then in use, then replaced.
         refused = run("db", "restore", str(file), own)
         assert refused.returncode == 1
-        assert "is not empty; --replace removes what it holds" in refused.stderr
+        assert "is not empty; use --replace to delete its contents first" in refused.stderr
         in_use = asyncio.run(restored_while_used(server, file, own))
-        assert "sessions use" in in_use
+        assert "sessions are using" in in_use
         again = run("db", "restore", str(file), "--replace", own)
         assert again.returncode == 0, again.stderr
         assert asyncio.run(served(server.settings())) == (before, version)
@@ -247,7 +247,7 @@ def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
     for file, said in (
         (cut, "pg_restore: error"),
         (text, "pg_restore: error"),
-        (newer, "newer schema"),
+        (newer, "schema is newer"),
         (foreign, "not a dump of a HyperFleet database"),
         (tmp_path / "none", "There is no dump"),
     ):
@@ -265,7 +265,7 @@ def test_a_dump_that_fails_leaves_the_file_as_it_was(there: Variables, tmp_path:
     assert file.read_text() == "of yesterday"
     assert list(tmp_path.iterdir()) == [file]
     nowhere = run("db", "dump", str(tmp_path / "nowhere" / "file"), variables=there)
-    assert (nowhere.returncode, "There is no folder" in nowhere.stderr) == (1, True)
+    assert (nowhere.returncode, "does not exist; create it" in nowhere.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("name", ["/", "/dev/null", "/dev/stdout", "folder", "pipe", "link to pipe"])

@@ -63,7 +63,7 @@ def test_a_database_of_a_later_version_is_refused(external: External) -> None:
     external.execute("UPDATE alembic_version SET version_num = '9999'")
     service = external.service().start()
     assert service.wait() == 1
-    assert "is newer than this version; run the version that made it" in service.text()
+    assert "is newer than this version; run the version that created it" in service.text()
 
 
 def test_a_migrated_database_is_served_and_nothing_else_is_started(external: External) -> None:

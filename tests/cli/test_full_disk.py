@@ -95,7 +95,7 @@ def test_a_start_on_a_full_disk_says_how_much_room_is_needed(disk: Path) -> None
     embedded.stop(embedded.start(disk / "data"))
     (disk / "data" / "pg_hba.conf").unlink()
     fill(disk, leave=0)
-    with pytest.raises(Unavailable, match=r"make room for 64 MB at least"):
+    with pytest.raises(Unavailable, match=r"free at least 64 MB"):
         embedded.start(disk / "data")
     (disk / "filler").unlink()
     embedded.stop(embedded.start(disk / "data"))

@@ -65,7 +65,7 @@ def test_a_rule_that_takes_too_much_is_stopped_and_named(tmp_path: Path) -> None
     large = {"kind": "Cluster", "spec": {"zones": [f"zone-{number}" for number in range(1000)]}}
     status, said, _ = tried(tmp_path, str(config), resource=large, reports=report(data={"rows": ["v" * 40] * 5000}))
     assert status == 1
-    assert "  ZonesKnown: evaluation failed: evaluating it takes more than" in said
+    assert "  ZonesKnown: evaluation failed: evaluation takes more than" in said
 
 
 def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
     [
         ({}, "name a file"),
         ({"resource": "{"}, "cannot be read"),
-        ({"resource": []}, "must hold one object"),
+        ({"resource": []}, "must contain one object"),
         ({"resource": {"kind": "Klaster"}}, "kind must be one of Cluster, NodePool, not 'Klaster'"),
-        ({"resource": CLUSTER, "reports": "7"}, "must hold a list of reports"),
+        ({"resource": CLUSTER, "reports": "7"}, "must contain a report or a list of reports"),
         ({"resource": CLUSTER, "reports": [{"adapter": "x"}]}, "report 1: `conditions` is missing"),
-        ({"caller": {"name": "mary"}}, "name is unknown; a caller has"),
+        ({"caller": {"name": "mary"}}, "unknown member name; a caller has"),
         ({"caller": {"identity": "mary"}, "verb": "get"}, "--verb must be one of read, create"),
         ({"caller": {"identity": "mary"}, "kind": "Clusters"}, "--kind must be one of Cluster, NodePool"),
     ],

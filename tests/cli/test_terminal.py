@@ -55,7 +55,7 @@ def shown() -> Iterator[tuple[Service, str]]:
         reader = on_terminal(service, seen)
         try:
             service.ready()
-            eventually(lambda: b"Ctrl-C stops it" in seen, "the banner")
+            eventually(lambda: b"Press Ctrl-C to stop" in seen, "the banner")
             with urllib.request.urlopen(f"http://127.0.0.1:{service.api}/", timeout=20) as answer:
                 assert answer.headers["server"] == "hyperfleet-api"
             service.signal(signal.SIGINT)

@@ -285,7 +285,7 @@ async def test_a_proxy_gets_an_address_in_ipv6_in_brackets(monkeypatch: pytest.M
     asked: list[bytes] = []
     async with serving(proxy_to(1, asked, b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy}")
-        with pytest.raises(DownloadFailed, match="proxy answers with the status 403"):
+        with pytest.raises(DownloadFailed, match="proxy returned status 403"):
             await get("https://[2001:db8::1]/keys", TRUST)
     assert asked[0].startswith(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n")
 

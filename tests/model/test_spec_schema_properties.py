@@ -180,5 +180,5 @@ def test_a_spec_is_refused_exactly_when_openapi_refuses_it(
     assert (found == []) == fits(written, part, value), found
     for fault in found:
         assert fault.field.startswith("spec.a")
-        assert "too large to say where" not in fault.message
+        assert "too large to locate" not in fault.message
         assert fault.message.startswith(f"`{fault.field}` ")

@@ -196,7 +196,7 @@ async def test_children_already_being_deleted_keep_their_time(db: Database) -> N
 async def test_a_restricted_child_keeps_the_whole_tree_and_nothing_is_marked(db: Database) -> None:
     region, zone, _ = await tree(db)
     audit = await create(db, "audit", Scope(AUDIT, Owner(REGION, UUID(region))))
-    with pytest.raises(WrongState, match=f"Audit audit \\({audit}\\) below it must be deleted first"):
+    with pytest.raises(WrongState, match=f"The owned Audit audit \\({audit}\\) must be deleted first"):
         await delete(db, region, REGIONS)
     assert "deleted_time" not in await fleet.read(db, zone, Scope(ZONE))
     await delete(db, audit, Scope(AUDIT))
@@ -250,7 +250,7 @@ async def test_what_is_missing_cannot_be_deleted(db: Database) -> None:
 
 async def test_force_removes_the_subtree_whatever_is_awaited_and_the_owner_looks_again(db: Database) -> None:
     region, zone, three = await tree(db)
-    with pytest.raises(WrongState, match="DELETE it first"):
+    with pytest.raises(WrongState, match="send DELETE first"):
         await fleet.force_delete(db, region, REGIONS, catalog=WORLD)
     await delete(db, region, REGIONS)
     await finalize(db, region, REGIONS, "infra")

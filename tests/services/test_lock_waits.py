@@ -99,7 +99,7 @@ async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
         with pytest.raises(Held) as told:
             await write(impatient, held, child)
         assert 0.5 * LOCK_SECONDS < monotonic() - began < 2.5 * LOCK_SECONDS
-        assert "Another session holds a lock" in told.value.detail
+        assert "a lock that another session holds" in told.value.detail
         assert told.value.row.name == "SVC-001"
         assert dict(told.value.headers)["Retry-After"]
     async with session(database_settings) as connection:

@@ -151,9 +151,9 @@ def test_rules_that_do_not_compile_are_told_with_all_other_mistakes() -> None:
         Catalog([broken, NODE_POOL])
     told = "\n".join(refused.value.mistakes)
     for words in (
-        "expression when cannot be used: at line 1, column 4",
-        "expression output.status",
-        "Reconciled is one",
+        "invalid when expression: at line 1, column 4",
+        "invalid output.status expression",
+        "Reconciled is reserved",
     ):
         assert words in told
 

@@ -95,7 +95,7 @@ async def test_a_target_that_is_being_deleted_is_refused(db: Database) -> None:
     stable = await channel(db)
     hub = (await fleet.create(db, "hub", HUBS))["id"]
     await fleet.delete(db, stable, Scope(CHANNEL), catalog=WORLD)
-    with pytest.raises(WrongState, match="being deleted; nothing can reference it"):
+    with pytest.raises(WrongState, match="is being deleted and cannot be referenced"):
         await fleet.create(db, "bad", HUBS, references={"channel": (UUID(stable),)})
     with pytest.raises(WrongState):
         await fleet.change(db, hub, HUBS, references={"channel": (UUID(stable),)})

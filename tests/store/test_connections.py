@@ -79,7 +79,7 @@ async def opened(configured: settings.Database, timeout: float = 6.0) -> float:
 
 
 def test_a_standby_is_refused_with_what_to_do(standby: embedded.Server) -> None:
-    with pytest.raises(asyncpg.TargetServerAttributeNotMatched, match=r"it is a standby; name the primary"):
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched, match=r"set database.host to the primary"):
         asyncio.run(opened(standby.settings()))
 
 
@@ -125,7 +125,7 @@ async def test_a_connection_to_a_server_that_takes_no_writes_any_more_is_given_u
     pid = Statement("PID", "SELECT pg_backend_pid()", is_read=True)
     [(before,)] = await db.fetch(pid)
     await db.fetch(Statement("READ_ONLY", "SET default_transaction_read_only = on"))
-    with pytest.raises(Unavailable, match="takes no writes"):
+    with pytest.raises(Unavailable, match="is read-only"):
         await db.fetch(WRITE)
     [(after,)] = await db.fetch(pid)
     assert after != before

@@ -30,7 +30,7 @@ _BY_ARGUMENT: Final = {flag.lstrip("-").replace("-", "_"): flag for flag in (CON
 def arguments(needed: tuple[str, ...]) -> Iterator[Argument]:
     """The parser's keyword arguments for the settings at and below these paths, `--config` first."""
     files = ", then ".join(str(file) for file in DEFAULT_FILES)
-    config = f"A file of settings. Unset: {files}, where it exists. [variable: {CONFIG_VARIABLE}]"
+    config = f"The configuration file. Unset: {files}, if it exists. [variable: {CONFIG_VARIABLE}]"
     yield _argument(CONFIG_FLAG, config, Group("Settings", sort_key=-1))
     for flag, name in names.FLAGS.items():
         path = name.row.path

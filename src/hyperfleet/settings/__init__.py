@@ -46,16 +46,16 @@ IN_FLIGHT_PER_CONNECTION: Final = 20
 class Timeouts:
     """How long a request may take, in seconds."""
 
-    read: float = _setting(5.0, "How long a request's body may take to arrive.", DURATION)
+    read: float = _setting(5.0, "Time limit for receiving a request's body.", DURATION)
     write: float = _setting(
         30.0,
-        "The deadline of a request, which reaches the database; and how long a caller may leave an answer unread,"
-        " plus a second for every 128 KiB of a large one.",
+        "Deadline of a request, including its statements in the database; also the time that a "
+        "caller has to read a response, plus a second for every 128 KiB of a large response.",
         DURATION,
     )
     search: float = _setting(
         10.0,
-        "The deadline of a list with `search`, or with an `order` other than `created_time`; its caller gets 504 then.",
+        "Deadline of a list with `search`, or with an `order` other than `created_time`; after it the caller gets 504.",
         DURATION,
     )
 
@@ -66,12 +66,12 @@ class Jwt:
 
     enabled: bool = _setting(
         True,
-        "Whether callers need a token; without it every caller may do everything.",
+        "Whether callers need a token. If false, every caller may do everything.",
     )
     configs: tuple[Issuer, ...] = _entries(
         Issuer,
-        "The issuers whose tokens are taken, told apart by `iss` ([Callers](callers.md)). "
-        "Unset: Red Hat's external SSO.",
+        "The issuers whose tokens are accepted, identified by `iss` ([Callers](callers.md)). Unset: "
+        "Red Hat's external SSO.",
         (RED_HAT_SSO,),
     )
 
@@ -80,11 +80,11 @@ class Jwt:
 class Authorization:
     """Who may do what, where callers need a token."""
 
-    enabled: bool = _setting(True, "Whether rules say what callers may do; without them every caller may do all.")
+    enabled: bool = _setting(True, "Whether access rules apply. If false, every caller may do everything.")
     rules: tuple[Rule, ...] = _entries(
         Rule,
-        "What callers may do: whatever any rule allows ([Callers](callers.md)). Unset: every caller all but"
-        " `force-delete`, which needs the group `hyperfleet-admin`.",
+        "Access rules: a caller may do what any rule allows ([Callers](callers.md)). Unset: "
+        "everything except `force-delete`, which requires the group `hyperfleet-admin`.",
     )
 
 
@@ -92,25 +92,27 @@ class Authorization:
 class Tenant:
     """Tenants on one service."""
 
-    enabled: bool = _setting(False, "Whether callers see their own tenant's resources only.")
+    enabled: bool = _setting(False, "Whether callers see only the resources of their own tenant.")
     system_header: str = _setting(
         "",
-        "A header that marks system callers by the value `true`: they see every tenant, and may only read and report.",
+        "A header that marks system callers with the value `true`: they see every tenant, and may "
+        "only read and report.",
         NAME_OF_HEADER,
     )
     system_claim: str = _setting(
         "",
-        "A claim that does the same, by the value true; where a token has it, the header does not count.",
+        "A claim that marks system callers with the value true; it takes precedence over the header.",
         NAME_OF_CLAIM,
     )
     header: str = _setting(
         "",
-        'A header that brings all dimensions as one JSON object, such as `{"org": "red"}`, for the ones that neither'
-        " their claim nor their own header brings.",
+        'A header with all dimensions as one JSON object, such as `{"org": "red"}`, used for '
+        "dimensions without a value from their claim or their own header.",
         NAME_OF_HEADER,
     )
     dimensions: tuple[Dimension, ...] = _entries(
-        Dimension, "What says whose tenant a caller is ([Callers](callers.md)); at least one is required."
+        Dimension,
+        "The dimensions that identify a caller's tenant ([Callers](callers.md)); at least one must be required.",
     )
 
 
@@ -120,18 +122,18 @@ class TrustedGateway:
 
     enabled: bool = _setting(
         False,
-        "Whether a gateway says who is calling, without a token. Everybody who can send its header from its address"
-        " can be anybody.",
+        "Whether a gateway identifies callers, without tokens. Anyone who can send its header from "
+        "its address can impersonate any caller.",
     )
     identity_header: str = _setting(
         "",
-        "The header in which it says who is calling; it must remove this header from what callers send.",
+        "The header with the caller's identity. The gateway must remove this header from the requests of callers.",
         NAME_OF_HEADER,
     )
     allow: tuple[str, ...] = _setting(
         (),
-        "The networks that requests may come from; others get 401. Unset: this machine itself; a service that listens"
-        " on any other address than loopback must name them.",
+        "The networks of the gateway; requests from other addresses get 401. Unset: only this "
+        "machine. Required if the service listens on any address other than loopback.",
         NETWORKS,
     )
 
@@ -140,11 +142,9 @@ class TrustedGateway:
 class Tls:
     """TLS of a listener."""
 
-    enabled: bool = _setting(False, "Whether this listener speaks TLS, 1.2 and later, and nothing else.")
-    cert_file: str = _setting(
-        "", "A PEM file of its certificate and those between it and an authority; read at the start."
-    )
-    key_file: str = _setting("", "A PEM file of the certificate's key, without a password.")
+    enabled: bool = _setting(False, "Whether this listener requires TLS (1.2 or later).")
+    cert_file: str = _setting("", "A PEM file with the certificate and its intermediate certificates; read at startup.")
+    key_file: str = _setting("", "A PEM file with the certificate's key, without a password.")
 
 
 @dataclass(frozen=True)
@@ -152,38 +152,40 @@ class Server:
     """The REST API's listener and its limits."""
 
     host: str = _setting(
-        "localhost", "The address that the API listens on; 0.0.0.0 is every IPv4 address of the machine."
+        "localhost", "The address that the API listens on; 0.0.0.0 means every IPv4 address of the machine."
     )
     port: int = _setting(8000, "The API's port.", PORT)
-    hostname: str = _setting("", "The name of this instance in logs; the machine's own when unset.")
+    hostname: str = _setting("", "The name of this instance in logs. Unset: the machine's host name.")
     workers: int = _setting(
         0,
-        "Worker processes; 0 is one for each core that the container may use, but no more than its memory limit holds: "
-        "200 MiB, and 400 MiB for each worker.",
+        "Number of worker processes. 0: one for each core that the container may use, but no more "
+        "than fit into its memory limit at 200 MiB plus 400 MiB for each worker.",
         _whole(0, 256),
     )
     timeouts: Timeouts = Timeouts()
-    max_body_size: int = _setting(1 << 20, "The largest body that is accepted.", SIZE)
+    max_body_size: int = _setting(1 << 20, "The largest accepted request body.", SIZE)
     max_page_bytes: int = _setting(
         16 << 20,
-        "The most bytes of resources in one page of a list, before compression; a larger resource is a page by itself.",
+        "The maximum size of the resources in one page of a list, before compression; a larger "
+        "resource is returned as a page by itself.",
         SIZE,
     )
     max_unsent_bytes: int = _setting(
         256 << 20,
-        "The most bytes of large answers that a worker keeps for callers who have not read them yet;"
-        " beyond it lists get 503.",
+        "The maximum size of unread large responses that a worker keeps; beyond it lists get 503.",
         SIZE,
     )
     max_in_flight: int = _setting(
         0,
-        "Requests that a worker has under way at most; more get 503. 0 is 20 for each database connection.",
+        "The maximum number of requests in progress in a worker; further requests get 503. 0: 20 for "
+        "each database connection.",
         _whole(0, 1_000_000),
     )
     openapi_schema_path: str = _setting(
         "",
-        "An OpenAPI 3.0 document, in YAML or JSON, whose component `ClusterSpec` says what a cluster's `spec` must be, "
-        "`NodePoolSpec` a node pool's, and so on. Unset: the project's own, which takes any object.",
+        "An OpenAPI 3.0 document, in YAML or JSON, whose component `ClusterSpec` describes the "
+        "`spec` of clusters, `NodePoolSpec` that of node pools, and so on. Unset: the project's own "
+        "document, which accepts any object.",
     )
     tls: Tls = Tls()
     jwt: Jwt = Jwt()
@@ -202,10 +204,10 @@ class Ssl:
 
     mode: str = _setting(
         "disable",
-        "Whether the connection is encrypted, and what of the server's certificate is checked.",
+        "Whether the connection is encrypted, and how the server's certificate is verified.",
         _choice("disable", "require", "verify-ca", "verify-full"),
     )
-    root_cert_file: str = _setting("", "A PEM file of the authorities to trust; the system's own when unset.")
+    root_cert_file: str = _setting("", "A PEM file of the trusted authorities. Unset: those of the system.")
 
 
 @dataclass(frozen=True)
@@ -214,15 +216,18 @@ class Pool:
 
     max_connections: int = _setting(
         16,
-        "Connections that a worker process opens at most; fewer where the database grants too few for all workers.",
+        "The maximum number of connections of a worker process; lowered if the database grants too "
+        "few for all workers.",
         _whole(1, 1000),
     )
-    max_idle_connections: int = _setting(16, "Connections that stay open unused.", _whole(0, 1000))
-    conn_max_lifetime: float = _setting(300.0, "The age at which a connection is renewed.", DURATION)
-    conn_max_idle_time: float = _setting(120.0, "How long a connection stays open unused.", DURATION)
-    request_timeout: float = _setting(30.0, "The deadline of a statement outside any request.", DURATION)
-    conn_retry_attempts: int = _setting(10, "How often the start tries to reach the database.", _whole(1, 10000))
-    conn_retry_interval: float = _setting(3.0, "The time between two tries.", DURATION)
+    max_idle_connections: int = _setting(16, "The number of idle connections that stay open.", _whole(0, 1000))
+    conn_max_lifetime: float = _setting(300.0, "The age at which a connection is replaced.", DURATION)
+    conn_max_idle_time: float = _setting(120.0, "How long an idle connection stays open.", DURATION)
+    request_timeout: float = _setting(30.0, "Deadline of a statement outside a request.", DURATION)
+    conn_retry_attempts: int = _setting(
+        10, "The number of attempts to reach the database at startup.", _whole(1, 10000)
+    )
+    conn_retry_interval: float = _setting(3.0, "The time between two attempts.", DURATION)
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,8 @@ class Embedded:
 
     data_dir: str = _setting(
         "",
-        "Where the embedded PostgreSQL keeps its data; the user's data home when unset, for root /var/lib/hyperfleet.",
+        "The data directory of the embedded PostgreSQL. Unset: in the user's data home, for root in "
+        "/var/lib/hyperfleet.",
     )
 
 
@@ -241,26 +247,28 @@ class Database:
 
     host: str = _setting(
         "",
-        "The server's name, address or socket directory; several with commas between. Unset: the embedded one.",
+        "The server's name, address or socket directory; separate several with commas. Unset: the embedded PostgreSQL.",
     )
     port: int = _setting(5432, "The server's port.", PORT)
     name: str = _setting("hyperfleet", "The database.")
     username: str = _setting("hyperfleet", "The role.")
     password: Secret = _setting(Secret(""), "The role's password.")
     url: Secret = _setting(
-        Secret(""), "All of the above in one, postgresql://user:password@host:port/name.", DATABASE_URL
+        Secret(""), "All of the above as one URL, postgresql://user:password@host:port/name.", DATABASE_URL
     )
     embedded: Embedded = Embedded()
     ssl: Ssl = Ssl()
     pool: Pool = Pool()
     lock_timeout: float = _setting(
         5.0,
-        "How long a write waits for a lock that another session holds; its caller gets 503 then. `migrate` sets it on"
-        " the role, so run that after a change.",
+        "How long a write waits for a lock that another session holds; then the caller gets 503. "
+        "`migrate` sets it on the role, so run `migrate` after a change.",
         DURATION,
     )
-    statement_cache: bool = _setting(True, "Prepared statements; off behind a PgBouncer older than 1.21.")
-    debug: bool = _setting(False, "Logs every statement by name and time.")
+    statement_cache: bool = _setting(
+        True, "Whether to use prepared statements. Turn this off behind a PgBouncer older than 1.21."
+    )
+    debug: bool = _setting(False, "Whether to log the name and duration of every statement.")
 
     @property
     def is_configured(self) -> bool:
@@ -272,14 +280,14 @@ class Database:
 class Masking:
     """What never shows in a log."""
 
-    enabled: bool = _setting(True, "Whether secrets are masked in logs, at any depth.")
+    enabled: bool = _setting(True, "Whether to mask secrets in logs, at any depth.")
     headers: tuple[str, ...] = _setting(
         ("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"),
         "Names of headers whose values are masked.",
     )
     fields: tuple[str, ...] = _setting(
         NAMES,
-        "A field whose name contains one of these is masked; capitals, `_`, `-` and `.` make no difference.",
+        "Fields whose name contains one of these are masked; case, `_`, `-` and `.` are ignored.",
     )
 
 
@@ -289,7 +297,7 @@ class Otel:
 
     enabled: bool = _setting(
         False,
-        "Whether requests and statements are traced; where to, the standard variables `OTEL_*` say.",
+        "Whether to trace requests and statements; the standard variables `OTEL_*` configure the exporter.",
     )
 
 
@@ -299,15 +307,15 @@ class Logging:
 
     level: str = _setting(
         "info",
-        "The lowest level that is written; `warn` is `warning`.",
+        "The lowest level that is logged; `warn` means `warning`.",
         _choice("debug", "info", "warning", "error", also={"warn": "warning"}),
     )
     format: str = _setting(
         "auto",
-        "One JSON object a line, or text for people; `auto` is text on a terminal, JSON elsewhere.",
+        "One JSON object per line, or human-readable text; `auto` means text on a terminal, JSON elsewhere.",
         _choice("auto", "json", "text"),
     )
-    output: str = _setting("stdout", "Where logs go.", _choice("stdout", "stderr"))
+    output: str = _setting("stdout", "Where logs are written.", _choice("stdout", "stderr"))
     masking: Masking = Masking()
     otel: Otel = Otel()
 
@@ -320,7 +328,7 @@ class Metrics:
     port: int = _setting(8080, "The metrics' port.", PORT)
     tls: Tls = Tls()
     reconciliation_stuck_threshold: float = _setting(
-        600.0, "After how long a resource that is not reconciled, or is being deleted, counts as stuck.", DURATION
+        600.0, "The time after which a resource that is not reconciled, or is being deleted, counts as stuck.", DURATION
     )
 
 
@@ -331,8 +339,8 @@ class Health:
     host: str = _setting("localhost", "The address that probes are served on.")
     port: int = _setting(8083, "The probes' port.", PORT)
     tls: Tls = Tls()
-    shutdown_timeout: float = _setting(20.0, "How long requests in flight may take at a stop.", DURATION)
-    db_ping_timeout: float = _setting(2.0, "How long the database may take to answer a probe.", DURATION)
+    shutdown_timeout: float = _setting(20.0, "How long requests in progress may take during a shutdown.", DURATION)
+    db_ping_timeout: float = _setting(2.0, "How long the database may take to respond to a probe.", DURATION)
 
 
 @dataclass(frozen=True)
@@ -346,7 +354,7 @@ class Settings:
     health: Health = Health()
     entities: tuple[Entity, ...] = _entries(
         Entity,
-        "Kinds of resources: an entry adds one to Cluster and NodePool, or changes one of these ([Kinds](kinds.md)).",
+        "Kinds of resources: an entry declares a kind, or changes Cluster or NodePool ([Kinds](kinds.md)).",
     )
 
 

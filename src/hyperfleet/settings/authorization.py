@@ -61,25 +61,23 @@ _KEY: Final = Form("word", _key)
 class Rule:
     """A rule of who may do what."""
 
-    name: str | None = required("What log lines call it.")
+    name: str | None = required("The name of the rule in logs.")
     verbs: tuple[str, ...] | None = required(
-        "What it allows: `read`, `create`, `update`, `delete`, `force-delete`, `report`, or `*`.", TEXTS
+        "The verbs that the rule allows: `read`, `create`, `update`, `delete`, `force-delete`, `report`, or `*`.", TEXTS
     )
-    kinds: tuple[str, ...] | None = member("With resources of which kinds, by their `kind`.", TEXTS, absent="`*`, all")
-    when: str | None = required("True for the callers that it holds for.", EXPRESSION)
+    kinds: tuple[str, ...] | None = member("The kinds of resources that the rule covers.", TEXTS, absent="`*`, all")
+    when: str | None = required("True for the callers to whom the rule applies.", EXPRESSION)
 
 
 @dataclass(frozen=True)
 class Dimension:
     """What says one thing of whose tenant a caller is."""
 
-    key: str | None = required("What the dimension is called in stored resources; it stays.", _KEY)
+    key: str | None = required("The name of the dimension in stored resources; do not change it later.", _KEY)
     header: str | None = member(
-        "The header that brings the value, from a gateway which removes it from what callers send. This, `claim` or"
-        " `server.tenant.header` must be given; the claim wins over the headers.",
+        "The header with the value, set by a gateway that removes it from the requests of callers. "
+        "Set this, `claim` or `server.tenant.header`; the claim takes precedence over headers.",
         NAME_OF_HEADER,
     )
-    claim: str | None = member(
-        "The claim of the token that brings it, as a name, a dotted path or a JSON Pointer.", NAME_OF_CLAIM
-    )
-    required: bool | None = member("Whether a caller without it is refused.", BOOLEAN, absent="`false`")
+    claim: str | None = member("The claim with the value: a name, a dotted path or a JSON Pointer.", NAME_OF_CLAIM)
+    required: bool | None = member("Whether callers without this dimension are rejected.", BOOLEAN, absent="`false`")

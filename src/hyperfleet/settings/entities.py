@@ -42,17 +42,17 @@ _POLICY: Final[Form] = choice("restrict", "cascade")
 class Reference:
     """References of one type."""
 
-    ref_type: str | None = required("The word for such references in bodies: `version`, `identity-config`.")
-    target_kind: str | None = required("The kind of the resources that are named.")
-    min: int | None = member("How many must be named.", _REFERENCES, absent="`0`")
-    max: int | None = member("How many may be named.", _MOST_REFERENCES, absent="no limit")
+    ref_type: str | None = required("The reference type, as used in bodies: `version`, `identity-config`.")
+    target_kind: str | None = required("The kind of the targets.")
+    min: int | None = member("The minimum number of targets.", _REFERENCES, absent="`0`")
+    max: int | None = member("The maximum number of targets.", _MOST_REFERENCES, absent="no limit")
 
 
 @dataclass(frozen=True)
 class When:
     """Whether a condition is there."""
 
-    expression: str | None = required("True where the condition is there.", EXPRESSION)
+    expression: str | None = required("True if the condition exists.", EXPRESSION)
 
 
 @dataclass(frozen=True)
@@ -98,41 +98,40 @@ class Condition:
 class Entity:
     """A kind: a new one, or what is different of a built-in one."""
 
-    kind: str | None = required("The word in `kind` members: letters and digits, the first one a capital.")
+    kind: str | None = required("The name of the kind: letters and digits, starting with a capital.")
     plural: str | None = member(
-        "The word in paths: lower-case letters and digits, with hyphens between. Required for a new kind, and fixed"
-        " for a built-in one.",
+        "The name in paths: lower-case letters and digits, with single hyphens in between. Required "
+        "for a new kind, fixed for a built-in one.",
         absent="the built-in kind's",
     )
     parent_kind: str | None = member(
         "The kind of its owners. Fixed for a built-in kind.", absent="none: a top-level kind"
     )
     on_parent_delete: str | None = member(
-        "What deleting an owner does while it has resources of this kind: `restrict` refuses, `cascade` deletes them"
-        " too.",
+        "What happens when an owner of such resources is deleted: `restrict` rejects the deletion, "
+        "`cascade` deletes them, too.",
         _POLICY,
         absent="`restrict`",
     )
     required_adapters: tuple[str, ...] | str | None = member(
-        "The adapters whose reports decide its phase and conditions, and which a deletion awaits: their names, or `any`"
-        " for every adapter that reports.",
+        "The adapters whose reports determine phase and conditions, and which a deletion awaits: a "
+        "list of names, or `any` for every adapter that reports.",
         TEXTS_OR_ANY,
         absent="`any` for the built-in kinds, else `[]`",
     )
     mandatory_conditions: tuple[str, ...] | None = member(
-        "Types of conditions that every report on it must have.", TEXTS, absent="none"
+        "Condition types that every report must include.", TEXTS, absent="none"
     )
-    name_min_len: int | None = member("The fewest characters of a name.", _NAME_LENGTH, absent="`1`")
-    name_max_len: int | None = member("The most characters of a name.", _NAME_LENGTH, absent="`100`")
+    name_min_len: int | None = member("The minimum length of a name.", _NAME_LENGTH, absent="`1`")
+    name_max_len: int | None = member("The maximum length of a name.", _NAME_LENGTH, absent="`100`")
     spec_schema_name: str | None = member(
-        "The component of the OpenAPI document that describes its `spec`.", absent="the kind with `Spec` behind it"
+        "The component of the OpenAPI document that describes the kind's `spec`.",
+        absent="the kind with the suffix `Spec`",
     )
     require_spec_schema: bool | None = member(
-        "Whether the start stops when the document lacks that component.", BOOLEAN, absent="`false`"
+        "Whether the service refuses to start without that component.", BOOLEAN, absent="`false`"
     )
-    references: tuple[Reference, ...] = entries(
-        Reference, "Which other resources its resources name, one entry a type of reference."
-    )
+    references: tuple[Reference, ...] = entries(Reference, "The reference types of the kind's resources.")
     conditions: tuple[Condition, ...] = entries(
-        Condition, "Conditions beyond those of the service, computed by expressions from reports and the resource."
+        Condition, "Mapped conditions, computed by expressions from reports and the resource."
     )

@@ -57,36 +57,38 @@ _PATTERN: Final = Form("regular expression", _pattern)
 class Issuer:
     """Somebody whose tokens are taken."""
 
-    issuer_url: str | None = required("What its tokens name as `iss`, to the letter.", _URL)
+    issuer_url: str | None = required("The exact `iss` of the issuer's tokens.", _URL)
     jwk_cert_url: str | None = member(
-        "Where it publishes its keys, a JSON Web Key Set. Either this or `jwk_cert_file` must be given.", _URL
+        "The URL of the issuer's keys, a JSON Web Key Set. Set either this or `jwk_cert_file`.", _URL
     )
-    jwk_cert_file: str | None = member("A file that holds its keys, read again when a token names another key.")
+    jwk_cert_file: str | None = member("A file with the issuer's keys, read again when a token names an unknown key.")
     jwk_cert_ca_file: str | None = member(
-        "A PEM file of the authorities that `jwk_cert_url` is trusted by.", absent="the system's own"
+        "A PEM file of the trusted authorities for `jwk_cert_url`.", absent="those of the system"
     )
     header: str | None = member(
-        "The header that its tokens come in, as `Bearer` or `ServiceAccount` and the token; in another header than"
-        " `Authorization` the token may come alone.",
+        "The header with the token, after `Bearer` or `ServiceAccount`; in a header other than "
+        "`Authorization` the token may be sent alone.",
         NAME_OF_HEADER,
         absent="`Authorization`",
     )
-    audience: str | None = member("What a token's `aud` must name.", absent="any, or none")
+    audience: str | None = member("The required audience (`aud`) of a token.", absent="any, or none")
     identity_claim: str | None = member(
-        "The claim that says who is calling: a name, a dotted path such as `user.name`, or a JSON Pointer such as"
-        " `/kubernetes.io/serviceaccount/name`. An `email` whose `email_verified` is false is refused.",
+        "The claim with the caller's identity: a name, a dotted path such as `user.name`, or a JSON "
+        "Pointer such as `/kubernetes.io/serviceaccount/name`. An `email` whose `email_verified` is "
+        "false is rejected.",
         NAME_OF_CLAIM,
         absent="`email` unless its `email_verified` is false, else `sub`",
     )
-    identity_claim_pattern: str | None = member("What an identity must match as a whole.", _PATTERN, absent="anything")
+    identity_claim_pattern: str | None = member(
+        "A pattern that the whole identity must match.", _PATTERN, absent="anything"
+    )
     identity_header: str | None = member(
-        "A header in which a trusted gateway says who is calling; where it is there it counts instead of the claim."
-        " The gateway must remove it from what callers send.",
+        "A header in which a trusted gateway sends the caller's identity; it takes precedence over "
+        "the claim. The gateway must remove it from the requests of callers.",
         NAME_OF_HEADER,
     )
     groups_claim: str | None = member(
-        "The claim that lists the caller's groups: a name, a dotted path such as `realm_access.roles`, or a JSON"
-        " Pointer.",
+        "The claim with the caller's groups: a name, a dotted path such as `realm_access.roles`, or a JSON Pointer.",
         NAME_OF_CLAIM,
         absent="`groups`",
     )

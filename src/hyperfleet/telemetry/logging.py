@@ -66,7 +66,7 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
 
 
 def stream(configured: settings.Logging) -> BinaryIO:
-    """Where logs go."""
+    """Where logs are written."""
     return (sys.stderr if configured.output == "stderr" else sys.stdout).buffer
 
 

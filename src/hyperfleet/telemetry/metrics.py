@@ -39,15 +39,17 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_api_build_info", "gauge", "1, labelled with what runs.", ("commit", "python_version"), across="max"
     ),
-    Instrument("hyperfleet_api_requests_total", "counter", "Requests answered.", ("method", "path", "code")),
+    Instrument("hyperfleet_api_requests_total", "counter", "Completed requests.", ("method", "path", "code")),
     Instrument(
         "hyperfleet_api_request_duration_seconds",
         "histogram",
-        "Time from a request's head until its answer is ready to be sent.",
+        "Time from a request's headers until its response is ready to be sent.",
         ("method", "path", "code"),
         _SECONDS,
     ),
-    Instrument("hyperfleet_api_requests_in_flight", "gauge", "Requests being served, sending a large answer included."),
+    Instrument(
+        "hyperfleet_api_requests_in_flight", "gauge", "Requests in progress, including the sending of a large response."
+    ),
     Instrument(
         "hyperfleet_api_unsent_bytes",
         "gauge",
@@ -56,19 +58,19 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_api_answers_abandoned_total",
         "counter",
-        "Answers that a caller read too slowly, so that its connection was closed.",
+        "Responses abandoned, and connections closed, because a caller read too slowly.",
     ),
     Instrument(
         "hyperfleet_api_reconciliation_started_total",
         "counter",
-        "Resources whose desired state was created, changed or asked to go.",
+        "Creations, changes and deletions of desired state.",
         ("resource_type", "is_delete"),
     ),
     Instrument("hyperfleet_api_reports_total", "counter", "Adapters' reports.", ("resource_type", "adapter", "result")),
     Instrument(
         "hyperfleet_api_report_clock_skew_seconds",
         "gauge",
-        "Age on arrival of an adapter's last report that was more than 30 minutes old.",
+        "Age of an adapter's last report that was more than 30 minutes old on arrival.",
         ("adapter",),
         across="mostrecent",
     ),
@@ -82,20 +84,21 @@ INSTRUMENTS: Final = (
         "hyperfleet_db_pool_wait_seconds", "histogram", "Time spent waiting for a free connection.", (), _SECONDS
     ),
     Instrument(
-        "hyperfleet_db_searches", "gauge", "Searches that are under way, or wait for others to end.", ("state",)
+        "hyperfleet_db_searches", "gauge", "Searches that are running, or waiting for others to finish.", ("state",)
     ),
     Instrument(
         "hyperfleet_db_searches_refused_total",
         "counter",
-        "Searches that were not ready in time (`deadline`: 504) or found too many waiting (`crowd`: 503).",
+        "Searches that timed out (`deadline`: 504) or found too many waiting (`crowd`: 503).",
         ("reason",),
     ),
-    Instrument("hyperfleet_db_writes_waiting", "gauge", "Writes that wait for another write of the same resource."),
+    Instrument("hyperfleet_db_writes_waiting", "gauge", "Writes waiting for another write of the same resource."),
     Instrument(
         "hyperfleet_api_confined_total",
         "counter",
-        "Evaluations of rules (`conditions`) and checks of specs (`spec`) in a process that can be stopped: `done`,"
-        " ended by a limit (`time`, `memory`), `stopped` with their request, or `waited` in vain for their turn.",
+        "Evaluations of mapping rules (`conditions`) and validations of specs (`spec`) in a separate "
+        "process: `done`, stopped by a limit (`time`, `memory`), `stopped` with their request, or "
+        "timed out while they `waited`.",
         ("task", "result"),
     ),
     Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
@@ -111,25 +114,24 @@ _WAITING_LABELS: Final = ("resource_type", "is_delete")
 
 BACKLOG: Final = (
     Instrument(
-        PENDING, "gauge", "Resources that are not reconciled, or are being deleted; absent at zero.", _WAITING_LABELS
+        PENDING, "gauge", "Resources that are not reconciled, or are being deleted; absent when zero.", _WAITING_LABELS
     ),
     Instrument(
         STUCK,
         "gauge",
-        "Those of them that have been so for longer than `metrics.reconciliation_stuck_threshold`.",
+        "Pending resources that have waited longer than `metrics.reconciliation_stuck_threshold`.",
         _WAITING_LABELS,
     ),
     Instrument(
         SET_ASIDE,
         "gauge",
-        "Resources that could not be recomputed after a change of rules, and were not written since; absent at zero.",
+        "Resources that could not be recomputed after a change of rules and have not been written "
+        "since; absent when zero.",
         ("resource_type",),
     ),
-    Instrument(STUCK_SECONDS, "gauge", "How long the oldest of these has been so.", _WAITING_LABELS),
-    Instrument(
-        RESOURCES, "gauge", "Resources in each phase; those being deleted included.", ("resource_type", "phase")
-    ),
-    Instrument(COLLECTOR_ERRORS, "counter", "Readings of these gauges from the database that failed."),
+    Instrument(STUCK_SECONDS, "gauge", "How long the oldest stuck resource has waited.", _WAITING_LABELS),
+    Instrument(RESOURCES, "gauge", "Resources by phase, including those being deleted.", ("resource_type", "phase")),
+    Instrument(COLLECTOR_ERRORS, "counter", "Failed readings of these gauges from the database."),
 )
 """What the parent process reads from the database, for the whole fleet (serving/probing/backlog_gauges.py)."""
 
