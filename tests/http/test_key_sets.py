@@ -151,10 +151,10 @@ def test_the_same_key_of_a_later_set_is_the_same_object() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not JSON"),
-        (b"<html>", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b'"\xff"', "not JSON"),
+        (b"", "not a JSON Web Key Set"),
+        (b"<html>", "not a JSON Web Key Set"),
+        (b"[" * 100_000, "not a JSON Web Key Set"),
+        (b'"\xff"', "not a JSON Web Key Set"),
         (b"[]", "not a JSON Web Key Set"),
         (b"{}", "not a JSON Web Key Set"),
         (b'{"keys":{}}', "not a JSON Web Key Set"),

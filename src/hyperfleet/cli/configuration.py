@@ -15,7 +15,7 @@ import yaml
 
 from hyperfleet.assembly import files, yaml_documents
 from hyperfleet.cli import entries, names
-from hyperfleet.cli.mistakes import Mistakes
+from hyperfleet.cli.complaints import Complaints
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
 from hyperfleet.serving import certificates
 from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Settings, built, value
@@ -56,7 +56,7 @@ def load(
     neither flag nor variable names one. `needed` lists the paths that matter to the caller: a bad value elsewhere is no
     mistake and leaves the default in force.
     """
-    mistakes = Mistakes(needed)
+    mistakes = Complaints(needed)
     found: dict[str, _Found] = {}
     for source in (
         _from_file(flags.get(CONFIG_FLAG) or environ.get(CONFIG_VARIABLE) or "", files, mistakes),
@@ -97,7 +97,7 @@ def _shown(item: _Found) -> str:
     return entries.shown(item.content)
 
 
-def _settled(source: Iterator[_Found], mistakes: Mistakes) -> dict[str, _Found]:
+def _settled(source: Iterator[_Found], mistakes: Complaints) -> dict[str, _Found]:
     """One value for each setting of a source, by path; two names that say different things are a mistake."""
     settled: dict[str, _Found] = {}
     for item in source:
@@ -112,7 +112,7 @@ def _settled(source: Iterator[_Found], mistakes: Mistakes) -> dict[str, _Found]:
     return settled
 
 
-def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
+def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: Complaints) -> None:
     """What is wrong with settings that are each right."""
     database = effective.database
     beside = [f"database.{name}" for name in ("host", "port", "name", "username", "password")]
@@ -156,7 +156,7 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
             )
 
 
-def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mistakes) -> None:
+def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Complaints) -> None:
     """What is wrong with the kinds as a whole; nothing is told of a set of which one has no name."""
     if not effective.entities or any(entity.kind is None for entity in effective.entities):
         return
@@ -171,7 +171,7 @@ def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Mis
             mistakes.add("entities", f"entities ({found['entities'].source}): {mistake}")
 
 
-def _from_file(named: str, files: Sequence[Path], mistakes: Mistakes) -> Iterator[_Found]:
+def _from_file(named: str, files: Sequence[Path], mistakes: Complaints) -> Iterator[_Found]:
     path = Path(named) if named else next((file for file in files if file.exists()), None)
     if path is None:
         return
@@ -194,7 +194,7 @@ def _reason(failure: OSError | ValueError) -> str:
     return "the file is not UTF-8" if isinstance(failure, UnicodeDecodeError) else "the path contains NUL"
 
 
-def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) -> Iterator[_Found]:
+def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Complaints) -> Iterator[_Found]:
     seen: set[str] = set()
     for key, node in tree.value:
         source = entries.source(key, file)
@@ -213,7 +213,7 @@ def _walk(tree: yaml.MappingNode, prefix: str, file: str, mistakes: Mistakes) ->
             yield from _from_node(names.PATHS[path], node, file, source, mistakes)
 
 
-def _from_node(name: Name, node: yaml.Node, file: str, source: str, mistakes: Mistakes) -> Iterator[_Found]:
+def _from_node(name: Name, node: yaml.Node, file: str, source: str, mistakes: Complaints) -> Iterator[_Found]:
     row = name.row
     if row.entry is not None:
         yield _Found(name, entries.entries(node, row.entry, row.path, file, mistakes), source)
@@ -227,14 +227,14 @@ def _from_node(name: Name, node: yaml.Node, file: str, source: str, mistakes: Mi
         yield _Found(name, entries.content(node), source)
 
 
-def _add_unknown(path: str, sentence: str, mistakes: Mistakes) -> None:
+def _add_unknown(path: str, sentence: str, mistakes: Complaints) -> None:
     """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
     group = path.split(".", 1)[0]
     if group not in names.GROUPS | names.ROWS.keys() or mistakes.needs_group(group):
         mistakes.texts.append(sentence)
 
 
-def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Found]:
+def _from_environment(environ: Mapping[str, str], mistakes: Complaints) -> Iterator[_Found]:
     # In the order of the names, so that what is said does not depend on the order of the environment.
     for text, content in sorted(environ.items()):
         name = names.VARIABLES.get(text)
@@ -253,7 +253,7 @@ def _is_service_link(name: str, text: str) -> bool:
     return bool(_SERVICE_LINK.search(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
 
 
-def _from_value_file(name: Name, path: str, source: str, mistakes: Mistakes) -> Iterator[_Found]:
+def _from_value_file(name: Name, path: str, source: str, mistakes: Complaints) -> Iterator[_Found]:
     """The value in a file, without its last line break; an empty file leaves the setting unset."""
     try:
         content = re.sub(r"\r?\n\Z", "", files.content(path, LARGEST_VALUE).decode())
@@ -272,7 +272,7 @@ def _content(name: Name, text: str) -> entries.Content:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-def _from_flags(flags: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Found]:
+def _from_flags(flags: Mapping[str, str], mistakes: Complaints) -> Iterator[_Found]:
     for flag, text in flags.items():
         if flag in names.FLAGS:
             if text:

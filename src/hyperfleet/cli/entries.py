@@ -11,7 +11,7 @@ from typing import Any, Final, get_type_hints
 import yaml
 
 from hyperfleet.assembly.yaml_documents import is_null
-from hyperfleet.cli.mistakes import Mistakes
+from hyperfleet.cli.complaints import Complaints
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.settings import Form
 
@@ -66,7 +66,7 @@ def read(form: Form, given: Content) -> Any:
     return form.read(given)
 
 
-def entries(node: yaml.Node, entry: type, path: str, file: str, mistakes: Mistakes) -> Entries:
+def entries(node: yaml.Node, entry: type, path: str, file: str, mistakes: Complaints) -> Entries:
     """The list of entries that the setting at `path` is, each of the class `entry`; adds what is wrong to `mistakes`.
 
     A member that is wrong or missing is None.
@@ -78,7 +78,7 @@ def entries(node: yaml.Node, entry: type, path: str, file: str, mistakes: Mistak
 class _Reading:
     """Goes down the nodes of a list of entries beside the classes that say what they may be."""
 
-    def __init__(self, file: str, mistakes: Mistakes) -> None:
+    def __init__(self, file: str, mistakes: Complaints) -> None:
         self.sources: dict[str, str] = {}
         self._file = file
         self._mistakes = mistakes

@@ -18,7 +18,7 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.reception import Reception, Result, reception
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.rules.mapping import Failure
-from hyperfleet.model.spelling import nearest_name
+from hyperfleet.model.spelling import did_you_mean, nearest_name
 from hyperfleet.model.standing import Node
 from hyperfleet.model.status.report import Report
 from hyperfleet.services import assessing, deleting
@@ -95,8 +95,7 @@ def _warning(kind: str, plural: str, named: tuple[str, ...], adapter: str) -> st
     if not named or adapter in named:
         return None
     nearest = nearest_name(adapter, named)
-    guess = f"; did you mean {nearest}?" if nearest is not None else "."
-    warning = f"{adapter} is not a required adapter of {plural}; its reports have no effect{guess}"
+    warning = f"{adapter} is not a required adapter of {plural}; its reports have no effect{did_you_mean(nearest)}"
     _log.warning("reports from an adapter that is not required", kind=kind, adapter=adapter, nearest=nearest)
     return warning
 

@@ -60,15 +60,20 @@ class KeySet:
         return found[0] if len(found) == 1 else None
 
 
+def json_object(text: bytes) -> dict[str, Any] | None:
+    """The JSON object that a text from elsewhere is; None for any other text, however deep it is nested."""
+    try:
+        found = _decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def key_set(published: bytes, before: KeySet) -> KeySet:
     """The keys that are published; those that were there before are the same objects. Raises BadKeySet."""
-    try:
-        document = _decode(published)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadKeySet("the key set is not JSON") from None
-    entries = document.get("keys") if isinstance(document, dict) else None
+    entries = (json_object(published) or {}).get("keys")
     if not isinstance(entries, list):
-        raise BadKeySet("it is not a JSON Web Key Set: an object with a list `keys`")
+        raise BadKeySet("it is not a JSON Web Key Set: a JSON object with a list `keys`")
     if len(entries) > MOST_KEYS:
         raise BadKeySet(f"the key set has more than {MOST_KEYS} keys")
     known = {(key.id, key.algorithms, key.made_of): key for key in before.keys}

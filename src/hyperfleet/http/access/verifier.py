@@ -14,14 +14,13 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import jwt
-import msgspec
 from jwt.types import Options
 from jwt.utils import base64url_decode
 
 from hyperfleet.errors import Unauthenticated
 from hyperfleet.http.access.claims import claim, is_unverified_email, kept
 from hyperfleet.http.access.issuer_keys import IssuerKeys
-from hyperfleet.http.access.key_sets import ALGORITHMS, Key
+from hyperfleet.http.access.key_sets import ALGORITHMS, Key, json_object
 from hyperfleet.http.access.memory import Memory
 from hyperfleet.model.caller import Attributes, Caller
 
@@ -51,7 +50,6 @@ _MALFORMED: Final = (
     "The token is not a signed JSON Web Token: three base64url parts separated by dots, with a JSON header and"
     " JSON claims. Critical extensions (crit) are not supported."
 )
-_decode: Final = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True)
@@ -220,11 +218,8 @@ class _Tokens(jwt.PyJWT):
 
     def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
         """The claims. PyJWT takes them in any encoding, and texts, booleans and numbers without end for times."""
-        try:
-            claims = _decode(decoded["payload"])
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            raise jwt.DecodeError from None
-        if not isinstance(claims, dict):
+        claims = json_object(decoded["payload"])
+        if claims is None:
             raise jwt.DecodeError
         for name in ("exp", "nbf", "iat"):
             given = claims.get(name, 0)
@@ -238,7 +233,7 @@ _tokens: Final = _Tokens()
 
 def _attributes(issuer: Issuer, token: bytes) -> Attributes:
     """What a token that was found right says, read from it again."""
-    return issuer.attributes(_decode(base64url_decode(token.split(b".")[1])))
+    return issuer.attributes(json_object(base64url_decode(token.split(b".")[1])) or {})
 
 
 def _audiences(claims: Mapping[str, Any]) -> list[Any]:

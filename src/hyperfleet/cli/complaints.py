@@ -1,11 +1,11 @@
-"""What is wrong with a configuration: collected, not thrown, so that one start tells of everything.
+"""Mistakes in a configuration: collected, not raised, so that one start reports all of them.
 
 A command that needs a part of the settings only is not stopped by what is wrong elsewhere.
 """
 
 
-class Mistakes:
-    """Collects what is wrong, as far as it concerns the caller's command, which needs the settings at these paths."""
+class Complaints:
+    """Collects the mistakes that concern a command, which needs the settings at these paths."""
 
     def __init__(self, needed: tuple[str, ...]) -> None:
         self.texts: list[str] = []
