@@ -75,7 +75,7 @@ generate: .venv/.dev ## Compile typespec/ to the OpenAPI document and the models
 examples: .venv/.dev ## Write typespec/examples.tsp anew, from answers of the service itself
 	$(BIN)/python -m tests.contract.examples
 
-bench: .venv/.dev ## Measure the service on this machine; writes docs/performance.md
+bench: .venv/.dev ## Measure the service on this machine; ARGS=--write for docs/performance.md
 	$(BIN)/python -m bench $(ARGS)
 
 drill: .venv/.dev ## Break what may break at night: rolling restarts, failover, overload; ARGS=--write

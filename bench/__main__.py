@@ -1,7 +1,7 @@
 """`python -m bench`: runs every scenario in interleaved rounds and prints a table of medians.
 
-`--clusters`, `--rounds`, `--seconds` size the run; `--write` puts the table into docs/performance.md. `--against PATH`
-compares this checkout with another one: the rounds alternate between the two.
+`--clusters`, `--rounds`, `--seconds` size the run; `--write` stores the figures and writes docs/performance.md.
+`--against PATH` compares this checkout with another one: the rounds alternate between the two.
 """
 
 import argparse
@@ -29,21 +29,22 @@ def main() -> None:
     given = options.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("bench: wrk is missing; on Debian and Ubuntu: apt install wrk")
-    if given.against and given.write:
-        raise SystemExit("bench: --write stores the figures of this checkout alone; leave out --against")
+    if given.write and (given.against or given.only):
+        raise SystemExit("bench: --write stores the figures of every scenario here; leave out --against and --only")
     scenarios = [scenario for scenario in SCENARIOS if given.only in scenario.name]
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
     with tempfile.TemporaryDirectory(prefix="hyperfleet-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         if given.against:
-            lines = _compared(folder, scenarios, started, given)
-        else:
-            with service.running(folder) as running:
-                lines = _measured(running, scenarios, started, given)
-    print("\n".join(lines))
-    if given.write:
-        report.write(lines, "bench")
+            print("\n".join(_compared(folder, scenarios, started, given)))
+            return
+        with service.running(folder) as running:
+            service.prepare(running, given.clusters)
+            figures = measured(
+                running, scenarios, clusters=given.clusters, rounds=given.rounds, seconds=given.seconds, started=started
+            )
+    report.finish("bench", figures, write=given.write)
 
 
 def _compared(folder: Path, scenarios: list[Scenario], started: str, given: argparse.Namespace) -> list[str]:
@@ -54,47 +55,44 @@ def _compared(folder: Path, scenarios: list[Scenario], started: str, given: argp
     return against.lines(rows, given.against, clusters=given.clusters, rounds=given.rounds, seconds=given.seconds)
 
 
-def _measured(
-    running: service.Service, scenarios: list[Scenario], started: str, given: argparse.Namespace
-) -> list[str]:
-    service.prepare(running, given.clusters)
+def measured(
+    running: service.Service, scenarios: list[Scenario], *, clusters: int, rounds: int, seconds: float, started: str
+) -> dict[str, object]:
+    """The figures of a service with so many clusters, as they are stored; raises SystemExit when a request failed."""
     asyncio.run(service.execute(running, ceilings.NUMBERS))
     samples = asyncio.run(service.samples(running))
-    measured = [Figures(scenario) for scenario in scenarios]
-    for round in range(given.rounds):
-        for figures in measured:
-            figures.measure(running, round=round, started=started, seconds=given.seconds)
-            ceiling = ceilings.run(
-                running.server, figures.scenario, samples, clusters=given.clusters, seconds=given.seconds
-            )
+    every = [Figures(scenario) for scenario in scenarios]
+    for round in range(rounds):
+        for figures in every:
+            figures.measure(running, round=round, started=started, seconds=seconds)
+            ceiling = ceilings.run(running, figures.scenario, samples, clusters=clusters, seconds=seconds)
             if ceiling is not None:
                 figures.ceiling.append(ceiling)
             print(f"round {round + 1}: {figures.scenario.name}: {figures.rate[-1]:,.0f}/s", flush=True)
-    require_successes(measured)
-    return [
-        *report.table([_row(figures) for figures in measured]),
-        "",
-        f"A worker's memory: {service.worker_memory(running):.0f} MB. {given.clusters:,} clusters, {given.rounds}"
-        f" rounds of {given.seconds:.0f} s, {load.CONNECTIONS} connections.",
-    ]
+    require_successes(every)
+    return {
+        "scenarios": [_medians(figures) for figures in every],
+        "worker_memory": service.worker_memory(running),
+        "clusters": clusters,
+        "rounds": rounds,
+        "seconds": seconds,
+        "connections": load.CONNECTIONS,
+    }
 
 
-def _row(figures: Figures) -> list[str]:
-    """The medians, as cells."""
-    ceiling = median(figures.ceiling) if figures.ceiling else None
-    rate = median(figures.rate)
-    return [
-        figures.scenario.name,
-        f"{rate:,.0f}",
-        f"{median(figures.p50):.1f}",
-        f"{median(figures.p99):.1f}",
-        f"{median(figures.statements):.2f}",
-        f"{median(figures.service_cpu):.0f}",
-        f"{median(figures.database_cpu):.0f}",
-        f"{median(figures.hot):.0%}" if figures.hot else "–",
-        f"{ceiling:,.0f}" if ceiling else "–",
-        f"{rate / ceiling:.0%}" if ceiling else "–",
-    ]
+def _medians(figures: Figures) -> dict[str, object]:
+    """What is stored of a scenario; `hot` and `ceiling` are None where it has none."""
+    return {
+        "name": figures.scenario.name,
+        "rate": median(figures.rate),
+        "p50": median(figures.p50),
+        "p99": median(figures.p99),
+        "statements": median(figures.statements),
+        "service_cpu": median(figures.service_cpu),
+        "database_cpu": median(figures.database_cpu),
+        "hot": median(figures.hot) if figures.hot else None,
+        "ceiling": median(figures.ceiling) if figures.ceiling else None,
+    }
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def _configured(folder: Path) -> tuple[str, dict[str, str]]:
     return str(file), {"Authorization": f"Bearer {token}", ORG: "large"}
 
 
-def _measured(folder: Path, given: argparse.Namespace) -> list[list[str]]:
+def _measured(folder: Path, given: argparse.Namespace) -> dict[str, object]:
     file, headers = _configured(folder)
     with contextlib.ExitStack() as stack:
         services = []
@@ -76,13 +76,13 @@ def _measured(folder: Path, given: argparse.Namespace) -> list[list[str]]:
                     if seen.failures:
                         raise RuntimeError(f"{scenario.name}: {seen.failures} answers were no success")
                     rates[scenario.name][which].append(seen.rate)
-    return [_row(name, *both) for name, both in rates.items()]
+    return {"scenarios": [_medians(name, *both) for name, both in rates.items()]}
 
 
-def _row(name: str, without: list[float], having: list[float]) -> list[str]:
+def _medians(name: str, without: list[float], having: list[float]) -> dict[str, object]:
     """The medians, and the median of what each turn kept: turns are short, so that the machine is the same for both."""
     kept = median(one / other for one, other in zip(having, without, strict=True))
-    return [name, f"{median(without):,.0f}", f"{median(having):,.0f}", f"{kept:.0%}"]
+    return {"name": name, "without": median(without), "with": median(having), "kept": kept}
 
 
 def main() -> None:
@@ -97,11 +97,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hyperfleet-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        rows = _measured(folder, given)
-    lines = report.table(rows, ("", "without, requests/s", "with", "of it"))
-    print("\n".join(lines))
-    if given.write:
-        report.write(lines, "bench.callers")
+        figures = _measured(folder, given)
+    report.finish("bench.callers", figures, write=given.write)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bench.scenarios import FRESH, Scenario, list_statement
-from hyperfleet.postgres import embedded
-from hyperfleet.postgres.embedded import Server
+from bench.service import Service
 from hyperfleet.store import reports, resources, standings
 from hyperfleet.store.statements import Statement
 from testbed.programs import client_command
@@ -35,7 +34,7 @@ ANALYZE bench_fresh;
 
 
 def run(
-    server: Server, scenario: Scenario, samples: Mapping[str, str], *, clusters: int, seconds: float
+    running: Service, scenario: Scenario, samples: Mapping[str, str], *, clusters: int, seconds: float
 ) -> float | None:
     """Transactions a second of the scenario's statements; None where it has no ceiling."""
     script = _script(scenario, samples, clusters)
@@ -45,7 +44,7 @@ def run(
         file.write(script)
         file.flush()
         options = ["-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "1", "-T", f"{seconds:.0f}", "-f", file.name]
-        command = client_command(server, "pgbench", *options, embedded.DATABASE)
+        command = client_command(running.server, "pgbench", *options, running.database)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     if done.returncode or found is None:

@@ -70,7 +70,7 @@ async def _tree(client: Client, name: str, pools: int) -> tuple[str, list[str]]:
     return cluster, paths
 
 
-async def _measured(running: service.Service, trees: int, large: int) -> tuple[list[list[str]], list[list[str]]]:
+async def _measured(running: service.Service, trees: int, large: int) -> dict[str, object]:
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
     async with Client(base_url=running.url, limits=limits, timeout=120) as client:
         made = [await _tree(client, f"cluster-{number}", POOLS) for number in range(trees)]
@@ -95,20 +95,22 @@ async def _measured(running: service.Service, trees: int, large: int) -> tuple[l
             ],
             AT_ONCE,
         )
-        whole: list[list[str]] = []
+        whole: list[dict[str, object]] = []
         cluster, _ = await _tree(client, "large", large)
         # As autovacuum does within a minute: plans made while the tables were tiny read all of them for each row.
         await service.execute(running, "VACUUM ANALYZE")
         seconds = await _sent(client, "DELETE", cluster, expected=[202])
-        whole.append([f"DELETE of a cluster with {large:,} node pools", f"{seconds:.2f}"])
+        whole.append({"name": f"DELETE of a cluster with {large:,} node pools", "seconds": seconds})
         forced = {"reason": "benchmark"}
         seconds = await _sent(client, "POST", f"{cluster}/force-delete", forced, expected=[204])
-        whole.append(["force-delete of it", f"{seconds:.2f}"])
-    return [_row(name, taken) for name, taken in small.items()], whole
+        whole.append({"name": "force-delete of it", "seconds": seconds})
+    return {"at_once": AT_ONCE, "small": [_quantiles(name, taken) for name, taken in small.items()], "large": whole}
 
 
-def _row(name: str, seconds: list[float]) -> list[str]:
-    return [name, f"{median(seconds) * 1000:.1f}", f"{quantiles(seconds, n=100)[98] * 1000:.1f}", f"{len(seconds):,}"]
+def _quantiles(name: str, seconds: list[float]) -> dict[str, object]:
+    milliseconds = [each * 1000 for each in seconds]
+    p99 = quantiles(milliseconds, n=100)[98]
+    return {"name": name, "p50": median(milliseconds), "p99": p99, "requests": len(seconds)}
 
 
 def main() -> None:
@@ -123,17 +125,8 @@ def main() -> None:
         folder.chmod(0o755)
         (folder / "kinds.yaml").write_text(KINDS, encoding="utf-8")
         with service.running(folder, variables={"HYPERFLEET_CONFIG": str(folder / "kinds.yaml")}) as running:
-            small, large = asyncio.run(_measured(running, given.trees, given.large))
-    lines = [
-        *report.table(small, ("", "p50 ms", "p99 ms", "requests")),
-        "",
-        *report.table(large, ("", "seconds")),
-        "",
-        f"{AT_ONCE} requests at once, the large tree alone.",
-    ]
-    print("\n".join(lines))
-    if given.write:
-        report.write(lines, "bench.deleting")
+            figures = asyncio.run(_measured(running, given.trees, given.large))
+    report.finish("bench.deleting", figures, write=given.write)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ _NAMES: Final = (
 )
 
 
-async def _run(server: embedded.Server, rows: int) -> list[str]:
+async def _run(server: embedded.Server, rows: int) -> dict[str, object]:
     db = Database(server.settings())
     await db.open()
     chance = random.Random(1)
@@ -132,10 +132,8 @@ async def _run(server: embedded.Server, rows: int) -> list[str]:
     await _grow(db, SMALL, rows)
     large = await _measured(db, rows)
     await db.close()
-    head = ["| | 10,000 | " + f"{rows:,}" + " |", "|---|---:|---:|"]
-    return head + [
-        f"| {name} | {one:,.1f} | {other:,.1f} |" for name, one, other in zip(_NAMES, small, large, strict=True)
-    ]
+    lists = [{"name": name, "values": values} for name, *values in zip(_NAMES, small, large, strict=True)]
+    return {"rows": [SMALL, rows], "lists": lists}
 
 
 def main() -> None:
@@ -149,12 +147,10 @@ def main() -> None:
         server = embedded.start(Path(name) / "data")
         try:
             asyncio.run(migrations.upgrade(server.settings()))
-            lines = asyncio.run(_run(server, given.rows))
+            figures = asyncio.run(_run(server, given.rows))
         finally:
             embedded.stop(server)
-    print("\n".join(lines))
-    if given.write:
-        report.write(lines, "bench.large")
+    report.finish("bench.large", figures, write=given.write)
 
 
 if __name__ == "__main__":

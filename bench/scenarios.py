@@ -76,6 +76,7 @@ SCENARIOS: Final = (
     _list("LIST(20), page 1", "pageSize=20", Listing(size=20)),
     _list("LIST(20), middle page", "pageSize=20&page=250", Listing(size=20, page=250)),
     _list("LIST(100), page 1", "pageSize=100", Listing(size=100)),
+    _list("LIST(200), page 1", "pageSize=200", Listing(size=200)),
     _list("LIST(100), gzip", "pageSize=100", Listing(size=100), '["Accept-Encoding"]="gzip"'),
     _list("LIST(20), label, 2 % match", f"pageSize=20&search={quote(LABEL)}", _search(LABEL)),
     _list("LIST(20), condition, 2 % match", f"pageSize=20&search={quote(CONDITION)}", _search(CONDITION)),

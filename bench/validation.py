@@ -20,7 +20,6 @@ from hyperfleet.model.schemas.spec_schema import SpecSchema
 
 PROVIDERS: Final = Path("tests/cases/schemas")
 ROUNDS: Final = 40
-_HEAD: Final = ("faults in it", "bytes", "decode µs", "check µs")
 
 
 def specs() -> dict[str, tuple[SpecSchema, dict[str, Any]]]:
@@ -56,8 +55,8 @@ def microseconds(work: Callable[[], object], least: float = 0.005) -> float:
     return elapsed / calls * 1e6
 
 
-def rows() -> list[list[str]]:
-    """The cells of the table."""
+def figures() -> dict[str, object]:
+    """What decoding and checking took, in microseconds, for each spec."""
     measured = specs()
     texts = {name: msgspec.json.encode(spec) for name, (_, spec) in measured.items()}
     decoding: dict[str, list[float]] = {name: [] for name in measured}
@@ -66,20 +65,19 @@ def rows() -> list[list[str]]:
         for name, (schema, spec) in measured.items():
             decoding[name].append(microseconds(partial(msgspec.json.decode, texts[name])))
             checking[name].append(microseconds(partial(schema.faults, spec)))
-    return [
-        [name, f"{len(texts[name]):,}", f"{median(decoding[name]):,.1f}", f"{median(checking[name]):,.1f}"]
+    rows = [
+        {"faults": name, "bytes": len(texts[name]), "decode": median(decoding[name]), "check": median(checking[name])}
         for name in measured
     ]
+    return {"specs": rows}
 
 
 def main() -> None:
     """Prints the table."""
     options = argparse.ArgumentParser(prog="bench.validation", description=__doc__)
     options.add_argument("--write", action="store_true")
-    lines = report.table(rows(), _HEAD)
-    print("\n".join(lines))
-    if options.parse_args().write:
-        report.write(lines, "bench.validation")
+    write = options.parse_args().write
+    report.finish("bench.validation", figures(), write=write)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import against, ceilings, service
+from bench import against, ceilings, report, service
+from bench.__main__ import measured
 from bench.rounds import Figures
 from bench.scenarios import SCENARIOS
 from testbed.calls import CLUSTERS as PATH
@@ -16,6 +17,7 @@ from testbed.serving import folder
 
 ROOT = Path(__file__).parents[2]
 CLUSTERS = 60
+STARTED = "2026-01-01T00:00:00.000000Z"
 
 
 def test_every_ceiling_can_be_measured() -> None:
@@ -24,7 +26,7 @@ def test_every_ceiling_can_be_measured() -> None:
         asyncio.run(service.execute(running, ceilings.NUMBERS))
         samples = asyncio.run(service.samples(running))
         for scenario in (each for each in SCENARIOS if each.listing or each.ceiling):
-            rate = ceilings.run(running.server, scenario, samples, clusters=CLUSTERS, seconds=1)
+            rate = ceilings.run(running, scenario, samples, clusters=CLUSTERS, seconds=1)
             assert rate is not None, scenario.name
             assert rate > 0, scenario.name
 
@@ -44,8 +46,13 @@ def test_two_checkouts_are_measured_in_turns_on_databases_of_their_own() -> None
         service.prepare(other, CLUSTERS)
         filled = _total(other)
         assert _total(this) == filled > CLUSTERS
-        rows = against.measure(services, scenarios, rounds=2, seconds=1, started="2026-01-01T00:00:00.000000Z")
+        rows = against.measure(services, scenarios, rounds=2, seconds=1, started=STARTED)
         assert min(_total(this), _total(other)) > filled
+        figures = measured(this, scenarios[:1], clusters=CLUSTERS, rounds=1, seconds=1, started=STARTED)
+    head, _, get, *_ = ([cell.strip() for cell in line.split("|")] for line in report.TABLES["bench"](figures))
+    shown = dict(zip(head[1:-1], get[1:-1], strict=True))
+    assert (shown[""], shown["statements"][:2], shown["HOT updates"]) == ("GET", "1.", "–")
+    assert 0 < float(shown["of it"].removesuffix("%")) <= 100
     assert [row[0] for row in rows] == ["GET", "create"]
     assert all(len(row) == len(against.HEAD) for row in rows)
     statements = [float(cell) for row in rows for cell in row[-1].split(" → ")]
