@@ -128,7 +128,7 @@ def test_600_connections_that_trickle_take_no_thread_and_keep_no_probe_waiting()
             for _ in range(20):
                 begun = time.monotonic()
                 assert calls.fetched(port, "/healthz") == (200, PAGE.body)
-                assert time.monotonic() - begun < 2
+                assert time.monotonic() - begun < 5
             assert threading.active_count() - threads <= 1 + PAGE_THREADS
             assert open_files() - files <= len(sockets) + MOST_CONNECTIONS + 2
 
@@ -185,7 +185,7 @@ def test_pages_that_block_hold_up_only_each_other() -> None:
         eventually(lambda: threading.active_count() - before >= 40 + PAGE_THREADS, "all threads", 10)
         begun = time.monotonic()
         assert calls.fetched(port, "/healthz")[0] == 200
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 5
         assert threading.active_count() - before <= 40 + PAGE_THREADS
         goes_on.set()
         for thread in asking:

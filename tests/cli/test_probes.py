@@ -70,7 +70,7 @@ def test_a_database_that_goes_silent_holds_no_probe_longer_than_the_setting(
         asking = threading.Thread(target=lambda: answers.append(readiness.reasons()), daemon=True)
         asking.start()
         asking.join(5)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4
         time.sleep(probes.SHARED_SECONDS)
     assert answers == [["The database did not respond within 0.5 s."]] * 2
 

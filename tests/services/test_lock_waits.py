@@ -86,6 +86,16 @@ WRITES: Final[dict[str, tuple[str, Write]]] = {
 }
 
 
+async def waiting_in(other: asyncpg.Connection) -> int:
+    """How many sessions wait for a lock, a moment after the first of them does."""
+    for _ in range(100):
+        if await other.fetchval(WAITING):
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    return int(await other.fetchval(WAITING))
+
+
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
     impatient: Database, database_settings: settings.Database, name: str
@@ -128,10 +138,9 @@ async def test_while_forty_writers_wait_for_one_row_the_others_keep_their_pace(
     alone = await others("alone", 1)
     async with stranger(database_settings, ROW, UUID(held)) as other:
         writers = [asyncio.create_task(change(impatient, held, spec={"a": n})) for n in range(1, 41)]
-        await asyncio.sleep(0.2)
-        assert await other.fetchval(WAITING) == 1
+        assert await waiting_in(other) == 1
         # The forty wait for two seconds, in one connection: it was in all connections that the others waited once.
-        assert await others("beside", 11) < 3 * alone + 0.5
+        assert await others("beside", 11) < 3 * alone + 1
         outcomes = await asyncio.gather(*writers, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Held}
     assert (await read(impatient, held))["generation"] == 1
@@ -177,8 +186,7 @@ async def test_of_the_connections_few_wait_for_an_owner_however_many_want_its_ch
             waiting = [asyncio.create_task(create(impatient, f"new-{n}", below(held))) for n in range(10)]
         else:
             waiting = [asyncio.create_task(delete(impatient, id, below(held))) for id in pools]
-        await asyncio.sleep(0.3)
-        assert 1 <= await other.fetchval(WAITING) <= CONNECTIONS // 4
+        assert 1 <= await waiting_in(other) <= CONNECTIONS // 4
         assert (await create(impatient, "elsewhere"))["name"] == "elsewhere"
     await asyncio.gather(*waiting)
 

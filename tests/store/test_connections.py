@@ -115,7 +115,7 @@ async def test_of_several_hosts_that_are_all_away_none_is_waited_for_beyond_the_
         began = time.monotonic()
         with pytest.raises(OSError, match="No such file"):
             await opened(several, timeout=1.0)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 4
 
 
 async def test_a_connection_to_a_server_that_takes_no_writes_any_more_is_given_up(

@@ -14,7 +14,14 @@ SLEEP = Statement("SLEEP", "SELECT pg_sleep(30)", is_read=True)
 PID = Statement("PID", "SELECT pg_backend_pid()", is_read=True)
 KILL = Statement("KILL", "SELECT pg_terminate_backend($1)")
 SLEEPING = Statement(
-    "SLEEPING", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active'"
+    "SLEEPING",
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND query LIKE '%pg_sleep(30)' AND state = 'active'",
+)
+KILL_SLEEPING = Statement(
+    "KILL_SLEEPING",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event = 'PgSleep'",
 )
 INSERT = Statement("INSERT", "INSERT INTO resource_counts VALUES ($1, '*', 0, 1)")
 COUNT = Statement("COUNT", "SELECT count(*) FROM resource_counts")
@@ -24,6 +31,15 @@ async def number(db: Database, statement: Statement) -> int:
     row = await db.fetch_row(statement)
     assert row is not None
     return int(row[0])
+
+
+async def kill_sleeping(db: Database) -> None:
+    """Ends the session that sleeps, as soon as there is one."""
+    for _ in range(500):
+        if await db.fetch(KILL_SLEEPING):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("Nobody sleeps.")
 
 
 async def test_a_deadline_cancels_the_statement_on_the_server(db: Database) -> None:
@@ -55,26 +71,16 @@ async def test_a_connection_that_the_server_ended_is_replaced_and_a_read_sent_ag
 
 
 async def test_a_read_under_which_the_connection_breaks_is_sent_again(db: Database) -> None:
-    slow = Statement("SLOW", "SELECT pg_sleep(0.3), pg_backend_pid()", is_read=True)
+    slow = Statement("SLOW", "SELECT pg_sleep(1), pg_backend_pid()", is_read=True)
     running = asyncio.create_task(db.fetch(slow))
-    await asyncio.sleep(0.1)
-    await db.fetch(
-        Statement(
-            "KILL", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(0.3)%'"
-        )
-    )
+    await kill_sleeping(db)
     assert len(await running) == 1
 
 
 async def test_a_write_under_which_the_connection_breaks_is_unavailable_and_not_sent_again(db: Database) -> None:
-    write = Statement("WRITE", "INSERT INTO resource_counts SELECT 'x', '*', 1, 1 FROM pg_sleep(0.3)")
+    write = Statement("WRITE", "INSERT INTO resource_counts SELECT 'x', '*', 1, 1 FROM pg_sleep(5)")
     running = asyncio.create_task(db.fetch(write))
-    await asyncio.sleep(0.1)
-    await db.fetch(
-        Statement(
-            "KILL", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT%pg_sleep(0.3)'"
-        )
-    )
+    await kill_sleeping(db)
     with pytest.raises(Unavailable):
         await running
     assert await number(db, COUNT) == 0

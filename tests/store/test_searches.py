@@ -123,7 +123,7 @@ async def test_searches_that_wait_are_served_in_the_order_they_came(small: Datab
 async def test_when_too_many_searches_wait_the_next_one_is_refused_at_once(
     database_settings: settings.Database,
 ) -> None:
-    limits = settings.Server(max_in_flight=8, timeouts=settings.Timeouts(search=0.5))
+    limits = settings.Server(max_in_flight=8, timeouts=settings.Timeouts(search=2.0))
     db = Database(replace(database_settings, pool=settings.Pool(max_connections=CONNECTIONS)), limits=limits)
     before = refused("crowd")
     # Half of the requests in flight may be searches.
@@ -132,7 +132,7 @@ async def test_when_too_many_searches_wait_the_next_one_is_refused_at_once(
     began = monotonic()
     with pytest.raises(Unavailable, match="Too many searches"):
         await search(db, ONE)
-    assert monotonic() - began < 0.2
+    assert monotonic() - began < 1
     assert refused("crowd") == before + 1
     await asyncio.gather(*searches, return_exceptions=True)
     await search(db, ONE)
@@ -171,7 +171,8 @@ async def test_a_slow_search_does_not_delay_a_quick_one(small: Database) -> None
     await asyncio.sleep(0.5)
     began = monotonic()
     await search(small, ONE, "quick")
-    assert monotonic() - began < 0.3
+    # The slow ones end after two seconds each.
+    assert monotonic() - began < 1
     await asyncio.gather(*slow, return_exceptions=True)
 
 

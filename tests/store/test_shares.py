@@ -14,7 +14,7 @@ from hyperfleet.store.shares import Held, Shares, Widths
 
 ONE = Statement("ONE", "SELECT 1", is_read=True)
 WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('x', '*', 0, 1) ON CONFLICT DO NOTHING")
-SLOW_WRITE = Statement("SLOW_WRITE", "SELECT pg_sleep(0.5)")
+SLOW_WRITE = Statement("SLOW_WRITE", "SELECT pg_sleep(10)")
 CONNECTIONS = 8
 
 
@@ -44,8 +44,10 @@ async def test_reads_have_connections_of_their_own_beside_many_slow_writes(small
     await asyncio.sleep(0.1)
     began = monotonic()
     await small.fetch(ONE)
-    assert monotonic() - began < 0.3
-    await asyncio.gather(*writes)
+    assert monotonic() - began < 4
+    for write in writes:
+        write.cancel()
+    await asyncio.gather(*writes, return_exceptions=True)
 
 
 def shares(*, row: int = 1, stalled_waiters: int = 100, lock_seconds: float = 5.0) -> Shares:
@@ -157,7 +159,7 @@ async def test_beside_a_stalled_row_only_so_many_wait() -> None:
         began = monotonic()
         with pytest.raises(Unavailable):
             await here.turn("a").__aenter__()
-        assert monotonic() - began < 0.2
+        assert monotonic() - began < 2
         async with here.turn("b") as waited:
             assert not waited
     for one in waiting:
