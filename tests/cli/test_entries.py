@@ -6,7 +6,7 @@ import pytest
 
 from hyperfleet.cli import settings_reference
 from hyperfleet.cli.configuration import load
-from hyperfleet.settings import BadSettings, Entity, Loaded, rows
+from hyperfleet.settings import BadSettings, Entity, Loaded, table
 from hyperfleet.settings.entities import Reference
 
 FULL = """\
@@ -191,9 +191,9 @@ def test_a_command_that_needs_no_kinds_is_not_stopped_by_their_mistakes(tmp_path
 
 
 def test_every_member_says_what_it_is_for() -> None:
-    listed = [row.path for row in rows(Entity)]
+    listed = [row.path for row in table.rows(Entity)]
     assert len(listed) == len(set(listed)) == 12
-    assert all(row.help.endswith(".") for row in rows(Entity))
+    assert all(row.help.endswith(".") for row in table.rows(Entity))
 
 
 @pytest.mark.parametrize(("written", "held"), [("any", "any"), ("[]", ()), ("'any'", "any")])

@@ -11,7 +11,7 @@ from hyperfleet.cli.configuration import load
 from hyperfleet.model.catalog import BadCatalog
 from hyperfleet.model.kind import BUILT_IN, AnyAdapter, Kind, ReferenceRule
 from hyperfleet.model.rules.mapping import ConditionRule
-from hyperfleet.settings import BadSettings, Entity, rows
+from hyperfleet.settings import BadSettings, Entity, table
 from hyperfleet.settings.entities import Condition, Message, Output, Reason, Reference, Status, When
 from tests.schemas import path_of
 
@@ -38,14 +38,14 @@ def test_an_entry_adds_a_kind_with_the_defaults_that_the_documentation_tells() -
     assert list(found) == ["Cluster", "NodePool", "Channel"]
     kind = found["Channel"]
     assert kind == Kind("Channel", "channels", "channel")
-    told = {row.path: row.absent.strip("`") for row in rows(Entity)}
+    told = {row.path: row.absent.strip("`") for row in table.rows(Entity)}
     assert told["on_parent_delete"] == kind.on_parent_delete == "restrict"
     assert (told["name_min_len"], told["name_max_len"]) == (str(kind.name_min_length), str(kind.name_max_length))
     assert (told["require_spec_schema"], kind.require_spec_schema) == ("false", False)
     assert kind.spec_schema_name == "ChannelSpec"
     assert (kind.parent, kind.required_adapters, kind.mandatory_conditions) == (None, (), ())
     (reference,) = declared(Entity("A", "as", references=(Reference("b", "Cluster"),)))["A"].references
-    of_references = {row.path: row.absent.strip("`") for row in rows(Reference)}
+    of_references = {row.path: row.absent.strip("`") for row in table.rows(Reference)}
     assert of_references["min"] == str(reference.least)
     assert (of_references["max"], reference.most) == ("no limit", None)
 

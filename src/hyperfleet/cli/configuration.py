@@ -18,7 +18,7 @@ from hyperfleet.cli import entries, names
 from hyperfleet.cli.complaints import Complaints
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE, Name
 from hyperfleet.serving import certificates
-from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Settings, built, value
+from hyperfleet.settings import PREFIX, BadSettings, Jwt, Loaded, Settings, built, listeners, value
 from hyperfleet.settings.aliases import WINNERS
 from hyperfleet.telemetry import tracing
 
@@ -146,7 +146,7 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
     if mistakes.concerns("entities"):
         _check_kinds(effective, found, mistakes)
     taken: dict[tuple[str, int], str] = {}
-    for group in ("server", "metrics", "health"):
+    for group in listeners():
         address = (value(effective, group + ".host"), value(effective, group + ".port"))
         other = taken.setdefault(address, group)
         if other != group:

@@ -13,16 +13,9 @@ from cyclopts import Group, Parameter
 from hyperfleet.cli import names
 from hyperfleet.cli.configuration import DEFAULT_FILES
 from hyperfleet.cli.names import CONFIG_FLAG, CONFIG_VARIABLE
-from hyperfleet.settings import BOOLEAN, BOOLEANS, Row
+from hyperfleet.settings import BOOLEAN, BOOLEANS, Row, titles
 
-_TITLES: Final = {
-    "server": "The API",
-    "database": "The database",
-    "logging": "Logs",
-    "metrics": "Metrics",
-    "health": "Health",
-}
-_GROUPS: Final = {name: Group(title, sort_key=index) for index, (name, title) in enumerate(_TITLES.items())}
+_GROUPS: Final = {name: Group(title, sort_key=index) for index, (name, title) in enumerate(titles().items())}
 _BARE: Final = {flag for flag, name in names.FLAGS.items() if name.row.form is BOOLEAN}
 _BY_ARGUMENT: Final = {flag.lstrip("-").replace("-", "_"): flag for flag in (CONFIG_FLAG, *names.FLAGS)}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from hyperfleet.settings import Loaded, Row, rows, value
+from hyperfleet.settings import Loaded, Row, rows, table, value
 
 _BARE: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./-]*")
 _INDENT: Final = "  "
@@ -62,7 +62,7 @@ def settings_page() -> str:
 
 def members(entry: type, prefix: str = "") -> Iterator[str]:
     """The rows of a table of the members of such entries, those of lists within them included."""
-    for row in rows(entry, prefix):
+    for row in table.rows(entry, prefix):
         default = "required" if row.is_required else row.absent or "none"
         yield f"| `{row.path}` | {default} | {row.form.description} | {row.help} |"
         if row.entry is not None:
@@ -106,7 +106,7 @@ def _entry(of: type, entry: Any, path: str, before: str, loaded: Loaded) -> Iter
     """The lines of an entry of a list: the members that it gives."""
     above: list[str] = []
     first = before + "- "
-    for row in rows(of):
+    for row in table.rows(of):
         at = f"{path}.{row.path}"
         if at not in loaded.sources and value(entry, row.path) in (None, ()):
             continue

@@ -3,11 +3,8 @@
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-from hyperfleet.settings import Settings, Tls, value
-
-LISTENERS: Final = ("server", "metrics", "health")
+from hyperfleet.settings import Settings, Tls, listeners, value
 
 
 class BadCertificate(ValueError):
@@ -36,7 +33,7 @@ def _no_password() -> str:
 
 def contradictions(configured: Settings) -> Iterator[tuple[str, str]]:
     """What is wrong with the TLS of the listeners: the setting, and a sentence."""
-    for listener in LISTENERS:
+    for listener in listeners():
         path = f"{listener}.tls"
         tls: Tls = value(configured, path)
         if not tls.enabled:

@@ -8,7 +8,7 @@ entries is set in a file only, and is a tuple of the class of its entries (`sett
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from hyperfleet.errors import Mistakes
 from hyperfleet.model.rules.secret import NAMES
@@ -151,6 +151,8 @@ class Tls:
 class Server:
     """The REST API's listener and its limits."""
 
+    title: ClassVar = "The API"
+
     host: str = _setting(
         "localhost", "The address that the API listens on; 0.0.0.0 means every IPv4 address of the machine."
     )
@@ -245,6 +247,8 @@ class Embedded:
 class Database:
     """Where PostgreSQL is; without a host and a URL the embedded one serves."""
 
+    title: ClassVar = "The database"
+
     host: str = _setting(
         "",
         "The server's name, address or socket directory; separate several with commas. Unset: the embedded PostgreSQL.",
@@ -304,6 +308,8 @@ class Otel:
 @dataclass(frozen=True)
 class Logging:
     """Logs."""
+
+    title: ClassVar = "Logs"
 
     level: str = _setting(
         "info",
@@ -370,9 +376,19 @@ class Loaded:
     sources: Mapping[str, str]
 
 
-def rows(of: type = Settings, prefix: str = "") -> Iterator[Row]:
-    """Every setting, in the order of the tree; or every member of such a class of entries."""
-    return table.rows(of, prefix)
+def rows() -> Iterator[Row]:
+    """Every setting, in the order of the tree."""
+    return table.rows(Settings)
+
+
+def titles() -> dict[str, str]:
+    """What help calls each group of settings, by its path."""
+    return table.titles(Settings)
+
+
+def listeners() -> tuple[str, ...]:
+    """The groups of settings that are of a listener: they have an address, and TLS."""
+    return tuple(row.path.removesuffix(".tls.enabled") for row in rows() if row.path.endswith(".tls.enabled"))
 
 
 def built(values: Mapping[str, Any]) -> Settings:

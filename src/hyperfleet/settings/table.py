@@ -95,6 +95,13 @@ def rows(of: type, prefix: str = "") -> Iterator[Row]:
             yield Row(path, item.default, **item.metadata)
 
 
+def titles(of: type) -> dict[str, str]:
+    """The title of each group in a tree, by its name: the class's `title`, or its name where it has none."""
+    types = get_type_hints(of)
+    groups = {item.name: types[item.name] for item in fields(of) if is_dataclass(types[item.name])}
+    return {name: getattr(group, "title", name.capitalize()) for name, group in groups.items()}
+
+
 def value(of: Any, path: str) -> Any:
     """The value at a path of a tree."""
     for name in path.split("."):
