@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from hyperfleet.telemetry import metrics
 from tests.chart.manifests import CHART, one, rendered
+from tests.house.pages import INSTRUMENTS
 
 DASHBOARD: Final[dict[str, Any]] = json.loads((CHART / "files" / "dashboard.json").read_text())
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -44,7 +44,7 @@ def test_every_query_is_narrowed_by_the_variables(panel: dict[str, Any]) -> None
         for selector in selectors:
             assert selector.startswith('{namespace=~"$namespace",job=~"$job",instance=~"$instance"')
         for name in re.findall(r"hyperfleet_\w+(?=\{[^}]*\$kind)", target["expr"]):
-            row = next(row for row in (*metrics.INSTRUMENTS, *metrics.BACKLOG) if row.name == name)
+            row = next(row for row in INSTRUMENTS if row.name == name)
             assert "resource_type" in row.labels
 
 
@@ -80,7 +80,7 @@ def test_every_metric_is_somewhere() -> None:
         for target in panel["targets"]
         for name in re.findall(r"hyperfleet_\w+", target["expr"])
     }
-    names = {row.name for row in (*metrics.INSTRUMENTS, *metrics.BACKLOG)}
+    names = {row.name for row in INSTRUMENTS}
     assert names - {re.sub(r"_(bucket|count|sum)$", "", name) for name in shown} == set()
 
 

@@ -69,25 +69,25 @@ async def test_what_waits_is_counted_by_kind_and_what_waits_too_long_with_its_ag
         await db.fetch(Statement("GOING", gone), name, seconds)
     found = await scraped(gauges_of(database_settings))
     live, deleted = ("Cluster", "false"), ("Cluster", "true")
-    assert found[(metrics.PENDING, *live)] == 2
-    assert found[(metrics.STUCK, *live)] == 1
-    assert 700 <= found[(metrics.STUCK_SECONDS, *live)] < 760
-    assert found[(metrics.PENDING, *deleted)] == 2
-    assert found[(metrics.STUCK, *deleted)] == 1
-    assert 5000 <= found[(metrics.STUCK_SECONDS, *deleted)] < 5060
-    assert found[(metrics.COLLECTOR_ERRORS,)] == 0
+    assert found[(backlog_gauges.PENDING, *live)] == 2
+    assert found[(backlog_gauges.STUCK, *live)] == 1
+    assert 700 <= found[(backlog_gauges.STUCK_SECONDS, *live)] < 760
+    assert found[(backlog_gauges.PENDING, *deleted)] == 2
+    assert found[(backlog_gauges.STUCK, *deleted)] == 1
+    assert 5000 <= found[(backlog_gauges.STUCK_SECONDS, *deleted)] < 5060
+    assert found[(backlog_gauges.COLLECTOR_ERRORS,)] == 0
 
 
 async def test_where_nothing_waits_the_gauges_of_that_are_absent(
     db: Database, database_settings: settings.Database
 ) -> None:
     found = await scraped(gauges_of(database_settings))
-    assert {name for name, *_ in found} == {metrics.COLLECTOR_ERRORS, metrics.RESOURCES}
+    assert {name for name, *_ in found} == {backlog_gauges.COLLECTOR_ERRORS, backlog_gauges.RESOURCES}
     assert set(found.values()) == {0}
 
 
 def phases(found: dict[tuple[str, ...], float], kind: str) -> tuple[float, ...]:
-    return tuple(found[metrics.RESOURCES, kind, phase] for phase in PHASES)
+    return tuple(found[backlog_gauges.RESOURCES, kind, phase] for phase in PHASES)
 
 
 async def test_resources_are_counted_by_kind_and_phase(db: Database, database_settings: settings.Database) -> None:
@@ -99,8 +99,8 @@ async def test_resources_are_counted_by_kind_and_phase(db: Database, database_se
     found = await scraped(gauges_of(database_settings))
     assert phases(found, "Cluster") == (3, 3, 1)
     assert phases(found, "NodePool") == (0, 0, 0)
-    assert found[metrics.PENDING, "Cluster", "false"] == 3
-    assert found[metrics.PENDING, "Cluster", "true"] == 1
+    assert found[backlog_gauges.PENDING, "Cluster", "false"] == 3
+    assert found[backlog_gauges.PENDING, "Cluster", "true"] == 1
 
 
 async def test_of_a_kind_that_requires_nobody_what_nobody_reported_on_is_not_ready(
@@ -115,7 +115,7 @@ async def test_of_a_kind_that_requires_nobody_what_nobody_reported_on_is_not_rea
     await send(db, ids[3], report("dns", Available="False"), scope, catalog=world)
     found = await scraped(gauges_of(database_settings, kinds=world.kinds))
     assert phases(found, "Cluster") == (3, 2, 1)
-    assert found[metrics.PENDING, "Cluster", "false"] == 2
+    assert found[backlog_gauges.PENDING, "Cluster", "false"] == 2
 
 
 async def test_resources_of_a_kind_that_is_not_configured_are_not_counted(
@@ -123,7 +123,7 @@ async def test_resources_of_a_kind_that_is_not_configured_are_not_counted(
 ) -> None:
     await create(db, "alpha", SCOPE)
     found = await scraped(gauges_of(database_settings, kinds=[NODE_POOL]))
-    assert {kind for name, *labels in found if name == metrics.RESOURCES for kind in labels[:1]} == {"NodePool"}
+    assert {kind for name, *labels in found if name == backlog_gauges.RESOURCES for kind in labels[:1]} == {"NodePool"}
 
 
 async def test_many_scrapes_read_once_in_half_a_minute(
@@ -148,11 +148,11 @@ async def test_many_scrapes_read_once_in_half_a_minute(
 
 async def test_a_reading_that_fails_is_counted_and_the_scrape_goes_on(database_settings: settings.Database) -> None:
     away = replace(database_settings, host=database_settings.host + "/nobody")
-    assert await scraped(gauges_of(away)) == {(metrics.COLLECTOR_ERRORS,): 1}
+    assert await scraped(gauges_of(away)) == {(backlog_gauges.COLLECTOR_ERRORS,): 1}
 
 
 async def test_before_there_is_a_database_nothing_is_read() -> None:
-    assert await scraped(gauges_of(None)) == {(metrics.COLLECTOR_ERRORS,): 0}
+    assert await scraped(gauges_of(None)) == {(backlog_gauges.COLLECTOR_ERRORS,): 0}
 
 
 async def test_the_backlog_is_found_by_its_indexes(db: Database) -> None:

@@ -1,12 +1,14 @@
 """The pages in docs/ that list what is in tables of the code; `make docs` writes them all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from dev import dashboard
 from hyperfleet.cli.settings_reference import settings_page
-from hyperfleet.telemetry.metrics import BACKLOG, INSTRUMENTS
+from hyperfleet.serving.probing.backlog_gauges import READINGS
+from hyperfleet.telemetry import metrics
+from hyperfleet.telemetry.metrics import Instrument
 from tests.house import (
     alerts_table,
     callers_tables,
@@ -19,13 +21,15 @@ from tests.house import (
 )
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
+INSTRUMENTS: Final = (*metrics.INSTRUMENTS, *(reading.instrument for reading in READINGS))
+"""Every metric: of the processes, and of the whole fleet."""
 
 
-def metrics_page() -> str:
+def metrics_page(instruments: Sequence[Instrument] = INSTRUMENTS) -> str:
     """docs/metrics.md."""
     rows = [
         f"| `{row.name}` | {row.type} | {', '.join(f'`{label}`' for label in row.labels) or '–'} | {row.help} |"
-        for row in (*INSTRUMENTS, *BACKLOG)
+        for row in instruments
     ]
     head = [
         "# Metrics",

@@ -5,9 +5,11 @@ is imported, and `exposition` adds up what is in it. Children are kept by their 
 library costs three times the count itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from itertools import product
 from typing import Any, Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,11 +22,19 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 _STATEMENT_SECONDS: Final = (0.0005, 0.001, 0.0025, *_SECONDS)
 
 
+DatabaseError = Literal[
+    "connection", "read_only", "disk_full", "timeout", "lock_timeout", "pool_exhausted", "rolled_back", "other"
+]
+SearchRefusal = Literal["deadline", "crowd"]
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """A row: the metric's name, type and labels, and what it tells.
 
-    `across` says how a gauge is added up over processes; `liveall` ones vanish with their process.
+    `across` says how a gauge is added up over processes. `values` has for each label all values that alerts and the
+    dashboard watch: their series start at zero, since a counter that came with its first event would not be seen to
+    increase. None: a series comes with its first event.
     """
 
     name: str
@@ -33,6 +43,7 @@ class Instrument:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     across: Literal["livesum", "mostrecent", "max"] = "livesum"
+    values: tuple[tuple[str, ...], ...] | None = None
 
 
 INSTRUMENTS: Final = (
@@ -54,11 +65,13 @@ INSTRUMENTS: Final = (
         "hyperfleet_api_unsent_bytes",
         "gauge",
         "Bytes of answers over 256 KiB that callers have not read yet, limited by `server.max_unsent_bytes` a worker.",
+        values=(),
     ),
     Instrument(
         "hyperfleet_api_answers_abandoned_total",
         "counter",
         "Responses abandoned, and connections closed, because a caller read too slowly.",
+        values=(),
     ),
     Instrument(
         "hyperfleet_api_reconciliation_started_total",
@@ -77,22 +90,35 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_db_query_duration_seconds", "histogram", "Time of a statement.", ("statement",), _STATEMENT_SECONDS
     ),
-    Instrument("hyperfleet_db_errors_total", "counter", "Statements and connections that failed.", ("error_type",)),
+    Instrument(
+        "hyperfleet_db_errors_total",
+        "counter",
+        "Statements and connections that failed.",
+        ("error_type",),
+        values=(get_args(DatabaseError),),
+    ),
     Instrument("hyperfleet_db_connections_open", "gauge", "Connections to the database."),
     Instrument("hyperfleet_db_connections_in_use", "gauge", "Connections that run a statement or a transaction."),
     Instrument(
         "hyperfleet_db_pool_wait_seconds", "histogram", "Time spent waiting for a free connection.", (), _SECONDS
     ),
     Instrument(
-        "hyperfleet_db_searches", "gauge", "Searches that are running, or waiting for others to finish.", ("state",)
+        "hyperfleet_db_searches",
+        "gauge",
+        "Searches that are running, or waiting for others to finish.",
+        ("state",),
+        values=(("running", "waiting"),),
     ),
     Instrument(
         "hyperfleet_db_searches_refused_total",
         "counter",
         "Searches that timed out (`deadline`: 504) or found too many waiting (`crowd`: 503).",
         ("reason",),
+        values=(get_args(SearchRefusal),),
     ),
-    Instrument("hyperfleet_db_writes_waiting", "gauge", "Writes waiting for another write of the same resource."),
+    Instrument(
+        "hyperfleet_db_writes_waiting", "gauge", "Writes waiting for another write of the same resource.", values=()
+    ),
     Instrument(
         "hyperfleet_api_confined_total",
         "counter",
@@ -100,82 +126,47 @@ INSTRUMENTS: Final = (
         "process: `done`, stopped by a limit (`time`, `memory`), `stopped` with their request, or "
         "timed out while they `waited`.",
         ("task", "result"),
+        values=(("conditions", "spec"), ("done", "time", "memory", "stopped", "waited")),
     ),
-    Instrument("hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced."),
+    Instrument(
+        "hyperfleet_api_workers_replaced_total", "counter", "Worker processes that died and were replaced.", values=()
+    ),
 )
-
-PENDING: Final = "hyperfleet_api_resource_pending_reconciliation"
-STUCK: Final = f"{PENDING}_stuck"
-STUCK_SECONDS: Final = f"{PENDING}_stuck_duration_seconds"
-RESOURCES: Final = "hyperfleet_api_resources"
-SET_ASIDE: Final = "hyperfleet_api_resources_set_aside"
-COLLECTOR_ERRORS: Final = "hyperfleet_api_collector_errors_total"
-_WAITING_LABELS: Final = ("resource_type", "is_delete")
-
-BACKLOG: Final = (
-    Instrument(
-        PENDING, "gauge", "Resources that are not reconciled, or are being deleted; absent when zero.", _WAITING_LABELS
-    ),
-    Instrument(
-        STUCK,
-        "gauge",
-        "Pending resources that have waited longer than `metrics.reconciliation_stuck_threshold`.",
-        _WAITING_LABELS,
-    ),
-    Instrument(
-        SET_ASIDE,
-        "gauge",
-        "Resources that could not be recomputed after a change of rules and have not been written "
-        "since; absent when zero.",
-        ("resource_type",),
-    ),
-    Instrument(STUCK_SECONDS, "gauge", "How long the oldest stuck resource has waited.", _WAITING_LABELS),
-    Instrument(RESOURCES, "gauge", "Resources by phase, including those being deleted.", ("resource_type", "phase")),
-    Instrument(COLLECTOR_ERRORS, "counter", "Failed readings of these gauges from the database."),
-)
-"""What the parent process reads from the database, for the whole fleet (serving/probing/backlog_gauges.py)."""
 
 COMMON_LABELS: Final = ("component", "version")
 COMMON_VALUES: Final = ("api", _VERSION)
 
 
-def _made(row: Instrument) -> Any:
+def _made(row: Instrument, registry: CollectorRegistry) -> Any:
     labels = (*COMMON_LABELS, *row.labels)
     if row.type == "counter":
-        return Counter(row.name, row.help, labels, registry=REGISTRY)
+        return Counter(row.name, row.help, labels, registry=registry)
     if row.type == "histogram":
-        return Histogram(row.name, row.help, labels, registry=REGISTRY, buckets=row.buckets)
-    return Gauge(row.name, row.help, labels, registry=REGISTRY, multiprocess_mode=row.across)
+        return Histogram(row.name, row.help, labels, registry=registry, buckets=row.buckets)
+    return Gauge(row.name, row.help, labels, registry=registry, multiprocess_mode=row.across)
 
 
-_FAMILIES: Final = {row.name: _made(row) for row in INSTRUMENTS}
+class Instruments:
+    """The instruments of a table, in a registry."""
+
+    def __init__(self, rows: Sequence[Instrument], registry: CollectorRegistry) -> None:
+        self._rows = rows
+        self._families = {row.name: _made(row, registry) for row in rows}
+        self.child = cache(self._child)
+
+    def _child(self, name: str, *labels: str) -> Any:
+        return self._families[name].labels(*COMMON_VALUES, *labels)
+
+    def start_at_zero(self) -> None:
+        """Shows every series whose labels are known beforehand."""
+        for row in self._rows:
+            for labels in product(*row.values) if row.values is not None else ():
+                self.child(row.name, *labels)
 
 
-@cache
-def _child(name: str, *labels: str) -> Any:
-    return _FAMILIES[name].labels(*COMMON_VALUES, *labels)
-
-
-DatabaseError = Literal[
-    "connection", "read_only", "disk_full", "timeout", "lock_timeout", "pool_exhausted", "rolled_back", "other"
-]
-SearchRefusal = Literal["deadline", "crowd"]
-
-
-def start_at_zero() -> None:
-    """Shows what alerts and dashboard watch; a counter that came with its first event would not be seen to increase."""
-    _child("hyperfleet_api_workers_replaced_total")
-    _child("hyperfleet_api_answers_abandoned_total")
-    _child("hyperfleet_api_unsent_bytes")
-    _child("hyperfleet_db_writes_waiting")
-    for task in ("conditions", "spec"):
-        for result in ("done", "time", "memory", "stopped", "waited"):
-            _child("hyperfleet_api_confined_total", task, result)
-    set_searches(running=0, waiting=0)
-    for error_type in get_args(DatabaseError):
-        _child("hyperfleet_db_errors_total", error_type)
-    for reason in get_args(SearchRefusal):
-        _child("hyperfleet_db_searches_refused_total", reason)
+_ALL: Final = Instruments(INSTRUMENTS, REGISTRY)
+_child: Final = _ALL.child
+start_at_zero: Final = _ALL.start_at_zero
 
 
 def set_build_info(commit: str, python_version: str) -> None:

@@ -5,9 +5,9 @@ A reading that fails is counted and leaves its gauges out; the rest of the scrap
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,11 +16,95 @@ from prometheus_client.registry import Collector
 from hyperfleet import settings
 from hyperfleet.model.kind import Kind
 from hyperfleet.store.upkeep import backlog
-from hyperfleet.store.upkeep.backlog import Backlog
+from hyperfleet.store.upkeep.backlog import Backlog, Waiting
 from hyperfleet.telemetry import logging, metrics
+from hyperfleet.telemetry.metrics import Instrument
 
 SECONDS: Final = 30.0
 TIMEOUT: Final = 5.0
+
+PENDING: Final = "hyperfleet_api_resource_pending_reconciliation"
+STUCK: Final = f"{PENDING}_stuck"
+STUCK_SECONDS: Final = f"{PENDING}_stuck_duration_seconds"
+RESOURCES: Final = "hyperfleet_api_resources"
+SET_ASIDE: Final = "hyperfleet_api_resources_set_aside"
+COLLECTOR_ERRORS: Final = "hyperfleet_api_collector_errors_total"
+_WAITING_LABELS: Final = ("resource_type", "is_delete")
+
+Sample = tuple[tuple[str, ...], float]
+"""The values of a metric's own labels, and its value."""
+
+
+class Seen(NamedTuple):
+    """What was read, and how many readings failed so far."""
+
+    backlog: Backlog
+    errors: int
+
+
+class Reading(NamedTuple):
+    """A row: a metric of the whole fleet, and its samples; it is absent without any."""
+
+    instrument: Instrument
+    samples: Callable[[Seen], Iterable[Sample]]
+
+
+def _waiting(measure: Callable[[Waiting], float]) -> Callable[[Seen], Iterator[Sample]]:
+    """The samples of a measure of what waits, without those at zero."""
+
+    def samples(seen: Seen) -> Iterator[Sample]:
+        for waiting in seen.backlog.waiting:
+            if measure(waiting):
+                yield (waiting.kind, str(waiting.is_delete).lower()), measure(waiting)
+
+    return samples
+
+
+READINGS: Final = (
+    Reading(
+        Instrument(
+            PENDING,
+            "gauge",
+            "Resources that are not reconciled, or are being deleted; absent when zero.",
+            _WAITING_LABELS,
+        ),
+        _waiting(lambda waiting: waiting.pending),
+    ),
+    Reading(
+        Instrument(
+            STUCK,
+            "gauge",
+            "Pending resources that have waited longer than `metrics.reconciliation_stuck_threshold`.",
+            _WAITING_LABELS,
+        ),
+        _waiting(lambda waiting: waiting.stuck),
+    ),
+    Reading(
+        Instrument(
+            SET_ASIDE,
+            "gauge",
+            "Resources that could not be recomputed after a change of rules and have not been written "
+            "since; absent when zero.",
+            ("resource_type",),
+        ),
+        lambda seen: (((kind,), count) for kind, count in seen.backlog.set_aside.items()),
+    ),
+    Reading(
+        Instrument(STUCK_SECONDS, "gauge", "How long the oldest stuck resource has waited.", _WAITING_LABELS),
+        _waiting(lambda waiting: waiting.longest),
+    ),
+    Reading(
+        Instrument(
+            RESOURCES, "gauge", "Resources by phase, including those being deleted.", ("resource_type", "phase")
+        ),
+        lambda seen: seen.backlog.phases.items(),
+    ),
+    Reading(
+        Instrument(COLLECTOR_ERRORS, "counter", "Failed readings of these gauges from the database."),
+        lambda seen: [((), seen.errors)],
+    ),
+)
+"""What the parent process reads from the database, for the whole fleet."""
 
 _NOTHING: Final = Backlog([], {}, {})
 
@@ -33,7 +117,8 @@ class BacklogGauges(Collector):
     Nothing is read before `database` is set, which the start does once it has one.
     """
 
-    def __init__(self, kinds: Sequence[Kind], *, threshold: float) -> None:
+    def __init__(self, kinds: Sequence[Kind], *, threshold: float, readings: Sequence[Reading] = READINGS) -> None:
+        self._readings = readings
         self.database: settings.Database | None = None
         self._kinds = kinds
         self._threshold = threshold
@@ -48,13 +133,12 @@ class BacklogGauges(Collector):
             if self.database is not None and monotonic() - self._read_at > SECONDS:
                 self._backlog = self._read(self.database)
                 self._read_at = monotonic()
-            seen, errors = self._backlog, self._errors
-        for row in metrics.BACKLOG:
-            labels = [*metrics.COMMON_LABELS, *row.labels]
-            if row.name == metrics.COLLECTOR_ERRORS:
-                yield _with(CounterMetricFamily(row.name, row.help, labels=labels), [((), errors)])
-                continue
-            family = _with(GaugeMetricFamily(row.name, row.help, labels=labels), _values(row.name, seen))
+            seen = Seen(self._backlog, self._errors)
+        for row, samples in self._readings:
+            type = CounterMetricFamily if row.type == "counter" else GaugeMetricFamily
+            family = type(row.name, row.help, labels=[*metrics.COMMON_LABELS, *row.labels])
+            for own, value in samples(seen):
+                family.add_metric([*metrics.COMMON_VALUES, *own], value)
             if family.samples:
                 yield family
 
@@ -71,24 +155,3 @@ class BacklogGauges(Collector):
         registry = CollectorRegistry()
         registry.register(self)
         return metrics.exposition(registry)
-
-
-def _with(family: Any, values: Iterable[tuple[tuple[str, ...], float]]) -> Any:
-    """The family, of whatever type, with these values by the labels of their own."""
-    for own, value in values:
-        family.add_metric([*metrics.COMMON_VALUES, *own], value)
-    return family
-
-
-def _values(name: str, read: Backlog) -> Iterator[tuple[tuple[str, ...], float]]:
-    """The samples of a gauge by their own labels; what waits is absent at zero."""
-    if name == metrics.RESOURCES:
-        yield from read.phases.items()
-        return
-    if name == metrics.SET_ASIDE:
-        yield from (((kind,), count) for kind, count in read.set_aside.items())
-        return
-    for row in read.waiting:
-        value = {metrics.PENDING: row.pending, metrics.STUCK: row.stuck, metrics.STUCK_SECONDS: row.longest}[name]
-        if value:
-            yield (row.kind, str(row.is_delete).lower()), value
