@@ -22,6 +22,7 @@ from hyperfleet.model.search.parser import parse
 from hyperfleet.model.status.report import Report
 from hyperfleet.postgres import embedded
 from hyperfleet.store import migrations
+from hyperfleet.store.clauses.filters import Filter
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
@@ -72,7 +73,8 @@ class _Page(msgspec.Struct):
 
 async def _page(db: Database, **parts: Any) -> _Page:
     if "search" in parts:
-        parts |= {"search_text": parts["search"], "search": parse(parts["search"])}
+        text = parts.pop("search")
+        parts["filters"] = (Filter("search", parse(text), text),)
     return msgspec.json.decode(await pages.page(db, CLUSTERS, Listing(**parts)), type=_Page)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from hyperfleet.model.resource import Scope
 from hyperfleet.model.search.parser import parse
-from hyperfleet.store.clauses.filters import Parameters
+from hyperfleet.store.clauses.filters import Filter, Parameters
 from hyperfleet.store.clauses.projections import WHOLE
 from hyperfleet.store.lists import orders, pages
 from hyperfleet.store.lists.pages import Listing
@@ -39,7 +39,7 @@ def _list(name: str, query: str, listing: Listing, headers: str = "") -> Scenari
 
 
 def _search(text: str) -> Listing:
-    return Listing(size=20, search=parse(text), search_text=text)
+    return Listing(size=20, filters=(Filter("search", parse(text), text),))
 
 
 _REPORT: Final = """

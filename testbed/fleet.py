@@ -9,11 +9,13 @@ from hyperfleet.model.caller import SYSTEM
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.resource import Desired, Draft, Owner, Precondition, Scope
-from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.fields import FIELDS
+from hyperfleet.model.search.parser import FieldRef, Membership, parse
 from hyperfleet.model.status.condition import ConditionStatus, ReportedCondition
 from hyperfleet.model.status.report import Report
 from hyperfleet.services import deleting, reading, reporting, writing
 from hyperfleet.services.reporting import Outcome
+from hyperfleet.store.clauses.filters import Filter, RefersTo
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists.pages import Listing
 
@@ -120,10 +122,29 @@ async def delete(
     return dict(json.loads(deleted.body))
 
 
+def listing(
+    *,
+    search: str | None = None,
+    ids: tuple[UUID, ...] | None = None,
+    reference: tuple[str, UUID] | None = None,
+    **parts: Any,
+) -> Listing:
+    """A listing with filters: a search as its text, ids, a type of reference and its target."""
+    filters: list[Filter] = []
+    if search is not None:
+        filters.append(Filter("search", parse(search), search))
+    if ids is not None:
+        texts = tuple(map(str, ids))
+        term = Membership(FieldRef(FIELDS.by_name["id"]), texts)
+        filters.append(Filter("id", term, ",".join(texts), is_selective=True))
+    if reference is not None:
+        filters.append(Filter("ref_type", RefersTo(*reference), " ".join(map(str, reference)), is_selective=True))
+    return Listing(filters=tuple(filters), **parts)
+
+
 async def names(db: Database, search: str, scope: Scope = CLUSTERS) -> list[str]:
     """The names of the resources that a search finds, sorted."""
-    listing = Listing(search=parse(search), search_text=search)
-    page = json.loads(await reading.resources(db, scope, listing))
+    page = json.loads(await reading.resources(db, scope, listing(search=search)))
     return sorted(item["name"] for item in page["items"])
 
 

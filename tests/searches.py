@@ -200,7 +200,7 @@ _PATTERNS: Final = st.lists(
 ).map("".join)
 _ORDERED: Final = {"text": _TEXTS, "integer": _NUMBERS, "time": _TIMES, "any": st.one_of(_TEXTS, _NUMBERS)}
 _OPERATORS: Final[list[Operator]] = ["=", "<", "<=", ">", ">="]
-_SEARCHED: Final = [field for field in FIELDS.values() if field.searchable]
+_SEARCHED: Final = [field for field in FIELDS.rows if field.searchable]
 _TYPES: Final[list[tuple[str, ...]]] = [("Reconciled",), ("DnsSuccessful",), ("Dns.v2Successful",), ("Nothing",)]
 
 

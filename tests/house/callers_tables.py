@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from hyperfleet.cli.settings_reference import members
-from hyperfleet.http.app import ROWS, VERBS
+from hyperfleet.http.routes import ROWS
 from hyperfleet.model.rendering import API_ROOT
-from hyperfleet.model.rules.permission import DEFAULT
-from hyperfleet.model.rules.permission import VERBS as ALL_VERBS
+from hyperfleet.model.rules.permission import DEFAULT, VERBS
 from hyperfleet.settings import Dimension, Issuer, Rule
 
 _MARKED: Final = re.compile(r"(<!-- table: ([a-z ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -17,12 +16,12 @@ _MEMBERS: Final = ("| member | default | form | |", "|---|---|---|---|")
 
 def _verbs() -> Iterator[str]:
     yield from ("| verb | requests |", "|---|---|")
-    for verb in ALL_VERBS:
+    for verb in VERBS:
         requests = [
             f"`{method} {row.path.removeprefix(API_ROOT)}`"
             for row in ROWS
-            for method, endpoint in row.methods.items()
-            if VERBS.get(endpoint) == verb
+            for method, use in row.methods.items()
+            if use.verb == verb
         ]
         yield f"| `{verb}` | {', '.join(requests)} |"
 

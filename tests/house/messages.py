@@ -20,7 +20,7 @@ Every error message, piece of advice and log line of the service, module by modu
 """
 
 _LISTED_ELSEWHERE: Final = {"telemetry/metrics.py", "cli/settings_reference.py"}
-_HELP: Final = {"setting", "entries", "member", "required"}
+_HELP: Final = {"setting", "entries", "member", "required", "Instrument"}
 _WORDS: Final = re.compile(r"(?<![\w.`$/{])[A-Za-z]+[,.:;)]?(?=\s|$)")
 _SQL: Final = re.compile(
     r"\b(SELECT|FROM|WHERE|INSERT INTO|ON CONFLICT|DROP|BEGIN|BETWEEN|JOIN|CASE|WHEN|END|COLLATE|NULLS?|UNION|VALUES)\b"

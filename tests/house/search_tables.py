@@ -1,10 +1,12 @@
 """The tables of docs/search.md, made from the code; `python -m tests.house.search_tables` writes them anew."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hyperfleet.model.search.fields import FIELDS, Type
+from hyperfleet.http.reading.queries import LIST_PARAMETERS, Parameter
+from hyperfleet.model.search.fields import FIELDS, Fields, Type
 from hyperfleet.model.search.parser import LISTED, LONGEST, NESTED, OPERATORS
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "search.md"
@@ -25,9 +27,9 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("|  |", "| |")
 
 
-def _searched() -> str:
+def _searched(fields: Fields) -> str:
     rows: list[tuple[str, ...]] = [
-        (f"`{field.name}`", _TYPES[field.type], field.note) for field in FIELDS.values() if field.searchable
+        (f"`{field.name}`", _TYPES[field.type], field.note) for field in fields.rows if field.searchable
     ]
     return _table(("field", "type", ""), rows)
 
@@ -40,13 +42,18 @@ def _operators() -> str:
     return _table(("type", "operators"), rows)
 
 
-def _sorted() -> str:
-    return " ".join(f"`{field.name}`" for field in FIELDS.values() if field.sortable) + "\n"
+def _sorted(fields: Fields) -> str:
+    return " ".join(f"`{field.name}`" for field in fields.rows if field.sortable) + "\n"
 
 
-def _selected() -> str:
-    rows: list[tuple[str, ...]] = [(f"`{field.name}`", field.note) for field in FIELDS.values() if field.selectable]
+def _selected(fields: Fields) -> str:
+    rows: list[tuple[str, ...]] = [(f"`{field.name}`", field.note) for field in fields.rows if field.selectable]
     return _table(("member", ""), rows)
+
+
+def _parameters(rows: Sequence[Parameter]) -> str:
+    named = [(", ".join(f"`{name}`" for name in row.names), row.note) for row in rows]
+    return _table(("parameter", ""), [*named])
 
 
 def _limits() -> str:
@@ -60,18 +67,20 @@ def _limits() -> str:
     )
 
 
-TABLES: Final = {
-    "searched": _searched,
-    "operators": _operators,
-    "sorted": _sorted,
-    "selected": _selected,
-    "limits": _limits,
-}
+TABLES: Final = ("parameters", "searched", "operators", "sorted", "selected", "limits")
 
 
-def written(page: str) -> str:
+def written(page: str, fields: Fields = FIELDS, parameters: Sequence[Parameter] = LIST_PARAMETERS) -> str:
     """The page with each table between its markers as the code has it now."""
-    return _MARKED.sub(lambda match: match[1] + TABLES[match[2]]() + match[4], page)
+    tables = {
+        "parameters": _parameters(parameters),
+        "searched": _searched(fields),
+        "operators": _operators(),
+        "sorted": _sorted(fields),
+        "selected": _selected(fields),
+        "limits": _limits(),
+    }
+    return _MARKED.sub(lambda match: match[1] + tables[match[2]] + match[4], page)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import pytest
 
 from hyperfleet.errors import BadSearch
 from hyperfleet.model.kind import BUILT_IN
-from hyperfleet.model.search.fields import parse_order, parse_selection
+from hyperfleet.model.search.order import parse_order
 from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.selection import parse_selection
 from hyperfleet.model.search.vocabulary import vocabulary
 from tests.house import search_tables
 

@@ -13,8 +13,9 @@ import pytest
 from hyperfleet import settings
 from hyperfleet.http.access.issuer_keys import IssuerKeys
 from hyperfleet.http.access.verifier import Issuer
-from hyperfleet.http.app import ROWS, application, routes
+from hyperfleet.http.app import application
 from hyperfleet.http.middleware import Middleware
+from hyperfleet.http.routes import ROWS, routes
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
 from testbed.fleet import CATALOG
@@ -66,7 +67,7 @@ EVERY: Final = sorted(
         )
         for row in ROWS
         for route in routes(row, CATALOG)
-        for method in route.endpoints
+        for method in route.methods
     }
 )
 

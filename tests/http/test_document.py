@@ -12,10 +12,11 @@ import yaml
 from openapi_spec_validator import validate
 from starlette.types import ASGIApp
 
-from hyperfleet.http.app import ROWS, application, routes
+from hyperfleet.http.app import application
 from hyperfleet.http.description import publications
 from hyperfleet.http.description.document import document
 from hyperfleet.http.media_types import HTML, JSON, YAML
+from hyperfleet.http.routes import ROWS, routes
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import BUILT_IN, Kind
 from hyperfleet.model.rendering import API_ROOT
@@ -230,9 +231,7 @@ def test_a_kind_gets_its_paths_from_its_entry_alone() -> None:
         (re.sub(r"\{[a-z_]+\}", "-", path), method.upper()) for path, item in whole["paths"].items() for method in item
     }
     rows = (row for row in ROWS if row.path not in UNDESCRIBED)
-    routed = {
-        (route.template, method) for row in rows for route in routes(row, MORE_KINDS) for method in route.endpoints
-    }
+    routed = {(route.template, method) for row in rows for route in routes(row, MORE_KINDS) for method in route.methods}
     assert described == routed
 
 

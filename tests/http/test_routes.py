@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from hyperfleet.http.app import ROWS, routes
+from hyperfleet.http.routes import ROWS, routes
 from testbed.fleet import CATALOG
 
 MISSING: Final = "019abcde-0000-7000-8000-000000000001"

@@ -3,7 +3,9 @@
 import pytest
 
 from hyperfleet.errors import InvalidInput
-from hyperfleet.model.search.fields import FIELDS, SELECTED, Selection, parse_order, parse_selection
+from hyperfleet.model.search.fields import FIELDS, Member
+from hyperfleet.model.search.order import parse_order
+from hyperfleet.model.search.selection import SELECTED, Selection, parse_selection
 
 SORTED = (
     "id",
@@ -40,17 +42,17 @@ def selection_refusal(text: str) -> tuple[str, str]:
 def paths(text: str) -> list[str]:
     selection = parse_selection(text)
     assert selection is not None
-    return ["|".join(path) for path in selection.paths]
+    return ["|".join(member.path) for member in selection.members]
 
 
 def test_every_field_is_good_for_something_and_named_once() -> None:
-    assert all(field.searchable or field.sortable or field.selectable for field in FIELDS.values())
-    assert all(field.column for field in FIELDS.values() if field.searchable)
-    assert all(name == field.name for name, field in FIELDS.items())
+    assert all(field.searchable or field.sortable or field.selectable for field in FIELDS.rows)
+    assert all(field.column for field in FIELDS.rows if field.searchable)
+    assert all(name == field.name for name, field in FIELDS.by_name.items())
 
 
 def test_lists_are_sorted_by_the_fields_of_the_contract() -> None:
-    assert {field.name for field in FIELDS.values() if field.sortable} == set(SORTED)
+    assert {field.name for field in FIELDS.rows if field.sortable} == set(SORTED)
     for name in SORTED:
         assert keys(name) == keys(None, name) == [f"{name} asc"]
 
@@ -113,8 +115,9 @@ def test_nothing_and_a_star_select_what_a_list_gives_by_default(text: str) -> No
 
 
 def test_a_star_keeps_what_is_wanted_beyond_it() -> None:
-    assert parse_selection("*,status.adapters") == Selection((("status", "adapters"),), everything=True)
-    assert parse_selection("name, *") == Selection((("name",),), everything=True)
+    for text, path in {"*,status.adapters": ("status", "adapters"), "name, *": ("name",)}.items():
+        member = Member(path, FIELDS.by_name[".".join(path)])
+        assert parse_selection(text) == Selection((member,), everything=True)
 
 
 @pytest.mark.parametrize(

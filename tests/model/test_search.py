@@ -29,7 +29,7 @@ from tests.pace import cost
 from tests.search_texts import text
 from tests.searches import TREES
 
-NAME = FieldRef(FIELDS["name"])
+NAME = FieldRef(FIELDS.by_name["name"])
 A, B, C = (Comparison(NAME, "=", value) for value in "abc")
 # A grammar of loose words: most of its sentences are wrong somewhere.
 WORDS = st.sampled_from(
@@ -84,15 +84,18 @@ WORDS = st.sampled_from(
         ("name not between 'a' and 'b'", Not(Range(NAME, "a", "b"))),
         ("name not ilike 'a%'", Not(Match(NAME, "a%", True))),
         ("name is not null", Not(Absence(NAME))),
-        ("spec['x.y'].z >= 1.5", Comparison(FieldRef(FIELDS["spec.<path>"], ("x.y", "z")), ">=", Decimal("1.5"))),
-        ("labels.a.b/c < 'x'", Comparison(FieldRef(FIELDS["labels.<key>"], ("a.b/c",)), "<", "x")),
+        (
+            "spec['x.y'].z >= 1.5",
+            Comparison(FieldRef(FIELDS.by_name["spec.<path>"], ("x.y", "z")), ">=", Decimal("1.5")),
+        ),
+        ("labels.a.b/c < 'x'", Comparison(FieldRef(FIELDS.by_name["labels.<key>"], ("a.b/c",)), "<", "x")),
         (
             "status.conditions.Ready.reason = 'x'",
-            Comparison(FieldRef(FIELDS["status.conditions.<Type>.reason"], ("Ready",)), "=", "x"),
+            Comparison(FieldRef(FIELDS.by_name["status.conditions.<Type>.reason"], ("Ready",)), "=", "x"),
         ),
         (
             "created_time > '2026-01-01'",
-            Comparison(FieldRef(FIELDS["created_time"]), ">", datetime(2026, 1, 1, tzinfo=UTC)),
+            Comparison(FieldRef(FIELDS.by_name["created_time"]), ">", datetime(2026, 1, 1, tzinfo=UTC)),
         ),
     ],
 )

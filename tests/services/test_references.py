@@ -12,7 +12,6 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import ANY, Owner, Scope
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database, Statement
-from hyperfleet.store.lists.pages import Listing
 from testbed import fleet
 from testbed.fleet import after
 
@@ -128,7 +127,7 @@ async def test_a_change_of_something_else_keeps_the_references_as_they_are(db: D
 
 
 async def listed(db: Database, scope: Scope, **what: Any) -> dict[str, Any]:
-    return dict(json.loads(await reading.resources(db, scope, Listing(**what))))
+    return dict(json.loads(await reading.resources(db, scope, fleet.listing(**what))))
 
 
 async def test_what_references_a_resource_is_listed_and_counted(db: Database) -> None:

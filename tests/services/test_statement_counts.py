@@ -5,14 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from hyperfleet.model.search.fields import parse_selection
-from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.selection import parse_selection
 from hyperfleet.services import reading
 from hyperfleet.store.database import Database
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
 from hyperfleet.telemetry import metrics
-from testbed.fleet import CLUSTERS, below, change, create, delete, read, report, send
+from testbed.fleet import CLUSTERS, below, change, create, delete, listing, read, report, send
 
 
 def so_far() -> float:
@@ -52,7 +51,7 @@ async def test_a_read_is_one_statement_whatever_is_selected(db: Database) -> Non
         Listing(),
         Listing(page=3, size=1),
         Listing(count=False),
-        Listing(search=parse("labels.a = 'b' and not status.phase = 'Ready'"), search_text="x"),
+        listing(search="labels.a = 'b' and not status.phase = 'Ready'"),
         Listing(selection=parse_selection("*,status.adapters")),
     ],
     ids=["plain", "past the end", "without a total", "search", "with adapters"],

@@ -13,15 +13,28 @@ from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.resource import ANY, Scope
-from hyperfleet.model.search.fields import parse_order, parse_selection
-from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.order import parse_order
+from hyperfleet.model.search.selection import parse_selection
 from hyperfleet.services import reading
 from hyperfleet.store.clauses.filters import Parameters
 from hyperfleet.store.clauses.projections import WHOLE
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import orders, pages
 from hyperfleet.store.lists.pages import Listing
-from testbed.fleet import CATALOG, CLUSTER, NODE_POOL, below, change, create, delete, force_delete, read, report, send
+from testbed.fleet import (
+    CATALOG,
+    CLUSTER,
+    NODE_POOL,
+    below,
+    change,
+    create,
+    delete,
+    force_delete,
+    listing,
+    read,
+    report,
+    send,
+)
 from tests.services.test_statement_counts import so_far
 
 RED: Tenancy = (("org", "red"),)
@@ -58,9 +71,7 @@ async def filled(db: Database) -> dict[str, str]:
 
 
 async def listed(db: Database, scope: Scope, **parameters: Any) -> dict[str, Any]:
-    if "search" in parameters:
-        parameters |= {"search": parse(parameters["search"]), "search_text": parameters["search"]}
-    return dict(json.loads(await reading.resources(db, scope, Listing(**parameters))))
+    return dict(json.loads(await reading.resources(db, scope, listing(**parameters))))
 
 
 async def test_a_caller_sees_what_has_all_its_dimensions(db: Database) -> None:

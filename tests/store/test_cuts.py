@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hyperfleet.model.caller import SYSTEM
 from hyperfleet.model.resource import Desired, Draft
-from hyperfleet.model.search.fields import Selection
+from hyperfleet.model.search.fields import FIELDS, Member
+from hyperfleet.model.search.selection import Selection
 from hyperfleet.services import reading, writing
 from hyperfleet.store.clauses.filters import Parameters
 from hyperfleet.store.clauses.projections import projection
@@ -37,9 +38,13 @@ async def stored(db: Database, spec: bytes) -> UUID:
     return UUID(json.loads(created.body)["id"])
 
 
+def selection_of(*paths: Path) -> Selection:
+    return Selection(tuple(Member(path, FIELDS.by_name[path[0]]) for path in paths))
+
+
 async def selected(db: Database, id: UUID, *paths: Path) -> bytes:
     """What a read and a list give of these paths, which is the same."""
-    selection = Selection(tuple(paths))
+    selection = selection_of(*paths)
     read = (await reading.resource(db, CLUSTERS, id, selection)).body
     listed = msgspec.json.decode(
         await pages.page(db, CLUSTERS, Listing(selection=selection)), type=dict[str, msgspec.Raw]
@@ -114,6 +119,10 @@ async def test_whatever_is_stored_and_asked_for(db: Database, spec: dict[str, An
 
 def test_the_stored_text_is_read_once_however_many_members_are_wanted() -> None:
     paths = tuple(("spec", f"member-{number}", "deeper") for number in range(200))
-    for selection in (Selection(paths[:2]), Selection(paths), Selection((*paths, ("labels", "a"), ("references",)))):
+    for selection in (
+        selection_of(*paths[:2]),
+        selection_of(*paths),
+        selection_of(*paths, ("labels", "a"), ("references",)),
+    ):
         assert projection(selection, Parameters()).columns.count("json_each(CASE WHEN json_typeof(envelope)") <= 1
         assert projection(selection, Parameters()).columns.count("envelope") <= 2

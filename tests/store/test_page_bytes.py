@@ -1,22 +1,22 @@
 """A page has at most so many bytes of resources, whatever callers stored, and a walk still sees each of them once."""
 
 import json
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hyperfleet.errors import InvalidInput
 from hyperfleet.model.resource import ANY, Scope
-from hyperfleet.model.search.fields import parse_order, parse_selection
-from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.order import parse_order
+from hyperfleet.model.search.selection import parse_selection
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from hyperfleet.store.lists.pages import Listing
 from hyperfleet.store.lists.sizes import ALWAYS_SERVED
-from testbed.fleet import CATALOG, CLUSTER, CLUSTERS, NODE_POOL, below, create, report, send
+from testbed.fleet import CATALOG, CLUSTER, CLUSTERS, NODE_POOL, below, create, listing, report, send
 from tests.services.test_statement_counts import statements
 
 MOST = 100_000
@@ -67,8 +67,8 @@ async def sized(db: Database, *sizes: int, scope: Scope = CLUSTERS, **parts: Any
         Listing(size=7),
         Listing(count=False),
         Listing(size=1000, order=parse_order("name", None)),
-        Listing(search=parse(SEARCH), search_text=SEARCH),
-        Listing(search=parse(SEARCH), search_text=SEARCH, order=parse_order("name desc", None), count=False),
+        listing(search=SEARCH),
+        listing(search=SEARCH, order=parse_order("name desc", None), count=False),
         Listing(selection=parse_selection("name,spec")),
         Listing(selection=parse_selection("name,spec.blob,spec.missing,status")),
         Listing(selection=parse_selection("*,status.adapters")),
@@ -93,13 +93,13 @@ async def test_pages_end_before_their_bytes_and_a_walk_sees_each_resource_once(
 async def test_pages_of_named_resources_end_early_too(db: Database) -> None:
     names = await sized(db, *[30_000] * 5)
     ids = tuple(UUID(json.loads(bytes(item))["id"]) for each in await walk(db, Listing()) for item in each.items)
-    assert [each.names for each in await walk(db, Listing(ids=ids))] == [names[:3], names[3:]]
+    assert [each.names for each in await walk(db, listing(ids=ids))] == [names[:3], names[3:]]
 
 
 async def test_a_resource_larger_than_a_page_is_a_page_by_itself(db: Database) -> None:
     await sized(db, 5_000, 150_000, 5_000, 5_000)
-    for listing in (Listing(), Listing(selection=parse_selection("name,spec"))):
-        assert [each.names for each in await walk(db, listing)] == [["n-0"], ["n-1"], ["n-2", "n-3"]]
+    for asked in (Listing(), Listing(selection=parse_selection("name,spec"))):
+        assert [each.names for each in await walk(db, asked)] == [["n-0"], ["n-1"], ["n-2", "n-3"]]
 
 
 async def test_one_large_resource_among_small_ones_does_not_end_a_page_that_has_room(db: Database) -> None:
@@ -120,12 +120,10 @@ async def test_a_first_page_that_ends_early_has_its_number_and_the_total(db: Dat
 
 async def test_a_numbered_page_that_is_too_large_is_refused_with_the_size_that_fits(db: Database) -> None:
     await sized(db, *[3_500] * 60)
-    for search in ("", SEARCH):
-        listing = Listing(size=60, ends_early=False)
-        if search:
-            listing = replace(listing, search=parse(search), search_text=search)
+    for search in (None, SEARCH):
+        asked = listing(search=search, size=60, ends_early=False)
         with pytest.raises(InvalidInput) as refused:
-            await page(db, listing)
+            await page(db, asked)
         [error] = refused.value.errors
         assert (error.code, error.field, error.value) == ("VAL-004", "pageSize", "60")
         largest = int(str(error.constraint).removeprefix("at most "))
@@ -133,11 +131,11 @@ async def test_a_numbered_page_that_is_too_large_is_refused_with_the_size_that_f
         assert f"at most {largest}" in error.message
         assert "`fields`" in error.message
         assert "`next_page_token`" in error.message
-        fits = await page(db, replace(listing, size=largest))
+        fits = await page(db, replace(asked, size=largest))
         assert len(fits.items) == largest
         assert MOST - 5_000 < fits.bytes <= MOST
         with pytest.raises(InvalidInput):
-            await page(db, replace(listing, size=largest + 1))
+            await page(db, replace(asked, size=largest + 1))
 
 
 async def test_twenty_are_always_served_by_number_and_twenty_one_are_not(db: Database) -> None:

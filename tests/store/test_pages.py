@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,18 +14,15 @@ from hypothesis import strategies as st
 
 from hyperfleet.errors import InvalidInput, NotFound
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search.fields import parse_order, parse_selection
-from hyperfleet.model.search.parser import parse
+from hyperfleet.model.search.order import parse_order
+from hyperfleet.model.search.selection import parse_selection
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
-from hyperfleet.store.lists.pages import Listing
-from testbed.fleet import CLUSTERS, NODE_POOL, below, create, report, send
+from testbed.fleet import CLUSTERS, NODE_POOL, below, create, listing, report, send
 
 
 async def page(db: Database, scope: Scope = CLUSTERS, **parameters: Any) -> dict[str, Any]:
-    if "search" in parameters:
-        parameters |= {"search": parse(parameters["search"]), "search_text": parameters["search"]}
-    return dict(json.loads(await pages.page(db, scope, Listing(**parameters))))
+    return dict(json.loads(await pages.page(db, scope, listing(**parameters))))
 
 
 def names(listed: dict[str, Any]) -> list[str]:
@@ -278,6 +274,6 @@ async def test_the_default_count_is_exact_for_numbers_and_none_for_tokens(db: Da
     await create(db, "alpha")
     await create(db, "beta")
     first = await page(db, size=1)
-    following = Listing(page=None, page_token=first["next_page_token"], size=1)
-    assert "total" not in json.loads(await pages.page(db, CLUSTERS, following))
-    assert json.loads(await pages.page(db, CLUSTERS, replace(following, count=True)))["total"] == 2
+    follow: dict[str, Any] = {"page": None, "page_token": first["next_page_token"], "size": 1}
+    assert "total" not in await page(db, **follow)
+    assert (await page(db, **follow, count=True))["total"] == 2

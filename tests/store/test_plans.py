@@ -5,11 +5,9 @@ from typing import Any, Final
 import pytest
 
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search.parser import parse
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
-from hyperfleet.store.lists.pages import Listing
-from testbed.fleet import CLUSTERS, create
+from testbed.fleet import CLUSTERS, create, listing
 
 # PostgreSQL decides after five plans for given values; it keeps one for all when that seems no dearer than their mean
 # with the planning. So the values are as uneven as they can be: few clusters among node pools, a large and a small
@@ -69,9 +67,8 @@ async def test_a_list_is_planned_a_few_times_only(db: Database, caller: str) -> 
     await db.fetch(Statement("ANALYZE", "ANALYZE resources, resource_counts"))
     made = {}
     for shape, parts in SHAPES.items():
-        searched = {"search": parse(parts["search"]), "search_text": parts["search"]} if "search" in parts else {}
         before = await plans(db)
         for _ in range(3 * _BEFORE_DECIDING):
-            await pages.page(db, CALLERS[caller], Listing(**(parts | searched)))
+            await pages.page(db, CALLERS[caller], listing(**parts))
         made[shape] = await plans(db) - before
     assert made == {shape: pytest.approx(0, abs=_BEFORE_DECIDING) for shape in SHAPES}

@@ -1,21 +1,21 @@
-"""The ASGI application: the route table, a path and its methods a row, and what every kind makes of it.
+"""The ASGI application: finds the row of the route table that a path means, and the kind, and calls the endpoint.
 
-Rows are generic in the kind, so a request is matched against eight patterns however many kinds there are; paths without
-a variable part are looked up before. Paths are matched as they were sent, never decoded, so that an encoded slash
-separates nothing.
+Rows are generic in the kind, so a request is matched against few patterns however many kinds there are: those of as
+many segments. Paths without a variable part are looked up before. Paths are matched as they were sent, never decoded,
+so that an encoded slash separates nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from starlette.routing import Route as Pattern
 from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan
 
 from hyperfleet.errors import BadRequest, HyperFleetError, NotFound
-from hyperfleet.http import endpoints
 from hyperfleet.http.access.callers import Callers
 from hyperfleet.http.access.gateways import Gateway
 from hyperfleet.http.access.guards import Guard
@@ -23,67 +23,18 @@ from hyperfleet.http.access.tenants import Tenants
 from hyperfleet.http.access.verifier import Issuer
 from hyperfleet.http.description import publications
 from hyperfleet.http.description.document import document
-from hyperfleet.http.description.entrance import ADDRESSES, entrance
-from hyperfleet.http.exchange import Answer, AsgiScope, Endpoint, Exchange, Receive, Route, Send
-from hyperfleet.http.media_types import JSON, preferred
+from hyperfleet.http.description.entrance import entrance
+from hyperfleet.http.exchange import Answer, AsgiScope, Exchange, Receive, Send
+from hyperfleet.http.media_types import preferred
 from hyperfleet.http.middleware import Middleware
 from hyperfleet.http.reading.limits import InFlight
+from hyperfleet.http.routes import ROWS, Row, ranked, routes
 from hyperfleet.model.catalog import Catalog
-from hyperfleet.model.rendering import API_ROOT
-from hyperfleet.model.resource import ANY
-from hyperfleet.model.rules.permission import Permissions, Verb
+from hyperfleet.model.rules.permission import Permissions
 from hyperfleet.services import confining, lingering, recomputing
 from hyperfleet.settings import Settings
 from hyperfleet.store.database import Database
 from hyperfleet.telemetry import logging
-
-
-class Row(NamedTuple):
-    """A row of the route table; `{plural}` and `{owner_plural}` stand for the words of each kind and its owner's.
-
-    Rows that are open are answered without a token.
-    """
-
-    path: str
-    methods: Mapping[str, Endpoint]
-    media_types: tuple[str, ...] = (JSON,)
-    is_open: bool = False
-
-
-_LIST: Final = {"GET": endpoints.list_resources, "POST": endpoints.create}
-_READ: Final = {"GET": endpoints.read, "PATCH": endpoints.change, "DELETE": endpoints.delete}
-_FORCE: Final = {"POST": endpoints.force_delete}
-_REPORTS: Final = {"GET": endpoints.list_reports, "POST": endpoints.report, "PUT": endpoints.report}
-
-_PUBLISHED: Final = {"GET": endpoints.published}
-
-VERBS: Final[Mapping[Endpoint, Verb]] = {
-    endpoints.list_resources: "read",
-    endpoints.create: "create",
-    endpoints.read: "read",
-    endpoints.change: "update",
-    endpoints.delete: "delete",
-    endpoints.force_delete: "force-delete",
-    endpoints.list_reports: "read",
-    endpoints.report: "report",
-}
-"""What rules call what each endpoint does with resources."""
-
-# The first match counts, so what is asked for most stands first.
-ROWS: Final = (
-    Row(API_ROOT + "/{plural}/{id}", _READ),
-    Row(API_ROOT + "/{plural}/{id}/statuses", _REPORTS),
-    Row(API_ROOT + "/{plural}", _LIST),
-    Row(API_ROOT + "/{plural}/{id}/force-delete", _FORCE),
-    Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}", _LIST),
-    Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}", _READ),
-    Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/statuses", _REPORTS),
-    Row(API_ROOT + "/{owner_plural}/{owner_id}/{plural}/{id}/force-delete", _FORCE),
-    Row(API_ROOT + "/compatibility", {"GET": endpoints.compatibility}, is_open=True),
-    *(Row(path, {"GET": endpoints.service}, forms, is_open=True) for path, forms in ADDRESSES.items()),
-    *(Row(path, _PUBLISHED, forms, is_open=True) for path, forms in publications.DOCUMENT.items()),
-    *(Row(path, _PUBLISHED, (media_type,), is_open=True) for path, media_type in publications.PARTS.items()),
-)
 
 
 def application(
@@ -97,25 +48,34 @@ def application(
     tenants: Tenants | None = None,
     permissions: Permissions | None = None,
     recomputes: bool = False,
+    rows: Sequence[Row] = ROWS,
 ) -> Middleware:
     """The service's ASGI application; its lifespan opens and closes the database.
 
     `provider` is the OpenAPI document that describes specs, None without one. `issuers` are those whose tokens callers
     need, `gateway` is who vouches for callers without one; without both every caller is the system. `tenants` says
     whose tenant a caller is, `permissions` what it may do; None: of none, and everything. With `recomputes` it also
-    computes again what other rules left in the database; one process of a service is enough.
+    computes again what other rules left in the database; one process of a service is enough. `rows` is the route table.
     """
     in_flight = InFlight(settings)
     callers, guard = Callers(issuers, tenants, gateway), Guard(catalog, permissions)
-    bound = [(row.path, _Bound(row, catalog, in_flight, Callers() if row.is_open else callers, guard)) for row in ROWS]
-    fixed: dict[str | None, ASGIApp] = {path: serve for path, serve in bound if "{" not in path}
-    patterns = [Pattern(path, serve) for path, serve in bound if "{" in path]
-
+    fixed: dict[str, ASGIApp] = {}
+    patterns: defaultdict[int, list[Pattern]] = defaultdict(list)
+    for row in ranked(rows):
+        bound = _Bound(row, catalog, in_flight, Callers() if row.is_open else callers, guard)
+        if any(row.shape):
+            patterns[row.path.count("/")].append(Pattern(row.path, bound))
+        else:
+            fixed[row.path] = bound
+    routers = {
+        slashes: Router(found, redirect_slashes=False, default=_unknown_path) for slashes, found in patterns.items()
+    }
     lifespan = _lifespan(db, catalog, callers, recomputes=recomputes)
-    router = Router(patterns, redirect_slashes=False, default=_unknown_path, lifespan=lifespan)
+    otherwise = Router(redirect_slashes=False, default=_unknown_path, lifespan=lifespan)
 
     async def dispatch(scope: AsgiScope, receive: Receive, send: Send) -> None:
-        await fixed.get(scope.get("path"), router)(scope, receive, send)
+        path = scope.get("path", "")
+        await (fixed.get(path) or routers.get(path.count("/"), otherwise))(scope, receive, send)
 
     described = document(
         catalog,
@@ -159,23 +119,6 @@ def _lifespan(db: Database, catalog: Catalog, callers: Callers, *, recomputes: b
     return lifespan
 
 
-def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
-    """What a row of the table means for each kind that it serves."""
-    methods = dict(row.methods)
-    allow = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
-    if "{plural}" not in row.path:
-        yield Route(row.path, methods, allow, media_types=row.media_types)
-        return
-    template = row.path.replace("{id}", "-").replace("{owner_id}", "-")
-    for kind in (*catalog.kinds, ANY):
-        of_kind = template.replace("{plural}", kind.plural)
-        owner = catalog.parent_of(kind)
-        if "{owner_plural}" not in row.path:
-            yield Route(of_kind, methods, allow, kind, catalog=catalog)
-        elif owner is not None:
-            yield Route(of_kind.replace("{owner_plural}", owner.plural), methods, allow, kind, owner, catalog=catalog)
-
-
 class _Bound:
     """A row as an ASGI application: finds the kind that the path names, then the endpoint of the method."""
 
@@ -198,13 +141,13 @@ class _Bound:
         exchange.id = named.get("id", "")
         exchange.owner_id = named.get("owner_id", "")
         method = exchange.method
-        endpoint = route.endpoints.get("GET" if method == "HEAD" else method)
-        if endpoint is None:
+        use = route.methods.get("GET" if method == "HEAD" else method)
+        if use is None:
             exchange.answer = _other_method(method, route.allow)
             return
         exchange.caller = await self._callers.caller(exchange)
-        if route.kind is not None:
-            exchange.kinds = self._guard.allowed(exchange.caller, VERBS[endpoint], route.kind)
+        if route.kind is not None and use.verb is not None:
+            exchange.kinds = self._guard.allowed(exchange.caller, use.verb, route.kind)
             exchange.may = self._guard.allows
         accept = exchange.header(b"accept")
         media_type = route.media_types[0] if accept is None else preferred(accept, route.media_types)
@@ -213,7 +156,7 @@ class _Bound:
             raise BadRequest(f"This path returns {forms}, which the Accept header excludes.", status=406)
         exchange.media_type = media_type
         with self._in_flight:
-            exchange.answer = await endpoint(exchange)
+            exchange.answer = await use.endpoint(exchange)
 
 
 _NO_PATH: Final = "No such path; /api/hyperfleet/v1/openapi lists the paths of the API."

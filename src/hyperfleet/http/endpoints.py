@@ -23,7 +23,8 @@ from hyperfleet.model.catalog import Catalog
 from hyperfleet.model.identifier import uuid
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import ANY, Owner, Scope
-from hyperfleet.model.search.vocabulary import Vocabulary, vocabulary
+from hyperfleet.model.search.fields import FIELDS, Fields
+from hyperfleet.model.search.vocabulary import vocabulary
 from hyperfleet.services import checking, deleting, reading, reporting, writing
 from hyperfleet.telemetry import metrics
 
@@ -56,17 +57,17 @@ async def published(exchange: Exchange) -> Answer:
     return publications.answer(exchange.publications[exchange.route.template, exchange.media_type], exchange)
 
 
-async def list_resources(exchange: Exchange) -> Answer:
+async def list_resources(
+    exchange: Exchange,
+    *,
+    parameters: tuple[queries.Parameter, ...] = queries.LIST_PARAMETERS,
+    fields: Fields = FIELDS,
+) -> Answer:
     """A page of resources of a kind, or of all kinds, below the owner when the path names one."""
     kind = exchange.kind
-    if kind is ANY:
-        references, words = _listable(exchange.catalog.kinds, exchange.catalog)
-        wanted = queries.listing(exchange.query, references=references, kinds=words.kinds, vocabulary=words)
-        if wanted.kind is not None:
-            _narrowed(_scope(exchange), exchange.catalog.by_name[wanted.kind], exchange)
-    else:
-        references, words = _listable((kind,), exchange.catalog)
-        wanted = queries.listing(exchange.query, references=references, vocabulary=words)
+    wanted = queries.listing(exchange.query, _listable(kind, exchange.catalog, fields), parameters)
+    if wanted.kind is not None:
+        _narrowed(_scope(exchange), exchange.catalog.by_name[wanted.kind], exchange)
     scope, most = _scope(exchange), exchange.limits.max_page_bytes
     name = (kind.name, wanted.size, hash(wanted.selection))
     make = partial(reading.resources, exchange.db, scope, wanted, most=most)
@@ -94,9 +95,10 @@ async def create(exchange: Exchange) -> Answer:
     return Answer(201, created.body, headers=headers)
 
 
-async def read(exchange: Exchange) -> Answer:
+async def read(exchange: Exchange, *, fields: Fields = FIELDS) -> Answer:
     """One resource, or what is selected of it; 304 for who has this version already."""
-    selection = queries.selection(exchange.query)
+    listable = _listable(exchange.kind, exchange.catalog, fields) if exchange.query else None
+    selection = None if listable is None else queries.selection(exchange.query, listable)
     unless = preconditions.if_none_match(exchange.header(b"if-none-match"))
     scope = _scope(exchange)
     found = await reading.resource(exchange.db, scope, _id(exchange.kind, exchange.id), selection)
@@ -229,10 +231,12 @@ def _require_top(kind: Kind, catalog: Catalog) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _listable(kinds: tuple[Kind, ...], catalog: Catalog) -> tuple[tuple[str, ...], Vocabulary]:
-    """What lists of these kinds may be asked for: types of references, and the words of a search."""
-    references = dict.fromkeys(rule.type for kind in kinds for rule in kind.references)
-    return tuple(references), vocabulary(kinds, every=catalog.kinds)
+def _listable(kind: Kind, catalog: Catalog, fields: Fields) -> queries.Listable:
+    """What lists of a kind, or of all, may be asked for."""
+    kinds = catalog.kinds if kind is ANY else (kind,)
+    references = dict.fromkeys(rule.type for each in kinds for rule in each.references)
+    words = vocabulary(kinds, every=catalog.kinds, fields=fields)
+    return queries.Listable(tuple(references), words, of_all=kind is ANY)
 
 
 def _etag(resource_version: int) -> Header:

@@ -52,6 +52,13 @@ class Publication(NamedTuple):
     headers: tuple[Header, ...]
 
 
+class Use(NamedTuple):
+    """An endpoint, and what rules call what it does with resources; None where it does nothing with them."""
+
+    endpoint: "Endpoint"
+    verb: Verb | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
@@ -61,7 +68,7 @@ class Route:
     """
 
     template: str
-    endpoints: dict[str, "Endpoint"]
+    methods: Mapping[str, Use]
     allow: str
     kind: Kind | None = None
     owner_kind: Kind | None = None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search.fields import Selection
+from hyperfleet.model.search.selection import Selection
 from hyperfleet.store import reports
 from hyperfleet.store import resources as rows
 from hyperfleet.store.database import Database
@@ -36,7 +36,8 @@ async def resources(db: Database, scope: Scope, listing: Listing, *, most: int =
     if not listing.is_search:
         return await pages.page(db, scope, listing, most=most)
     kinds = listing.kind or scope.kind.name
-    name = hash((kinds, scope.owner, scope.tenancy, listing.search_text, listing.order))
+    texts = tuple(each.text for each in listing.searches)
+    name = hash((kinds, scope.owner, scope.tenancy, texts, listing.order))
     return await db.searches.run(name, lambda: pages.page(db, scope, listing, most=most))
 
 

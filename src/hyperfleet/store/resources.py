@@ -10,7 +10,7 @@ from hyperfleet.errors import Conflict, WrongState
 from hyperfleet.model import rendering
 from hyperfleet.model.kind import Kind
 from hyperfleet.model.resource import Owner, Scope
-from hyperfleet.model.search.fields import Selection
+from hyperfleet.model.search.selection import Selection
 from hyperfleet.model.standing import Change
 from hyperfleet.store import references
 from hyperfleet.store.clauses.filters import Parameters

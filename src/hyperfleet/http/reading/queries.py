@@ -5,42 +5,39 @@ Pollers send the same query over and over, and everything here is immutable, so 
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
-from typing import Final, NamedTuple, TypeVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
-from uuid import UUID
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from hyperfleet.errors import BadSearch, FieldError, Given, HyperFleetError, InvalidInput
 from hyperfleet.model.identifier import uuid
-from hyperfleet.model.search import fields, parser
-from hyperfleet.model.search.fields import Selection
+from hyperfleet.model.search import parser
+from hyperfleet.model.search.order import parse_order
+from hyperfleet.model.search.parser import FieldRef, Membership
+from hyperfleet.model.search.selection import Selection, parse_selection
 from hyperfleet.model.search.vocabulary import ANYTHING, Vocabulary
 from hyperfleet.model.spelling import nearest_name
+from hyperfleet.store.clauses.filters import Filter, RefersTo
 from hyperfleet.store.lists.pages import Listing
 
 LARGEST_PAGE: Final = 2**31 - 1
 LARGEST_SIZE: Final = 1000
-DEFAULT_SIZE: Final = 100
+DEFAULT_SIZE: Final = Listing().size
 MOST_IDS: Final = 1000
 # Guessing the nearest name costs 50 µs, and a query has room for 30,000 wrong ones.
 MOST_MISTAKES: Final = 20
-
-LIST_PARAMETERS: Final = (
-    *("page", "pageSize", "size", "search", "order", "orderBy", "fields", "page_token", "count", "id"),
-    *("ref_type", "ref_target_id"),
-)
-READ_PARAMETERS: Final = ("fields",)
-REPORT_PARAMETERS: Final = ("page", "pageSize", "size")
-REPEATABLE: Final = frozenset({"id"})
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
 _LONGEST_SHORT: Final = 4096
 """Bytes of the queries of which hundreds are kept. Of longer ones a few are: each may take as much as 100 of these."""
 
-_T = TypeVar("_T")
+Values = dict[str, list[str]]
+"""The values of each parameter that a query has."""
 
 
 class PageOfReports(NamedTuple):
@@ -50,47 +47,40 @@ class PageOfReports(NamedTuple):
     size: int
 
 
-def listing(
-    query: bytes,
-    *,
-    references: tuple[str, ...] = (),
-    kinds: tuple[str, ...] = (),
-    vocabulary: Vocabulary = ANYTHING,
-) -> Listing:
-    """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it.
+@dataclass(frozen=True, eq=False, slots=True)
+class Listable:
+    """What a path may be asked for: types of references, and the words of searches, orders and selections.
 
-    `references` are the types of reference that the listed kinds declare; `kinds` the names among which the parameter
-    `kind` chooses, empty for a list of one kind, which does not take it; `vocabulary` is what may be searched for.
+    `of_all`: it lists all kinds, so it has parameters that choose among them. Equal to itself only, so that it is a
+    cheap key.
     """
-    parse = _kept_listing if len(query) <= _LONGEST_SHORT else _kept_long_listing
-    return parse(query, references, kinds, vocabulary)
+
+    references: tuple[str, ...] = ()
+    vocabulary: Vocabulary = ANYTHING
+    of_all: bool = False
 
 
-def selection(query: bytes) -> Selection | None:
-    """What the query of a read of one selects, None for all; raises InvalidInput."""
-    if not query:
-        return None
-    return _kept_selection(query) if len(query) <= _LONGEST_SHORT else _selection(query)
+@dataclass(frozen=True, eq=False, slots=True)
+class Parameter:
+    """A row: a parameter, or several that are read together, in the order in which they are named to callers.
+
+    `read` has the listing as the parameters before made it, and returns it with what this one asks for; it raises
+    InvalidInput or BadSearch. It is not called without a value. `note` is what the documentation says of it.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[Values, Listable, Listing], Listing]
+    note: str
+    is_repeatable: bool = False
+    of_all: bool = False
 
 
-def page_of_reports(query: bytes) -> PageOfReports:
-    """Which page of reports a query asks for; raises InvalidInput."""
-    if not query:
-        return PageOfReports(1, DEFAULT_SIZE)
-    mistakes = _Mistakes()
-    given = _parameters(query, REPORT_PARAMETERS, mistakes)
-    page = mistakes.collect(_page, given, otherwise=1)
-    size = mistakes.collect(_size, given, otherwise=DEFAULT_SIZE)
-    mistakes.tell()
-    return PageOfReports(page, size)
+_ANY: Final = Listable()
 
 
-def nothing(query: bytes) -> None:
-    """For paths that take no parameter: raises InvalidInput when there is one."""
-    if query:
-        mistakes = _Mistakes()
-        _parameters(query, (), mistakes)
-        mistakes.tell()
+def names(parameters: Iterable[Parameter], listable: Listable = _ANY) -> tuple[str, ...]:
+    """What the parameters are called that such a path takes."""
+    return tuple(name for row in parameters if listable.of_all or not row.of_all for name in row.names)
 
 
 class _Mistakes:
@@ -102,14 +92,6 @@ class _Mistakes:
     def add(self, code: str, field: str, message: str, value: Given = UNSET) -> None:
         self.found.append(InvalidInput(FieldError(code, field, message, value=value)))
 
-    def collect(self, parse: Callable[[dict[str, list[str]]], _T], given: dict[str, list[str]], *, otherwise: _T) -> _T:
-        """What `parse` makes of the parameters, `otherwise` when it raises, which is kept."""
-        try:
-            return parse(given)
-        except (InvalidInput, BadSearch) as wrong:
-            self.found.append(wrong)
-            return otherwise
-
     def tell(self) -> None:
         if len(self.found) == 1:
             raise self.found[0]
@@ -117,9 +99,11 @@ class _Mistakes:
             raise InvalidInput(*(error for wrong in self.found for error in wrong.errors))
 
 
-def _parameters(query: bytes, known: Iterable[str], mistakes: _Mistakes) -> dict[str, list[str]]:
+def _parameters(query: bytes, rows: tuple[Parameter, ...], listable: Listable, mistakes: _Mistakes) -> Values:
     """The known parameters with their values, decoded; what is unknown, repeated or badly encoded is a mistake."""
-    given: dict[str, list[str]] = {}
+    known = names(rows, listable)
+    repeatable = {name for row in rows if row.is_repeatable for name in row.names}
+    given: Values = {}
     for piece in query.split(b"&"):
         if len(mistakes.found) >= MOST_MISTAKES:
             break
@@ -132,7 +116,7 @@ def _parameters(query: bytes, known: Iterable[str], mistakes: _Mistakes) -> dict
             mistakes.add("VAL-002", shown, _unknown(shown, known))
         elif value is None:
             mistakes.add("VAL-003", name, f"`{name}` must be percent-encoded UTF-8", raw_value.decode("latin-1"))
-        elif name in given and name not in REPEATABLE:
+        elif name in given and name not in repeatable:
             mistakes.add("VAL-002", name, f"`{name}` must not be repeated", value)
         else:
             given.setdefault(name, []).append(value)
@@ -160,12 +144,12 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"is not a parameter of this path; use one of {', '.join(names)}"
 
 
-def _one(given: dict[str, list[str]], name: str) -> str | None:
+def _one(given: Values, name: str) -> str | None:
     values = given.get(name)
     return values[0] if values else None
 
 
-def _filled(given: dict[str, list[str]], name: str) -> str | None:
+def _filled(given: Values, name: str) -> str | None:
     """The value of a parameter that is as absent when it is empty."""
     text = _one(given, name)
     return text if text and not text.isspace() else None
@@ -182,78 +166,79 @@ def _whole_number(name: str, text: str, largest: int) -> int:
     return number
 
 
-def _page(given: dict[str, list[str]]) -> int:
-    text = _one(given, "page")
-    return 1 if text is None else _whole_number("page", text, LARGEST_PAGE)
+def _page(given: Values, _listable: Listable, asked: Listing) -> Listing:
+    page = _whole_number("page", given["page"][0], LARGEST_PAGE)
+    return replace(asked, page=page, ends_early=False)
 
 
-def _size(given: dict[str, list[str]]) -> int:
-    texts = {name: _one(given, name) for name in ("pageSize", "size")}
-    sizes = [_whole_number(name, text, LARGEST_SIZE) for name, text in texts.items() if text is not None]
+def _size(given: Values, _listable: Listable, asked: Listing) -> Listing:
+    sizes = [_whole_number(name, given[name][0], LARGEST_SIZE) for name in ("pageSize", "size") if name in given]
     if len(set(sizes)) > 1:
         message = "`pageSize` and `size` differ; send only one of them"
         raise InvalidInput(FieldError("VAL-003", "size", message, value=str(sizes[1])))
-    return sizes[0] if sizes else DEFAULT_SIZE
+    return replace(asked, size=sizes[0])
 
 
-def _count(given: dict[str, list[str]]) -> bool | None:
-    text = _one(given, "count")
-    if text is None:
-        return None
+def _count(given: Values, _listable: Listable, asked: Listing) -> Listing:
+    text = given["count"][0]
     if text not in ("exact", "none"):
         raise InvalidInput(FieldError("VAL-002", "count", "`count` must be `exact` or `none`", "exact, none", text))
-    return text == "exact"
+    return replace(asked, count=text == "exact")
 
 
-def _ids(given: dict[str, list[str]]) -> tuple[UUID, ...] | None:
-    texts = given.get("id")
-    if texts is None:
-        return None
+def _ids(given: Values, listable: Listable, asked: Listing) -> Listing:
+    texts = given["id"]
     if len(texts) > MOST_IDS:
         message = f"`id` may be repeated at most {MOST_IDS} times"
         raise InvalidInput(FieldError("VAL-004", "id", message, f"at most {MOST_IDS}", len(texts)))
-    ids = {text: uuid(text) for text in texts}
-    wrong = [text for text, id in ids.items() if id is None]
+    ids = tuple(dict.fromkeys(texts))
+    wrong = [text for text in ids if uuid(text) is None]
     if wrong:
         message = "`id` must be a lower-case UUID"
         raise InvalidInput(*(FieldError("VAL-003", "id", message, value=text) for text in wrong))
-    return tuple(id for id in ids.values() if id is not None)
+    term = Membership(FieldRef(listable.vocabulary.fields.by_name["id"]), ids)
+    return _filtered(asked, Filter("id", term, ",".join(ids), is_selective=True))
 
 
-def _search(given: dict[str, list[str]], vocabulary: Vocabulary) -> parser.Expression | None:
+def _filtered(asked: Listing, by: Filter) -> Listing:
+    return replace(asked, filters=(*asked.filters, by))
+
+
+def _search(given: Values, listable: Listable, asked: Listing) -> Listing:
     text = _filled(given, "search")
-    return parser.parse(text, vocabulary) if text else None
+    return _filtered(asked, Filter("search", parser.parse(text, listable.vocabulary), text)) if text else asked
 
 
-def _order(given: dict[str, list[str]]) -> tuple[fields.OrderKey, ...]:
-    return fields.parse_order(_one(given, "order"), _one(given, "orderBy"))
+def _order(given: Values, listable: Listable, asked: Listing) -> Listing:
+    keys = parse_order(_one(given, "order"), _one(given, "orderBy"), listable.vocabulary.fields)
+    return replace(asked, order=keys)
 
 
-def _fields(given: dict[str, list[str]]) -> Selection | None:
+def _fields(given: Values, listable: Listable, asked: Listing) -> Listing:
     text = _filled(given, "fields")
-    return fields.parse_selection(text) if text else None
+    return replace(asked, selection=parse_selection(text, listable.vocabulary.fields)) if text else asked
 
 
-def _token(given: dict[str, list[str]]) -> str | None:
+def _token(given: Values, _listable: Listable, asked: Listing) -> Listing:
     token = _filled(given, "page_token")
-    if token is not None and "page" in given:
+    if token is None:
+        return asked
+    if "page" in given:
         message = "`page` and `page_token` are mutually exclusive; send only one of them"
         raise InvalidInput(FieldError("VAL-002", "page", message))
-    return token
+    return replace(asked, page_token=token, page=None)
 
 
-def _kind(given: dict[str, list[str]], kinds: tuple[str, ...]) -> str | None:
-    text = _one(given, "kind")
-    if text is None or text in kinds:
-        return text
+def _kind(given: Values, listable: Listable, asked: Listing) -> Listing:
+    text, kinds = given["kind"][0], listable.vocabulary.kinds
+    if text in kinds:
+        return replace(asked, kind=text)
     choices = ", ".join(kinds)
     raise InvalidInput(FieldError("VAL-002", "kind", f"`kind` must be one of {choices}", choices, text))
 
 
-def _reference(given: dict[str, list[str]], types: tuple[str, ...]) -> tuple[str, UUID] | None:
-    type, target = _one(given, "ref_type"), _one(given, "ref_target_id")
-    if type is None and target is None:
-        return None
+def _reference(given: Values, listable: Listable, asked: Listing) -> Listing:
+    type, target, types = _one(given, "ref_type"), _one(given, "ref_target_id"), listable.references
     wrong = []
     if type is None or target is None:
         missing = "ref_type" if type is None else "ref_target_id"
@@ -266,39 +251,66 @@ def _reference(given: dict[str, list[str]], types: tuple[str, ...]) -> tuple[str
         wrong.append(FieldError("VAL-003", "ref_target_id", "`ref_target_id` must be a lower-case UUID", value=target))
     if wrong or type is None or id is None:
         raise InvalidInput(*wrong)
-    return type, id
+    return _filtered(asked, Filter("ref_type", RefersTo(type, id), f"{type} {id}", is_selective=True))
 
 
-def _listing(query: bytes, references: tuple[str, ...], kinds: tuple[str, ...], vocabulary: Vocabulary) -> Listing:
+_PAGE: Final = Parameter(("page",), _page, "which page, from 1; not together with `page_token`")
+_SIZE: Final = Parameter(("pageSize", "size"), _size, "how many resources a page has")
+_FIELDS: Final = Parameter(("fields",), _fields, "the members to answer with")
+
+LIST_PARAMETERS: Final = (
+    _PAGE,
+    _SIZE,
+    Parameter(("search",), _search, "only resources of which this is true"),
+    Parameter(("order", "orderBy"), _order, "how the list is sorted"),
+    _FIELDS,
+    Parameter(("page_token",), _token, "the `next_page_token` of the page before"),
+    Parameter(("count",), _count, "`exact` or `none`: whether `total` comes with the page"),
+    Parameter(("id",), _ids, "only the resource with this id; may be repeated", is_repeatable=True),
+    Parameter(("ref_type", "ref_target_id"), _reference, "only resources with a reference of this type to this target"),
+    Parameter(("kind",), _kind, "only resources of this kind, in lists of all kinds", of_all=True),
+)
+READ_PARAMETERS: Final = (_FIELDS,)
+REPORT_PARAMETERS: Final = (_PAGE, _SIZE)
+
+
+def _listing(query: bytes, listable: Listable, rows: tuple[Parameter, ...]) -> Listing:
     mistakes = _Mistakes()
-    given = _parameters(query, (*LIST_PARAMETERS, "kind") if kinds else LIST_PARAMETERS, mistakes)
-    page = mistakes.collect(_page, given, otherwise=1)
-    token = mistakes.collect(_token, given, otherwise=None)
-    parsed = Listing(
-        size=mistakes.collect(_size, given, otherwise=DEFAULT_SIZE),
-        page=page if token is None else None,
-        ends_early="page" not in given,
-        page_token=token,
-        search=mistakes.collect(partial(_search, vocabulary=vocabulary), given, otherwise=None),
-        search_text=_filled(given, "search") or "",
-        order=mistakes.collect(_order, given, otherwise=()),
-        selection=mistakes.collect(_fields, given, otherwise=None),
-        count=mistakes.collect(_count, given, otherwise=None),
-        ids=mistakes.collect(_ids, given, otherwise=None),
-        reference=mistakes.collect(partial(_reference, types=references), given, otherwise=None),
-        kind=mistakes.collect(partial(_kind, kinds=kinds), given, otherwise=None),
-    )
+    given = _parameters(query, rows, listable, mistakes)
+    asked = Listing()
+    for row in rows:
+        if given.keys().isdisjoint(row.names):
+            continue
+        try:
+            asked = row.read(given, listable, asked)
+        except (InvalidInput, BadSearch) as wrong:
+            mistakes.found.append(wrong)
     mistakes.tell()
-    return parsed
-
-
-def _selection(query: bytes) -> Selection | None:
-    mistakes = _Mistakes()
-    selected = mistakes.collect(_fields, _parameters(query, READ_PARAMETERS, mistakes), otherwise=None)
-    mistakes.tell()
-    return selected
+    return asked
 
 
 _kept_listing: Final = lru_cache(maxsize=512)(_listing)
 _kept_long_listing: Final = lru_cache(maxsize=16)(_listing)
-_kept_selection: Final = lru_cache(maxsize=512)(_selection)
+
+
+def listing(query: bytes, listable: Listable = _ANY, parameters: tuple[Parameter, ...] = LIST_PARAMETERS) -> Listing:
+    """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it."""
+    parse = _kept_listing if len(query) <= _LONGEST_SHORT else _kept_long_listing
+    return parse(query, listable, parameters)
+
+
+def selection(query: bytes, listable: Listable = _ANY) -> Selection | None:
+    """What the query of a read of one selects, None for all; raises InvalidInput."""
+    return listing(query, listable, READ_PARAMETERS).selection
+
+
+def page_of_reports(query: bytes) -> PageOfReports:
+    """Which page of reports a query asks for; raises InvalidInput."""
+    asked = listing(query, parameters=REPORT_PARAMETERS)
+    return PageOfReports(asked.page or 1, asked.size)
+
+
+def nothing(query: bytes) -> None:
+    """For paths that take no parameter: raises InvalidInput when there is one."""
+    if query:
+        listing(query, parameters=())

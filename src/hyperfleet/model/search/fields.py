@@ -1,78 +1,143 @@
 """The table of a resource's fields: what each is called, its type, and what callers may do with it.
 
-Search, `order` and `fields` know no other names than these rows; the documentation's tables are made from them. A name
-with a placeholder in angle brackets stands for every name of that form; what fills it is the path of a reference.
+Search, `order` and `fields` know no other names than these rows, the store reads from them how to compare, sort and
+select, and the documentation's tables are made from them: one row is all that a field needs. A name with a placeholder
+in angle brackets stands for every name of that form; what fills it is the path of a reference.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple
 
-from msgspec import UNSET
-
-from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.model.search import lexer
 from hyperfleet.model.spelling import nearest_name
 
 Type = Literal["text", "integer", "time", "any"]
+"""What callers compare a field with; `any` is whatever a document holds: text, number or boolean."""
+
+SqlType = Literal["text", "uuid", "integer", "bigint", "timestamptz", "json"]
+
+_TYPES: Final[dict[SqlType, Type]] = {
+    "text": "text",
+    "uuid": "text",
+    "integer": "integer",
+    "bigint": "integer",
+    "timestamptz": "time",
+    "json": "any",
+}
+
+Place = Literal["column", "label", "spec", "condition", "detail", "envelope", "inside", "status", "adapters", "tenancy"]
+"""Where the database has a value, which decides how it is compared and selected (store/clauses/).
+
+`column`: a column of its own. `label`, `spec`: a member of that jsonb column, selected from the served text.
+`condition`, `detail`: a condition's status, and its other members. `envelope`: a member of the served text; `inside`:
+one that is selected beside columns of their own. `status`, `adapters`, `tenancy`: these as a whole.
+"""
 
 PATH_PARTS: Final = 100
-SELECTED: Final = 200
-_REPEATED: Final = 100
+REPEATED: Final = 100
+"""Characters of a name that a refusal repeats."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Field:
-    """A row of the table.
+    """A row of the table. Equal to itself only, so that it is a cheap key.
 
-    `column` is the column of `resources` that search and order read, empty for what can only be selected; `member` the
-    key inside it for the details of conditions. Type `any` is whatever a document holds: text, number or boolean.
-    `choices` are all values that a text can have, empty when there is no end of them; `holds_kind`: they are the names
-    of kinds.
+    `column` is the column of `resources` that has it, of `sql_type`; `member` the key inside it for the details of
+    conditions. `is_nullable`: a row may lack it. `is_indexed`: an index has lists in its order. `width` is how many
+    bytes it takes of an answer at most, its name and what surrounds it included. `choices` are all values that a text
+    can have, empty when there is no end of them; `holds_kind`: they are the names of kinds.
     """
 
     name: str
-    type: Type
+    sql_type: SqlType
     column: str = ""
+    place: Place = "column"
     member: str = ""
+    is_nullable: bool = False
+    is_indexed: bool = False
     searchable: bool = False
     sortable: bool = False
     selectable: bool = False
+    width: int = 320
     note: str = ""
     choices: tuple[str, ...] = ()
     holds_kind: bool = False
 
     @property
+    def type(self) -> Type:
+        """What callers compare it with."""
+        return _TYPES[self.sql_type]
+
+    @property
     def names_condition(self) -> bool:
         """Whether the path of a reference to it is a condition's type."""
-        return self.column in ("condition_status", "conditions")
+        return self.place in ("condition", "detail")
 
+
+_IDENTITY: Final = 2200
 
 _ROWS: Final = (
-    Field("id", "text", "id", searchable=True, sortable=True, selectable=True, note="a lower-case UUID"),
+    Field("id", "uuid", "id", searchable=True, sortable=True, selectable=True, note="a lower-case UUID"),
     Field("name", "text", "name", searchable=True, sortable=True, selectable=True),
     Field("kind", "text", "kind", searchable=True, sortable=True, selectable=True, holds_kind=True),
-    Field("href", "text", "href", searchable=True, selectable=True),
-    Field("owner_id", "text", "owner_id", searchable=True, note="the owner's UUID; absent for top-level kinds"),
-    Field("owner_kind", "text", "owner_kind", searchable=True, note="absent for top-level kinds", holds_kind=True),
+    Field("href", "text", "href", searchable=True, selectable=True, width=1024),
+    Field(
+        "owner_id",
+        "uuid",
+        "owner_id",
+        is_nullable=True,
+        searchable=True,
+        note="the owner's UUID; absent for top-level kinds",
+    ),
+    Field(
+        "owner_kind",
+        "text",
+        "owner_kind",
+        is_nullable=True,
+        searchable=True,
+        note="absent for top-level kinds",
+        holds_kind=True,
+    ),
     Field("generation", "integer", "generation", searchable=True, sortable=True, selectable=True),
-    Field("created_time", "time", "created_time", searchable=True, sortable=True, selectable=True),
-    Field("updated_time", "time", "updated_time", searchable=True, sortable=True, selectable=True),
+    Field(
+        "created_time", "timestamptz", "created_time", is_indexed=True, searchable=True, sortable=True, selectable=True
+    ),
+    Field("updated_time", "timestamptz", "updated_time", searchable=True, sortable=True, selectable=True),
     Field(
         "deleted_time",
-        "time",
+        "timestamptz",
         "deleted_time",
+        is_nullable=True,
         searchable=True,
         sortable=True,
         selectable=True,
         note="absent unless the resource is being deleted",
     ),
-    Field("created_by", "text", "created_by", searchable=True, sortable=True, selectable=True),
-    Field("updated_by", "text", "updated_by", searchable=True, sortable=True, selectable=True),
-    Field("deleted_by", "text", "deleted_by", searchable=True, selectable=True, note="absent like `deleted_time`"),
-    Field("labels.<key>", "text", "labels", searchable=True, selectable=True, note="the key follows `labels.`"),
-    Field("spec.<path>", "any", "spec", searchable=True, selectable=True, note="members of objects, at any depth"),
+    Field("created_by", "text", "created_by", searchable=True, sortable=True, selectable=True, width=_IDENTITY),
+    Field("updated_by", "text", "updated_by", searchable=True, sortable=True, selectable=True, width=_IDENTITY),
+    Field(
+        "deleted_by",
+        "text",
+        "deleted_by",
+        is_nullable=True,
+        searchable=True,
+        selectable=True,
+        width=_IDENTITY,
+        note="absent like `deleted_time`",
+    ),
+    Field(
+        "labels.<key>",
+        "text",
+        "labels",
+        "label",
+        searchable=True,
+        selectable=True,
+        note="the key follows `labels.`",
+    ),
+    Field(
+        "spec.<path>", "json", "spec", "spec", searchable=True, selectable=True, note="members of objects, at any depth"
+    ),
     Field(
         "status.phase",
         "text",
@@ -83,41 +148,35 @@ _ROWS: Final = (
         choices=("NotReady", "Ready", "Failed"),
     ),
     Field("status.observed_generation", "integer", "observed_generation", searchable=True, selectable=True),
-    Field("status.last_updated_time", "time", "last_updated_time", searchable=True, selectable=True),
-    Field("status.last_transition_time", "time", "last_transition_time", searchable=True, selectable=True),
+    Field("status.last_updated_time", "timestamptz", "last_updated_time", searchable=True, selectable=True),
+    Field("status.last_transition_time", "timestamptz", "last_transition_time", searchable=True, selectable=True),
     Field(
         "status.conditions.<Type>",
         "text",
         "condition_status",
+        "condition",
         searchable=True,
         note="`True`, `False` or `Unknown`",
         choices=("True", "False", "Unknown"),
     ),
-    Field("status.conditions.<Type>.last_updated_time", "time", "conditions", "u", searchable=True),
-    Field("status.conditions.<Type>.last_transition_time", "time", "conditions", "t", searchable=True),
-    Field("status.conditions.<Type>.observed_generation", "integer", "conditions", "g", searchable=True),
-    Field("status.conditions.<Type>.reason", "text", "conditions", "r", searchable=True),
-    Field("owner_references", "any", selectable=True),
-    Field("owner_references.kind", "text", selectable=True),
-    Field("owner_references.id", "text", selectable=True),
-    Field("owner_references.href", "text", selectable=True),
-    Field("resource_version", "text", selectable=True),
-    Field("tenancy", "any", selectable=True, note="absent unless tenancy is enabled"),
-    Field("spec", "any", selectable=True),
-    Field("labels", "any", selectable=True),
-    Field("references", "any", selectable=True),
-    Field("status", "any", selectable=True),
-    Field("status.conditions", "any", selectable=True),
-    Field("status.adapters", "any", selectable=True, note="omitted from lists unless selected"),
+    Field("status.conditions.<Type>.last_updated_time", "timestamptz", "conditions", "detail", "u", searchable=True),
+    Field("status.conditions.<Type>.last_transition_time", "timestamptz", "conditions", "detail", "t", searchable=True),
+    Field("status.conditions.<Type>.observed_generation", "integer", "conditions", "detail", "g", searchable=True),
+    Field("status.conditions.<Type>.reason", "text", "conditions", "detail", "r", searchable=True),
+    Field("owner_references", "json", "envelope", "inside", selectable=True),
+    Field("owner_references.kind", "text", "owner_kind", is_nullable=True, selectable=True),
+    Field("owner_references.id", "uuid", "owner_id", is_nullable=True, selectable=True),
+    Field("owner_references.href", "json", "envelope", "inside", selectable=True),
+    Field("resource_version", "bigint", "resource_version", selectable=True),
+    Field("tenancy", "json", "tenancy", "tenancy", selectable=True, note="absent unless tenancy is enabled"),
+    Field("spec", "json", "envelope", "envelope", selectable=True),
+    Field("labels", "json", "envelope", "envelope", selectable=True),
+    Field("references", "json", "envelope", "envelope", selectable=True),
+    Field("status", "json", "status", "status", selectable=True),
+    Field("status.conditions", "json", "status", "inside", selectable=True),
+    Field("status.adapters", "json", place="adapters", selectable=True, note="omitted from lists unless selected"),
 )
 
-FIELDS: Final = MappingProxyType({row.name: row for row in _ROWS})
-
-_PLAIN: Final = {row.name: row for row in _ROWS if "<" not in row.name}
-_LABEL: Final = FIELDS["labels.<key>"]
-_SPEC: Final = FIELDS["spec.<path>"]
-_CONDITION: Final = FIELDS["status.conditions.<Type>"]
-_CONDITION_DETAILS: Final = {row.name.rpartition(".")[2]: row for row in _ROWS if row.member}
 _NEEDS_MORE: Final = {
     "labels": "search `labels` by key, such as `labels.environment`",
     "spec": "search `spec` by member, such as `spec.region`",
@@ -129,59 +188,84 @@ class UnknownField(ValueError):
     """No field has that name; the message says what is allowed instead, in words for the caller."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderKey:
-    """A field that a list is sorted by; missing values come last in both directions."""
+class Member(NamedTuple):
+    """A member that a caller wants to see, and the field that it is or lies in."""
 
+    path: tuple[str, ...]
     field: Field
-    descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What a caller wants to see of a resource: paths of members, in the order given; `id` goes without saying.
+class Fields:
+    """The fields that searches, orders and selections know, from the rows of a table."""
 
-    `everything`: `*` is among them, so `paths` holds what is wanted beyond that.
-    """
+    def __init__(self, rows: Iterable[Field]) -> None:
+        self.rows: Final = tuple(rows)
+        self.by_name: Final = {row.name: row for row in self.rows}
+        # A part in brackets may spell a placeholder, which names nothing.
+        self._plain: Final = {row.name: row for row in self.rows if "<" not in row.name}
+        self._details: Final = {row.name.rpartition(".")[2]: row for row in self.rows if row.place == "detail"}
 
-    paths: tuple[tuple[str, ...], ...]
-    everything: bool = False
+    def searchable(self, pieces: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
+        """The field that a name of the search language means, and what fills its placeholders; raises UnknownField.
+
+        `pieces` are those of a name token: dotted text at even indexes, bracketed parts at odd ones.
+        """
+        head = pieces[0]
+        if len(pieces) == 1:
+            plain = self._plain.get(head)
+            if plain is not None and plain.searchable:
+                return plain, ()
+        if _is_label(head):
+            return self.by_name["labels.<key>"], (_label_key(pieces),)
+        parts = _parts(pieces)
+        if parts[0] == "spec" and len(parts) > 1:
+            return self.by_name["spec.<path>"], parts[1:]
+        if parts[:2] == ("status", "conditions") and len(parts) > 2:
+            return self._of_condition(parts)
+        name = ".".join(parts)
+        plain = self._plain.get(name)
+        if plain is None or not plain.searchable:
+            raise UnknownField(
+                _NEEDS_MORE.get(name) or _unknown(name, (row.name for row in self.rows if row.searchable))
+            )
+        return plain, ()
+
+    def _of_condition(self, parts: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
+        if len(parts) == 3:
+            return self.by_name["status.conditions.<Type>"], parts[2:]
+        detail = self._details.get(parts[3])
+        if detail is None or len(parts) > 4:
+            raise UnknownField(
+                f"a condition has no {lexer.shown('.'.join(parts[3:]))}; besides its status it has "
+                f"{', '.join(sorted(self._details))}; put a type with a dot in brackets, `status.conditions['a.b']`"
+            )
+        return detail, parts[2:3]
+
+    def sortable(self, name: str) -> Field:
+        """The field that lists can be sorted by; raises UnknownField."""
+        field = self._plain.get(name)
+        if field is None or not field.sortable:
+            known = [row.name for row in self.rows if row.sortable]
+            nearest = nearest_name(name, known)
+            advice = f"the nearest name is `{nearest}`" if nearest else f"the sortable fields are {', '.join(known)}"
+            raise UnknownField(f"cannot sort by {lexer.shown(name)}; {advice}")
+        return field
+
+    def selectable(self, pieces: tuple[str, ...]) -> Member:
+        """The member that a name of `fields` means, cut as those of searches; raises UnknownField."""
+        if _is_label(pieces[0]) and pieces != ("labels",):
+            return Member(("labels", _label_key(pieces)), self.by_name["labels.<key>"])
+        parts = _parts(pieces)
+        if parts[0] == "spec" and len(parts) > 1:
+            return Member(parts, self.by_name["spec.<path>"])
+        name = ".".join(parts)
+        plain = self._plain.get(name)
+        if plain is None or not plain.selectable:
+            raise UnknownField(_unknown(name, (row.name for row in self.rows if row.selectable)))
+        return Member(parts, plain)
 
 
-def searchable(pieces: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
-    """The field that a name of the search language means, and what fills its placeholders; raises UnknownField.
-
-    `pieces` are those of a name token: dotted text at even indexes, bracketed parts at odd ones.
-    """
-    head = pieces[0]
-    if len(pieces) == 1:
-        plain = _PLAIN.get(head)
-        if plain is not None and plain.searchable:
-            return plain, ()
-    if _is_label(head):
-        return _LABEL, (_label_key(pieces),)
-    parts = _parts(pieces)
-    if parts[0] == "spec" and len(parts) > 1:
-        return _SPEC, parts[1:]
-    if parts[:2] == ("status", "conditions") and len(parts) > 2:
-        return _condition_field(parts)
-    name = ".".join(parts)
-    plain = _PLAIN.get(name)
-    if plain is None or not plain.searchable:
-        raise UnknownField(_NEEDS_MORE.get(name) or _unknown(name, (row.name for row in _ROWS if row.searchable)))
-    return plain, ()
-
-
-def _condition_field(parts: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
-    if len(parts) == 3:
-        return _CONDITION, parts[2:]
-    detail = _CONDITION_DETAILS.get(parts[3])
-    if detail is None or len(parts) > 4:
-        raise UnknownField(
-            f"a condition has no {lexer.shown('.'.join(parts[3:]))}; besides its status it has "
-            f"{', '.join(sorted(_CONDITION_DETAILS))}; put a type with a dot in brackets, `status.conditions['a.b']`"
-        )
-    return detail, parts[2:3]
+FIELDS: Final = Fields(_ROWS)
 
 
 def _is_label(head: str) -> bool:
@@ -226,132 +310,3 @@ def _unknown(name: str, known: Iterable[str]) -> str:
         return f"unknown field {lexer.shown(name)}; the fields are {', '.join(names)}"
     verb = "is" if len(alike) == 1 else "are"
     return f"unknown field {lexer.shown(name)}; the nearest {verb} {', '.join(f'`{each}`' for each in alike)}"
-
-
-_DIRECTIONS: Final = {"asc": False, "desc": True}
-_SORTABLE: Final = tuple(row.name for row in _ROWS if row.sortable)
-
-
-def parse_order(order: str | None, order_by: str | None) -> tuple[OrderKey, ...]:
-    """The keys that a list is sorted by, empty for the default; raises InvalidInput on `order` or `orderBy`.
-
-    The two are two spellings of one parameter; beside `orderBy`, `order` may also be the direction of the keys that
-    name none. A direction alone turns the default round (contract: List).
-    """
-    first = _order_keys("order", order or "")
-    second = _order_keys("orderBy", order_by or "")
-    direction = _DIRECTIONS.get((order or "").strip().lower())
-    if not second or not first or first == second:
-        keys = second or first
-    elif direction is not None:
-        if any(descending is not None for _, descending in second):
-            raise _bad_order(
-                "order", "VAL-003", "the direction appears in both `order` and `orderBy`; give it once", order
-            )
-        keys = [(field, direction) for field, _ in second]
-    else:
-        raise _bad_order("order", "VAL-003", "`order` and `orderBy` differ; send only one of them", order)
-    return tuple(OrderKey(field, bool(descending)) for field, descending in keys)
-
-
-def _order_keys(parameter: str, text: str) -> list[tuple[Field, bool | None]]:
-    """Fields with their directions, None where none is named."""
-    if not text.strip():
-        return []
-    alone = _DIRECTIONS.get(text.strip().lower())
-    if alone is not None:
-        return [(FIELDS["created_time"], alone)]
-    keys: list[tuple[Field, bool | None]] = []
-    for entry in text.split(","):
-        words = entry.split()
-        if not 1 <= len(words) <= 2:
-            raise _bad_order(parameter, "VAL-003", "must be a list such as `name desc,created_time`", entry)
-        field = _PLAIN.get(words[0])
-        if field is None or not field.sortable:
-            raise _bad_order(parameter, "VAL-002", _not_sortable(words[0]), words[0])
-        if any(field is known for known, _ in keys):
-            raise _bad_order(parameter, "VAL-003", f"names `{field.name}` twice", entry)
-        descending = _DIRECTIONS.get(words[1].lower()) if len(words) == 2 else None
-        if len(words) == 2 and descending is None:
-            raise _bad_order(
-                parameter, "VAL-002", f"the direction must be `asc` or `desc`, not {lexer.shown(words[1])}", entry
-            )
-        keys.append((field, descending))
-    return keys
-
-
-def _not_sortable(name: str) -> str:
-    nearest = nearest_name(name, _SORTABLE)
-    advice = f"the nearest name is `{nearest}`" if nearest else f"the sortable fields are {', '.join(_SORTABLE)}"
-    return f"cannot sort by {lexer.shown(name)}; {advice}"
-
-
-def _bad_order(parameter: str, code: str, message: str, value: str | None) -> InvalidInput:
-    return InvalidInput(FieldError(code, parameter, message, value=value[:_REPEATED] if value else UNSET))
-
-
-def parse_selection(text: str) -> Selection | None:
-    """What `fields` asks for; None when that is everything a list gives by default. Raises InvalidInput on `fields`."""
-    if not text.strip():
-        return None
-    try:
-        lexer.refuse_unstorable(text)
-        paths, everything = _selected_paths(text)
-    except lexer.Misread as wrong:
-        raise _bad_selection("VAL-003", f"at position {wrong.position}: {wrong.message}", text) from None
-    if len(paths) > SELECTED:
-        raise _bad_selection("VAL-004", f"must select at most {SELECTED} members", None)
-    return None if everything and not paths else Selection(tuple(paths), everything)
-
-
-def _selected_paths(text: str) -> tuple[dict[tuple[str, ...], None], bool]:
-    """Every path once, in order, and whether `*` stands among them."""
-    paths: dict[tuple[str, ...], None] = {}
-    everything = False
-    position = 0
-    while True:
-        position = _without_space(text, position)
-        if text.startswith("*", position):
-            everything = True
-            position += 1
-        else:
-            path, position = _selected(text, position)
-            paths[path] = None
-        position = _without_space(text, position)
-        if position == len(text):
-            return paths, everything
-        if text[position] != ",":
-            raise lexer.Misread(position + 1, "expected a comma or the end")
-        position += 1
-
-
-def _without_space(text: str, position: int) -> int:
-    while position < len(text) and text[position].isspace():
-        position += 1
-    return position
-
-
-def _selected(text: str, position: int) -> tuple[tuple[str, ...], int]:
-    """The path of the member that is named at `position`, and where its name ends."""
-    token = lexer.name(text, position)
-    if token is None:
-        raise lexer.Misread(position + 1, "expected a member name or `*`")
-    try:
-        return _selected_path(cast(tuple[str, ...], token.value)), token.end
-    except UnknownField as wrong:
-        raise _bad_selection("VAL-002", str(wrong), text[position : token.end]) from None
-
-
-def _selected_path(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    if _is_label(pieces[0]) and pieces != ("labels",):
-        return "labels", _label_key(pieces)
-    parts = _parts(pieces)
-    name = ".".join(parts)
-    plain = _PLAIN.get(name)
-    if (plain is not None and plain.selectable) or (parts[0] == "spec" and len(parts) > 1):
-        return parts
-    raise UnknownField(_unknown(name, (row.name for row in _ROWS if row.selectable)))
-
-
-def _bad_selection(code: str, message: str, value: str | None) -> InvalidInput:
-    return InvalidInput(FieldError(code, "fields", message, value=value[:_REPEATED] if value else UNSET))

@@ -183,7 +183,7 @@ class _Parser:
     def _comparison(self) -> Expression:
         name = self._advance()
         try:
-            ref = FieldRef(*fields.searchable(cast(tuple[str, ...], name.value)))
+            ref = FieldRef(*self._vocabulary.fields.searchable(cast(tuple[str, ...], name.value)))
         except fields.UnknownField as wrong:
             raise Misread(name.start + 1, str(wrong)) from None
         if ref.field.names_condition and self._vocabulary is not ANYTHING:
@@ -317,7 +317,7 @@ class _Parser:
         """What was found, and how it would be written for this field when that can be told."""
         found = f"not {self._shown(token)}"
         if field.type == "text" or (field.type == "any" and token.kind == "time"):
-            is_status = field.column == "condition_status" and token.kind == "boolean"
+            is_status = field.place == "condition" and token.kind == "boolean"
             written = str(token.value) if is_status else self._source(token)
             return f"{found}: write '{shown(written)[1:-1]}'"
         if field.type == "integer" and token.kind == "text" and str(token.value).isdecimal():

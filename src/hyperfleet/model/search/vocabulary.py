@@ -10,7 +10,7 @@ from typing import Final
 
 from hyperfleet.model.kind import CONDITIONS_OF_ALL, SUCCESS, Kind, success_type
 from hyperfleet.model.search import lexer
-from hyperfleet.model.search.fields import Field
+from hyperfleet.model.search.fields import FIELDS, Field, Fields
 from hyperfleet.model.spelling import nearest_name
 
 SHOWN: Final = 20
@@ -19,7 +19,7 @@ SHOWN: Final = 20
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Vocabulary:
-    """What a list may be searched for: names of kinds, and types of conditions that its resources can have.
+    """What a list may be searched for: names of kinds, types of conditions that its resources can have, and fields.
 
     `any_adapter`: every `<Adapter>Successful` is such a type. Equal to itself only, so that it is a cheap key.
     """
@@ -27,6 +27,7 @@ class Vocabulary:
     kinds: tuple[str, ...]
     conditions: tuple[str, ...]
     any_adapter: bool
+    fields: Fields = FIELDS
 
     def fault_of_condition(self, type: str) -> str | None:
         """What is wrong with a type of condition, in words for the caller; None when resources can have it."""
@@ -46,15 +47,15 @@ ANYTHING: Final = Vocabulary((), (), any_adapter=True)
 """Stands for a service whose kinds are not known; it knows phases and statuses only."""
 
 
-def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind]) -> Vocabulary:
-    """What lists of `kinds` may be searched for in a service that has `every` kind."""
+def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind], fields: Fields = FIELDS) -> Vocabulary:
+    """What lists of `kinds` may be searched for in a service that has `every` kind and these fields."""
     types = dict.fromkeys(CONDITIONS_OF_ALL)
     any_adapter = False
     for kind in kinds:
         types |= dict.fromkeys(success_type(adapter) for adapter in kind.named_adapters)
         types |= dict.fromkeys(rule.type for rule in kind.conditions)
         any_adapter = any_adapter or not kind.named_adapters
-    return Vocabulary(tuple(kind.name for kind in every), tuple(types), any_adapter)
+    return Vocabulary(tuple(kind.name for kind in every), tuple(types), any_adapter, fields)
 
 
 def fault_of_value(called: str, choices: tuple[str, ...], value: str) -> str:

@@ -12,11 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import repeat
 from typing import Final, cast, get_args
+from uuid import UUID
 
 import msgspec
 
 from hyperfleet.model import rendering
 from hyperfleet.model.identifier import uuid
+from hyperfleet.model.search.fields import Place
 from hyperfleet.model.search.lexer import Number, Value
 from hyperfleet.model.search.parser import Absence, And, Comparison, Expression, Match, Membership, Not, Or, Range
 from hyperfleet.model.status.condition import ConditionStatus
@@ -35,6 +37,26 @@ CONTAINED_AT_MOST: Final = 16
 _INT32: Final = range(-(2**31), 2**31)
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+class RefersTo(msgspec.Struct, frozen=True):
+    """The resource has a reference of this type to the target."""
+
+    type: str
+    target: UUID
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """What the resources of a list have in common beyond their scope, and the parameter that says so.
+
+    `text` is the parameter's value in one spelling: page tokens are bound to it. `is_selective`: an index finds the few
+    rows of which it is true, whatever else there is; any other filter is a search, which may read every row.
+    """
+
+    parameter: str
+    term: Expression | RefersTo
+    text: str
+    is_selective: bool = False
 
 
 class Word(str):
@@ -65,7 +87,7 @@ class Parameters:
         return text
 
 
-def condition(expression: Expression, parameters: Parameters) -> str:
+def condition(expression: Expression | RefersTo, parameters: Parameters) -> str:
     """SQL that is TRUE exactly for the rows on which the expression is true; it may stand between ANDs as it is."""
     match expression:
         case And(terms):
@@ -74,8 +96,13 @@ def condition(expression: Expression, parameters: Parameters) -> str:
             return f"({' OR '.join(map(condition, terms, repeat(parameters))) or 'false'})"
         case Not(term):
             return f"(({condition(term, parameters)}) IS NOT TRUE)"
+        case RefersTo(type, target):
+            return (
+                "id IN (SELECT source_id FROM resource_references"
+                f" WHERE target_id = {parameters.add(target, 'uuid')} AND ref_type = {parameters.add(type, 'text')})"
+            )
         case _:
-            return _SPECIAL.get(expression.field.field.name, _in_column)(expression, parameters)
+            return _WAYS[expression.field.field.place](expression, parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +167,8 @@ _BINDERS: Final = {"text": _texts, "integer": _integers, "time": _times}
 
 def _in_column(atom: Atom, parameters: Parameters) -> str:
     field = atom.field.field
+    if field.sql_type == "uuid":
+        return _uuid(atom, parameters)
     return _plain(atom, _Operand(field.column, _BINDERS[field.type]), parameters)
 
 
@@ -237,14 +266,11 @@ def _json(value: Value) -> bytes:
     return _encode(value)
 
 
-_SPECIAL: Final[dict[str, Callable[[Atom, Parameters], str]]] = {
-    "id": _uuid,
-    "owner_id": _uuid,
-    "labels.<key>": _label,
-    "spec.<path>": _spec,
-    "status.conditions.<Type>": _condition_status,
-    "status.conditions.<Type>.last_updated_time": _condition_detail,
-    "status.conditions.<Type>.last_transition_time": _condition_detail,
-    "status.conditions.<Type>.observed_generation": _condition_detail,
-    "status.conditions.<Type>.reason": _condition_detail,
+_WAYS: Final[dict[Place, Callable[[Atom, Parameters], str]]] = {
+    "column": _in_column,
+    "label": _label,
+    "spec": _spec,
+    "condition": _condition_status,
+    "detail": _condition_detail,
 }
+"""How a value is compared, by where it is; other places are not searched."""

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hyperfleet.model import rendering
-from hyperfleet.model.search.fields import Selection
+from hyperfleet.model.search.fields import FIELDS, Field, Member, Place, SqlType
+from hyperfleet.model.search.selection import Selection
 from hyperfleet.store.clauses import cuts
 from hyperfleet.store.clauses.filters import Parameters
 from hyperfleet.store.database import Row
@@ -25,10 +26,6 @@ SUMMARIES: Final = (
 _encode: Final = msgspec.json.Encoder().encode
 _members: Final[Callable[[bytes], dict[str, msgspec.Raw]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-NARROW: Final = 320
-"""Bytes that a member with a column of its own takes at most in an answer, its name and what surrounds it included."""
-
-_IDENTITY: Final = 2200
 _LEAST: Final = 64
 
 
@@ -36,7 +33,8 @@ class Column(NamedTuple):
     """A column of a SELECT list; `reads` is the column of `resources` that it is made from.
 
     `is_large`: nothing keeps it short, so a list asks for its size. `is_stored`: it is that column itself, which may be
-    compressed. `most` is what it takes of an answer at most, beside its own bytes when it is large.
+    compressed. `most` is what it takes of an answer at most, beside its own bytes when it is large. `spelled` makes
+    of its value what is served, None for nothing; without it that is the value itself.
     """
 
     text: str
@@ -44,45 +42,46 @@ class Column(NamedTuple):
     is_large: bool = False
     is_stored: bool = False
     most: int = 0
+    spelled: Callable[[Any], Any] | None = None
+
+
+def _time(value: datetime | None) -> str | None:
+    return None if value is None else rendering.timestamp(value)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _raw(value: bytes | None) -> msgspec.Raw | None:
+    return None if value is None else msgspec.Raw(value)
+
+
+def _list(value: bytes | None) -> msgspec.Raw:
+    return msgspec.Raw(b"[%b]" % (value or b""))
+
+
+def _tenancy(value: bytes | None) -> msgspec.Raw | None:
+    return None if value is None else msgspec.Raw(rendering.served_tenancy(value))
 
 
 _ENVELOPE: Final = Column("envelope", "envelope", is_large=True, is_stored=True)
-_STATUS: Final = Column("status", "status", is_large=True, is_stored=True, most=16)
+_STATUS: Final = Column("status", "status", is_large=True, is_stored=True, most=16, spelled=_raw)
 _VERSION: Final = Column("resource_version", "resource_version")
 # Eight dimensions, their keys and values at their longest.
-_TENANCY: Final = Column("tenancy", "tenancy", most=1600)
-_ADAPTERS: Final = Column(SUMMARIES, "id", is_large=True, most=32)
+_TENANCY: Final = Column("tenancy", "tenancy", most=1600, spelled=_tenancy)
+_ADAPTERS: Final = Column(SUMMARIES, "id", is_large=True, most=32, spelled=_list)
 
-
-def _narrow(column: str, most: int = NARROW) -> Column:
-    return Column(column, column.partition(":")[0], most=most)
-
-
-# Members that have a column of their own; reading them leaves the large stored texts alone.
-_COLUMNS: Final = {
-    ("kind",): _narrow("kind"),
-    ("id",): _narrow("id"),
-    ("href",): _narrow("href", 1024),
-    ("name",): _narrow("name"),
-    ("generation",): _narrow("generation"),
-    ("resource_version",): _narrow("resource_version::text"),
-    ("created_time",): _narrow("created_time"),
-    ("updated_time",): _narrow("updated_time"),
-    ("deleted_time",): _narrow("deleted_time"),
-    ("created_by",): _narrow("created_by", _IDENTITY),
-    ("updated_by",): _narrow("updated_by", _IDENTITY),
-    ("deleted_by",): _narrow("deleted_by", _IDENTITY),
-    ("owner_references", "kind"): _narrow("owner_kind"),
-    ("owner_references", "id"): _narrow("owner_id"),
-    ("status",): _STATUS,
-    ("status", "phase"): _narrow("phase"),
-    ("status", "observed_generation"): _narrow("observed_generation"),
-    ("status", "last_updated_time"): _narrow("last_updated_time"),
-    ("status", "last_transition_time"): _narrow("last_transition_time"),
-    ("status", "adapters"): _ADAPTERS,
-    ("tenancy",): _TENANCY,
+_SPELLED: Final[dict[SqlType, Callable[[Any], Any] | None]] = {
+    "text": None,
+    "uuid": _text,
+    "integer": None,
+    # Readers of JSON round whole numbers that are as large.
+    "bigint": _text,
+    "timestamptz": _time,
+    "json": _raw,
 }
-_IN_COLUMNS: Final = frozenset(path[0] for path in _COLUMNS)
+"""How the value of a column is served, by its type."""
 
 _CUT: Final = -1
 _Tree = dict[str, "int | _Tree"]
@@ -146,14 +145,16 @@ def projection(selection: Selection | None, parameters: Parameters, *, shows_ten
     if selection is None:
         return whole(with_adapters=False, shows_tenancy=shows_tenancy)
     if selection.everything:
-        return whole(with_adapters=("status", "adapters") in selection.paths, shows_tenancy=shows_tenancy)
+        with_adapters = any(member.field.place == "adapters" for member in selection.members)
+        return whole(with_adapters=with_adapters, shows_tenancy=shows_tenancy)
     tree: _Tree = {}
     parts: list[Column] = []
     inside: list[tuple[str, ...]] = []
-    for path in _shortest([("id",), *selection.paths]):
-        if path == ("tenancy",) and not shows_tenancy:
+    for path, field in _shortest([_ID, *selection.members]):
+        if field.place == "tenancy" and not shows_tenancy:
             continue
-        if path[0] not in _IN_COLUMNS:
+        select = _SELECTED.get(field.place)
+        if select is None:
             inside.append(path)
             tree[path[0]] = _CUT
             continue
@@ -161,33 +162,56 @@ def projection(selection: Selection | None, parameters: Parameters, *, shows_ten
         for part in path[:-1]:
             branch = branch.setdefault(part, {})  # type: ignore[assignment]
         branch[path[-1]] = len(parts)
-        parts.append(_COLUMNS.get(path) or _member(path, parameters))
+        parts.append(select(path, field, parameters))
     place = len(parts)
     if inside:
         most = sum(len(part) + 8 for path in inside for part in path)
         parts.append(Column(cuts.cut("envelope", inside, parameters), "envelope", is_large=True, most=most))
 
+    spelled = [part.spelled for part in parts]
+
     def render(row: Row) -> bytes:
-        return _encode(_grown(tree, row, _members(row[place] or b"{}") if inside else {}))
+        return _encode(_grown(tree, row, spelled, _members(row[place] or b"{}") if inside else {}))
 
     return Projection(tuple(parts), render)
 
 
-def _shortest(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The paths that no other path contains, in the order given: `spec` beside `spec.region` is `spec`."""
-    unique = list(dict.fromkeys(paths))
-    given = set(unique)
-    return [path for path in unique if not any(path[:length] in given for length in range(1, len(path)))]
+def _shortest(members: Sequence[Member]) -> list[Member]:
+    """The members that lie in no other one, in the order given: `spec` beside `spec.region` is `spec`."""
+    unique = {member.path: member for member in members}
+    return [
+        member for path, member in unique.items() if not any(path[:length] in unique for length in range(1, len(path)))
+    ]
 
 
-def _member(path: tuple[str, ...], parameters: Parameters) -> Column:
-    """A member below one that has columns of its own; only known ones are there."""
-    source, inside = ("status", path[1:]) if path[0] == "status" else ("envelope", path)
-    arrows = "".join(f" -> {parameters.add(part, 'text')}" for part in inside)
-    return Column(source + arrows, source, is_large=True, most=NARROW)
+def _column(_path: tuple[str, ...], field: Field, _parameters: Parameters) -> Column:
+    return Column(field.column, field.column, most=field.width, spelled=_SPELLED[field.sql_type])
 
 
-def _grown(tree: _Tree, row: Row, cut: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+def _inside(path: tuple[str, ...], field: Field, parameters: Parameters) -> Column:
+    """A member of a served text, below one that has columns of its own."""
+    steps = path[1:] if path[0] == field.column else path
+    arrows = "".join(f" -> {parameters.add(part, 'text')}" for part in steps)
+    return Column(field.column + arrows, field.column, is_large=True, most=field.width, spelled=_raw)
+
+
+_ID: Final = Member(("id",), FIELDS.by_name["id"])
+_SELECTED: Final[dict[Place, Callable[[tuple[str, ...], Field, Parameters], Column]]] = {
+    "column": _column,
+    "inside": _inside,
+    "status": lambda _path, _field, _parameters: _STATUS,
+    "adapters": lambda _path, _field, _parameters: _ADAPTERS,
+    "tenancy": lambda _path, _field, _parameters: _TENANCY,
+}
+"""How a member is selected, by where it is; members of other places are cut out of the envelope."""
+
+
+def _grown(
+    tree: _Tree,
+    row: Row,
+    spelled: Sequence[Callable[[Any], Any] | None],
+    cut: Mapping[str, msgspec.Raw],
+) -> dict[str, Any]:
     """The selected members of a row; what the row lacks is left out, and with it what would be empty.
 
     `cut` has those that were cut out of the envelope.
@@ -195,7 +219,7 @@ def _grown(tree: _Tree, row: Row, cut: Mapping[str, msgspec.Raw]) -> dict[str, A
     members: dict[str, Any] = {}
     for name, branch in tree.items():
         if isinstance(branch, dict):
-            inside = _grown(branch, row, cut)
+            inside = _grown(branch, row, spelled, cut)
             if inside:
                 members[name] = inside
             continue
@@ -203,15 +227,8 @@ def _grown(tree: _Tree, row: Row, cut: Mapping[str, msgspec.Raw]) -> dict[str, A
             if name in cut:
                 members[name] = cut[name]
             continue
-        value = row[branch]
-        if isinstance(value, datetime):
-            members[name] = rendering.timestamp(value)
-        elif name == "adapters" and (value is None or isinstance(value, bytes)):
-            members[name] = msgspec.Raw(b"[%b]" % (value or b""))
-        elif name == "tenancy" and isinstance(value, bytes):
-            members[name] = msgspec.Raw(rendering.served_tenancy(value))
-        elif isinstance(value, bytes):
-            members[name] = msgspec.Raw(value)
-        elif value is not None:
-            members[name] = value if isinstance(value, int | str) else str(value)
+        spell = spelled[branch]
+        value = row[branch] if spell is None else spell(row[branch])
+        if value is not None:
+            members[name] = value
     return members

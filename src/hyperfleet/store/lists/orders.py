@@ -3,28 +3,21 @@
 from collections.abc import Sequence
 from typing import Final
 
-from hyperfleet.model.search.fields import FIELDS, OrderKey
+from hyperfleet.model.search.fields import FIELDS
+from hyperfleet.model.search.order import OrderKey
 from hyperfleet.store.clauses.filters import Parameters
 from hyperfleet.store.lists.page_tokens import Key
 
-NEWEST_FIRST: Final = (OrderKey(FIELDS["created_time"], descending=True),)
-
-_NULLABLE: Final = frozenset({"deleted_time"})
-_SQL_TYPES: Final = {
-    "id": "uuid",
-    "generation": "integer",
-    "created_time": "timestamptz",
-    "updated_time": "timestamptz",
-    "deleted_time": "timestamptz",
-}
+_ID: Final = FIELDS.by_name["id"]
+NEWEST_FIRST: Final = (OrderKey(FIELDS.by_name["created_time"], descending=True),)
 
 
 def completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
     """The order with `id` at its end, so that no two rows are equal in it; keys after an `id` say nothing."""
     for position, key in enumerate(order):
-        if key.field.name == "id":
+        if key.field.column == "id":
             return order[: position + 1]
-    return (*order, OrderKey(FIELDS["id"], descending=order[0].descending))
+    return (*order, OrderKey(_ID, descending=order[0].descending))
 
 
 def order_by(order: Sequence[OrderKey]) -> str:
@@ -35,15 +28,15 @@ def order_by(order: Sequence[OrderKey]) -> str:
 def direction(column: str, key: OrderKey) -> str:
     """A column in the direction of a key."""
     way = " DESC" if key.descending else ""
-    return f"{column}{way} NULLS LAST" if is_nullable(key) else f"{column}{way}"
+    return f"{column}{way} NULLS LAST" if key.field.is_nullable else f"{column}{way}"
 
 
 def after(order: Sequence[OrderKey], values: Sequence[Key], parameters: Parameters) -> str:
     """What comes after the row with these sort keys."""
     keys = [(key, value) for key, value in zip(order, values, strict=True)]
-    bound = [None if value is None else parameters.add(value, sql_type(key)) for key, value in keys]
+    bound = [None if value is None else parameters.add(value, key.field.sql_type) for key, value in keys]
     directions = {key.descending for key, _ in keys}
-    if len(directions) == 1 and not any(is_nullable(key) for key, _ in keys):
+    if len(directions) == 1 and not any(key.field.is_nullable for key, _ in keys):
         columns = ", ".join(key.field.column for key, _ in keys)
         sign = "<" if directions.pop() else ">"
         return f"({columns}) {sign} ({', '.join(str(name) for name in bound)})"
@@ -54,7 +47,7 @@ def after(order: Sequence[OrderKey], values: Sequence[Key], parameters: Paramete
             continue
         terms = [_equal(earlier, same) for earlier, same in zip(order[:position], bound[:position], strict=True)]
         beyond = f"{key.field.column} {'<' if key.descending else '>'} {name}"
-        if is_nullable(key):
+        if key.field.is_nullable:
             beyond = f"({beyond} OR {key.field.column} IS NULL)"
         alternatives.append(" AND ".join([*terms, beyond]))
     return "(" + " OR ".join(f"({alternative})" for alternative in alternatives) + ")"
@@ -62,13 +55,3 @@ def after(order: Sequence[OrderKey], values: Sequence[Key], parameters: Paramete
 
 def _equal(key: OrderKey, name: str | None) -> str:
     return f"{key.field.column} IS NULL" if name is None else f"{key.field.column} = {name}"
-
-
-def is_nullable(key: OrderKey) -> bool:
-    """Whether a row may lack the key."""
-    return key.field.name in _NULLABLE
-
-
-def sql_type(key: OrderKey) -> str:
-    """The type of a key's column."""
-    return _SQL_TYPES.get(key.field.name, "text")

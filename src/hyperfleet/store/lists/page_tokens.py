@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final
@@ -12,6 +12,7 @@ import msgspec
 
 from hyperfleet.errors import FieldError, InvalidInput
 from hyperfleet.model import rendering
+from hyperfleet.model.search.fields import Field, SqlType
 
 Key = datetime | int | str | UUID | None
 
@@ -29,18 +30,18 @@ def token(bound: str, keys: Sequence[Key]) -> str:
     return urlsafe_b64encode(msgspec.json.encode([bound, *texts])).rstrip(b"=").decode()
 
 
-def keys(given: str, bound: str, types: Sequence[tuple[str, bool]]) -> list[Key]:
-    """The sort keys in a token; raises InvalidInput when it is none of ours, or belongs to another list.
+def keys(given: str, bound: str, fields: Sequence[Field]) -> list[Key]:
+    """The values of the sort keys `fields` in a token, each of its type: a token is only as good as who sends it.
 
-    `types` says of each key its SQL type and whether it may be missing: a token is only as good as who sends it.
+    Raises InvalidInput when the token is none of ours, or belongs to another list.
     """
     try:
         if len(given) > _LONGEST:
             raise ValueError
         texts = msgspec.json.decode(urlsafe_b64decode(given + "=" * (-len(given) % 4)), type=list[str | None])
-        if texts[0] != bound or len(texts) != len(types) + 1:
+        if texts[0] != bound or len(texts) != len(fields) + 1:
             raise ValueError
-        return [_key(text, *type) for text, type in zip(texts[1:], types, strict=True)]
+        return [_key(text, field) for text, field in zip(texts[1:], fields, strict=True)]
     except (ValueError, IndexError, binascii.Error, msgspec.MsgspecError) as wrong:
         raise InvalidInput(
             FieldError(
@@ -58,20 +59,41 @@ def _text(key: Key) -> str | None:
     return rendering.timestamp(key) if isinstance(key, datetime) else str(key)
 
 
-def _key(text: str | None, type: str, is_nullable: bool) -> Key:
-    if text is None:
-        if is_nullable:
-            return None
+def _key(text: str | None, field: Field) -> Key:
+    if text is not None:
+        return _READ[field.sql_type](text)
+    if not field.is_nullable:
         raise ValueError
-    if type == "timestamptz":
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    if type == "uuid":
-        return UUID(text)
-    if type == "integer":
+    return None
+
+
+def _time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+def _whole(bits: int) -> Callable[[str], int]:
+    """Reads a whole number that such a column can hold."""
+
+    def read(text: str) -> int:
         number = int(text)
-        if not -(2**31) <= number < 2**31:
+        if not -(1 << bits - 1) <= number < 1 << bits - 1:
             raise ValueError
         return number
+
+    return read
+
+
+def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError
     return text
+
+
+_READ: Final[dict[SqlType, Callable[[str], Key]]] = {
+    "text": _storable,
+    "uuid": UUID,
+    "integer": _whole(32),
+    "bigint": _whole(64),
+    "timestamptz": _time,
+}
+"""How the text of a key is read, by the type of its column; no list is sorted by JSON."""

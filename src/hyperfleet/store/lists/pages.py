@@ -9,17 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from uuid import UUID
+
+import msgspec
 
 from hyperfleet.model import rendering
 from hyperfleet.model.resource import Scope
-from hyperfleet.model.search.fields import FIELDS, OrderKey, Selection
-from hyperfleet.model.search.parser import And, Comparison, Expression, FieldRef, Membership
-from hyperfleet.store.clauses.filters import Parameters, Word, condition
+from hyperfleet.model.search.fields import FIELDS
+from hyperfleet.model.search.order import OrderKey
+from hyperfleet.model.search.parser import Comparison, Expression, FieldRef, Membership
+from hyperfleet.model.search.selection import Selection
+from hyperfleet.store.clauses.filters import Filter, Parameters, RefersTo, Word, condition
 from hyperfleet.store.clauses.projections import Projection, projection
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import page_tokens, sizes
-from hyperfleet.store.lists.orders import NEWEST_FIRST, after, completed, direction, is_nullable, order_by, sql_type
+from hyperfleet.store.lists.orders import NEWEST_FIRST, after, completed, direction, order_by
 from hyperfleet.store.lists.sizes import Limit
 from hyperfleet.store.standings import not_found
 
@@ -30,39 +33,33 @@ _LONGEST_KEPT: Final = 512
 _MOST_REMEMBERED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """What a caller wants listed, checked at the edge (contract: List).
 
     `page` is None with a page token. `ends_early`: a page that would be too large ends before its size; else it is
     refused, unless few resources are asked for. An empty `order` is newest first. `count` None is the default: an exact
-    total for numbered pages, none for pages by token. `search_text` is the search as the caller wrote it, to which page
-    tokens are bound. `reference` is a type of reference and the target that it must name. `kind` is one of the scope's
-    kinds, None for all of them.
+    total for numbered pages, none for pages by token. `kind` is one of the scope's kinds, None for all of them.
     """
 
     size: int = 100
     page: int | None = 1
     ends_early: bool = True
     page_token: str | None = None
-    search: Expression | None = None
-    search_text: str = ""
+    filters: tuple[Filter, ...] = ()
     order: tuple[OrderKey, ...] = ()
     selection: Selection | None = None
     count: bool | None = None
-    ids: tuple[UUID, ...] | None = None
-    reference: tuple[str, UUID] | None = None
     kind: str | None = None
-
-    def __post_init__(self) -> None:
-        # Trees that differ in `1` and `true` are equal to Python; only their texts tell them apart.
-        if self.search is not None and not self.search_text:
-            raise ValueError("a search comes with its text")
 
     @property
     def is_search(self) -> bool:
-        """Whether it may read every row of its scope: it has a search, or an order that no index gives."""
-        return self.search is not None or bool(self.order and self.order[0].field.name != "created_time")
+        """Whether it may read every row of its scope: by a filter, or by an order that no index gives."""
+        return bool(self.searches or (self.order and not self.order[0].field.is_indexed))
+
+    @property
+    def searches(self) -> tuple[Filter, ...]:
+        """The filters whose rows no index finds."""
+        return tuple(each for each in self.filters if not each.is_selective)
 
 
 async def page(db: Database, scope: Scope, listing: Listing, *, most: int = MOST_BYTES) -> bytes:
@@ -70,8 +67,8 @@ async def page(db: Database, scope: Scope, listing: Listing, *, most: int = MOST
 
     Raises NotFound for a missing owner, InvalidInput for a token of another list or a page that may not end early.
     """
-    # Pollers ask the same again and again; a token or a choice of ids is asked for once, and what is long takes room.
-    is_kept = listing.page_token is None and listing.ids is None and len(listing.search_text) <= _LONGEST_KEPT
+    # Pollers ask the same again and again; a token is asked for once, and what is long takes room.
+    is_kept = listing.page_token is None and sum(len(each.text) for each in listing.filters) <= _LONGEST_KEPT
     query_for = _kept_query if is_kept else _query
     sees = (scope.tenancy, *_kinds(scope, listing))
     uneven = hash((sees, scope.owner, listing.size, listing.selection))
@@ -151,15 +148,19 @@ _kept_query = lru_cache(maxsize=1024)(_query)
 
 
 def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str:
+    filters = {each.parameter: each.text for each in listing.filters}
+    # The parts of tokens from before there were further filters come first, in the order of then.
+    search, ids, reference = (filters.pop(name, "") for name in ("search", "id", "ref_type"))
     return page_tokens.binding(
         scope.kind.name,
         str(scope.owner.id) if scope.owner else "",
-        listing.search_text,
+        search,
         ",".join(f"{key.field.name} {key.descending}" for key in order),
-        ",".join(map(str, listing.ids or ())),
-        " ".join(map(str, listing.reference or ())),
+        ids,
+        reference,
         ",".join(_kinds(scope, listing)),
         rendering.tenancy(scope.tenancy).decode(),
+        *(f"{name}={text}" for name, text in filters.items()),
     )
 
 
@@ -186,7 +187,7 @@ def statement(
     counted = listing.count if listing.count is not None else listing.page_token is None
     keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
     matches = ""
-    if counted and listing.page_token is None and listing.search is not None and not _is_in_order(listing.search):
+    if counted and listing.page_token is None and listing.searches and not _is_in_order(listing.searches):
         # One look at the matches serves the count and the page; a page alone would stop at its end.
         within = _within(scope, listing, parameters, exactly=exactly)
         matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {wanted}{within}) "
@@ -195,7 +196,7 @@ def statement(
         total = _total(scope, listing, wanted, parameters, exactly=exactly)
     has_owner = _has_owner(scope, parameters)
     if listing.page_token is not None:
-        last = page_tokens.keys(listing.page_token, bound, [(sql_type(key), is_nullable(key)) for key in order])
+        last = page_tokens.keys(listing.page_token, bound, [key.field for key in order])
         wanted = f"{wanted} AND {after(order, last, parameters)}"
     sees_more = f", {_sees_more(scope, listing, parameters)} AS sees_more" if exactly else ""
     skipped = (listing.page - 1) * listing.size if listing.page is not None else 0
@@ -217,7 +218,7 @@ def statement(
         body = f"SELECT {projected.reads}, {keys} FROM {source} {paged}"
     read = sizes.measured(projected, limit, body, by_names)
     return Statement(
-        "RESOURCE_PAGE" if listing.search is None else "RESOURCE_SEARCH",
+        "RESOURCE_SEARCH" if listing.searches else "RESOURCE_PAGE",
         f"{matches}SELECT {read.columns}, {names}, list.*{read.flags}"
         f" FROM (SELECT {total} AS total, {has_owner} AS has_owner{sees_more}) AS list LEFT JOIN {read.source}",
         is_read=True,
@@ -282,8 +283,8 @@ _VISIBLE: Final = "CASE WHEN slot = -1 THEN tenancy::jsonb END"
 
 
 def _is_by_tenancy(scope: Scope, listing: Listing) -> bool:
-    """Whether rows are found by their tenancy: the ones below an owner, or named, are found by that."""
-    return bool(scope.tenancy) and scope.owner is None and listing.ids is None and listing.reference is None
+    """Whether rows are found by their tenancy: those below an owner, or that a filter selects, are found by that."""
+    return bool(scope.tenancy) and scope.owner is None and listing.searches == listing.filters
 
 
 def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
@@ -318,11 +319,12 @@ def _within(scope: Scope, listing: Listing, parameters: Parameters, *, exactly: 
     return f" AND tenancy <> '{{}}' AND tenancy = ANY (ARRAY(SELECT DISTINCT {_VISIBLE} {visible}))"
 
 
-def _is_in_order(search: Expression) -> bool:
+def _is_in_order(searches: tuple[Filter, ...]) -> bool:
     """Whether an index gives the matches newest first, so that a page ends early: the one condition that has one."""
-    if not isinstance(search, Comparison) or search.operator != "=":
+    term = searches[0].term
+    if len(searches) > 1 or not isinstance(term, Comparison) or term.operator != "=":
         return False
-    return search.field.field.column == "condition_status" and search.field.path == ("Reconciled",)
+    return term.field.field.place == "condition" and term.field.path == ("Reconciled",)
 
 
 def _kinds(scope: Scope, listing: Listing) -> list[str]:
@@ -330,34 +332,19 @@ def _kinds(scope: Scope, listing: Listing) -> list[str]:
 
 
 def _where(scope: Scope, listing: Listing, parameters: Parameters) -> str:
-    """What the listed rows have in common, as terms between ANDs."""
-    where = condition(_filter(scope, listing), parameters)
-    if listing.reference is not None:
-        type, target = listing.reference
-        where += (
-            " AND id IN (SELECT source_id FROM resource_references"
-            f" WHERE target_id = {parameters.add(target, 'uuid')} AND ref_type = {parameters.add(type, 'text')})"
-        )
-    return where
-
-
-def _filter(scope: Scope, listing: Listing) -> Expression:
-    """Scope, ids and search as one tree: whatever the search says, it stays within the scope."""
-    kind, kinds = FieldRef(FIELDS["kind"]), _kinds(scope, listing)
-    terms: list[Expression] = [
+    """What the listed rows have in common, as terms between ANDs: a filter never reaches beyond the scope."""
+    kind, kinds = FieldRef(FIELDS.by_name["kind"]), _kinds(scope, listing)
+    terms: list[Expression | RefersTo] = [
         Comparison(kind, "=", Word(kinds[0])) if len(kinds) == 1 else Membership(kind, tuple(kinds))
     ]
     if scope.owner is not None:
-        terms.append(Comparison(FieldRef(FIELDS["owner_id"]), "=", str(scope.owner.id)))
-    if listing.ids is not None:
-        terms.append(Membership(FieldRef(FIELDS["id"]), tuple(map(str, listing.ids))))
-    if listing.search is not None:
-        terms.append(listing.search)
-    return And(tuple(terms))
+        terms.append(Comparison(FieldRef(FIELDS.by_name["owner_id"]), "=", str(scope.owner.id)))
+    terms += (each.term for each in listing.filters)
+    return " AND ".join(condition(term, parameters) for term in terms)
 
 
 def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters, *, exactly: bool) -> str:
-    if scope.owner is None and listing.search is None and listing.ids is None and listing.reference is None:
+    if scope.owner is None and not listing.filters:
         if exactly:
             tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb") + "::text"
             return _counted(scope, listing, parameters, tenancy)
