@@ -5,7 +5,7 @@ process at a time works. Nothing is removed: what is being deleted and waits for
 comes (services/lingering.py).
 
 A row on which it fails is set aside: logged, counted, and not tried again before the rules change. Rows are marked
-before they are computed (store/recomputations.py), so that this is true as well when the process died of one.
+before they are computed (store/upkeep/recomputations.py), so that this is true as well when the process died of one.
 """
 
 import asyncio
