@@ -219,6 +219,9 @@ import asyncio, sys, time
 from pathlib import Path
 from hyperfleet.store.searches import Places
 
+print("here", flush=True)
+sys.stdin.readline()
+
 async def hold(times: int, seconds: float) -> None:
     places = Places.of(Path(sys.argv[1]), workers=2)
     for _ in range(times):
@@ -234,15 +237,29 @@ asyncio.run(hold(int(sys.argv[2]), float(sys.argv[3])))
 
 
 async def holder(directory: Path, *, times: int, seconds: float) -> asyncio.subprocess.Process:
-    """Another worker: it takes a place so many times, for so long, and prints when each time began and ended."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER, str(directory), str(times), str(seconds), stdout=asyncio.subprocess.PIPE
-    )
+    """Another worker: told to begin, it takes a place so many times, for so long, and prints when."""
+    words = (sys.executable, "-c", HOLDER, str(directory), str(times), str(seconds))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"here\n"
+    return process
+
+
+async def held_by_another(directory: Path) -> asyncio.subprocess.Process:
+    """Another worker that has a place, until it is killed."""
+    other = await holder(directory, times=1, seconds=60)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    other.stdin.close()
+    await other.stdout.readline()
+    return other
 
 
 async def test_two_workers_share_a_place_and_take_turns(tmp_path: Path) -> None:
     both = await asyncio.gather(*(holder(tmp_path, times=6, seconds=0.05) for _ in range(2)))
-    printed = [[float(line) for line in (await each.communicate())[0].split()] for each in both]
+    outputs = await asyncio.gather(*(each.communicate(b"begin\n") for each in both))
+    printed = [[float(line) for line in output.split()] for output, _ in outputs]
     held = sorted(
         (began, ended, worker)
         for worker, times in enumerate(printed)
@@ -257,9 +274,7 @@ async def test_two_workers_share_a_place_and_take_turns(tmp_path: Path) -> None:
 
 
 async def test_a_worker_that_is_killed_leaves_its_place(tmp_path: Path) -> None:
-    other = await holder(tmp_path, times=1, seconds=60)
-    assert other.stdout is not None
-    await other.stdout.readline()
+    other = await held_by_another(tmp_path)
     places = Places.of(tmp_path, workers=2)
     now = asyncio.get_running_loop().time
     with pytest.raises(TimeoutError):
@@ -273,9 +288,7 @@ async def test_a_worker_that_is_killed_leaves_its_place(tmp_path: Path) -> None:
 async def test_a_search_that_waits_for_another_worker_ends_in_time(
     database_settings: settings.Database, tmp_path: Path
 ) -> None:
-    other = await holder(tmp_path, times=1, seconds=60)
-    assert other.stdout is not None
-    await other.stdout.readline()
+    other = await held_by_another(tmp_path)
     db = await opened(database_settings, places=Places.of(tmp_path, workers=2))
     began = monotonic()
     with pytest.raises(DeadlineExceeded):
