@@ -135,7 +135,7 @@ BROKEN = [
     ("kind: ConfigMap\n", "It is not an OpenAPI 3.0 document: `openapi: 3.0.3` is missing."),
     ("openapi: 3.1.0\n", "`openapi: 3.1.0` is not supported; use OpenAPI 3.0."),
     (DOCUMENT + "      type: thing\n", "#/components/schemas/ClusterSpec/type: must be one of array, boolean,"),
-    (DOCUMENT + "      $ref: other.yaml#/A\n", "the reference other.yaml#/A leaves the document"),
+    (DOCUMENT + "      $ref: other.yaml#/A\n", "the reference other.yaml#/A points outside the document"),
     (
         DOCUMENT + "      $ref: '#/components/schemas/Gone'\n",
         "#/components/schemas/Gone does not exist in the document.",
