@@ -47,7 +47,7 @@ _ROWS = (
     Code("VAL-000", (400,), "Invalid input", "Correct every field listed in `errors`."),
     Code("VAL-001", (400,), "Missing field", "Send the field named in `errors`."),
     Code("VAL-002", (400,), "Not allowed", "Use one of the names or values listed in `errors`."),
-    Code("VAL-003", (400,), "Wrong type or syntax", "Send the type or format given in `errors`."),
+    Code("VAL-003", (400,), "Wrong type or syntax", "Send a value of the type or format given in `errors`."),
     Code("VAL-004", (400,), "Out of range", "Stay within the limit given in `errors`."),
     Code(
         "VAL-005",

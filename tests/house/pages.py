@@ -34,8 +34,9 @@ def metrics_page(instruments: Sequence[Instrument] = INSTRUMENTS) -> str:
     head = [
         "# Metrics",
         "",
-        "Served at `:8080/metrics`, summed over the workers. All carry `component` and `version` as well. In `path`,",
-        "ids are `-`, and an unknown path is `-` as a whole; adapters beyond a hundred are `other`.",
+        "Served at `:8080/metrics`, summed over the workers. Every metric also has the labels `component` and",
+        "`version`. In `path`, each id is replaced by `-`, and an unknown path by a single `-`. After the first",
+        "hundred adapters, `adapter` is `other`.",
         "",
         "| metric | type | labels | what it measures |",
         "|---|---|---|---|",

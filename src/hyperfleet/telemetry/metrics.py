@@ -48,7 +48,11 @@ class Instrument:
 
 INSTRUMENTS: Final = (
     Instrument(
-        "hyperfleet_api_build_info", "gauge", "1, labelled with what runs.", ("commit", "python_version"), across="max"
+        "hyperfleet_api_build_info",
+        "gauge",
+        "Always 1; the labels identify the running build.",
+        ("commit", "python_version"),
+        across="max",
     ),
     Instrument("hyperfleet_api_requests_total", "counter", "Completed requests.", ("method", "path", "code")),
     Instrument(
@@ -64,7 +68,7 @@ INSTRUMENTS: Final = (
     Instrument(
         "hyperfleet_api_unsent_bytes",
         "gauge",
-        "Bytes of answers over 256 KiB that callers have not read yet, limited by `server.max_unsent_bytes` a worker.",
+        "Bytes of responses over 256 KiB not yet read by callers; `server.max_unsent_bytes` limits each worker.",
         values=(),
     ),
     Instrument(
@@ -79,7 +83,9 @@ INSTRUMENTS: Final = (
         "Creations, changes and deletions of desired state.",
         ("resource_type", "is_delete"),
     ),
-    Instrument("hyperfleet_api_reports_total", "counter", "Adapters' reports.", ("resource_type", "adapter", "result")),
+    Instrument(
+        "hyperfleet_api_reports_total", "counter", "Reports from adapters.", ("resource_type", "adapter", "result")
+    ),
     Instrument(
         "hyperfleet_api_report_clock_skew_seconds",
         "gauge",
@@ -88,7 +94,11 @@ INSTRUMENTS: Final = (
         across="mostrecent",
     ),
     Instrument(
-        "hyperfleet_db_query_duration_seconds", "histogram", "Time of a statement.", ("statement",), _STATEMENT_SECONDS
+        "hyperfleet_db_query_duration_seconds",
+        "histogram",
+        "Duration of a statement.",
+        ("statement",),
+        _STATEMENT_SECONDS,
     ),
     Instrument(
         "hyperfleet_db_errors_total",

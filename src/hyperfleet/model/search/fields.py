@@ -124,7 +124,7 @@ _ROWS: Final = (
         searchable=True,
         selectable=True,
         width=_IDENTITY,
-        note="absent like `deleted_time`",
+        note="absent unless the resource is being deleted",
     ),
     Field(
         "labels.<key>",
