@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from hyperfleet.model.rules.secret import MASK
 from testbed.programs import NOTHING
 from testbed.programs import run as run_program
 
@@ -59,7 +60,7 @@ def test_a_secret_of_the_group_is_masked_wherever_it_comes_from(tmp_path: Path) 
         ((), {"HYPERFLEET_ARCHIVE_PASSWORD": "hush"}),
         ((), {"HYPERFLEET_ARCHIVE_PASSWORD_FILE": str(file)}),
     ):
-        assert effective(*words, variables=variables)["password"][0] == '"********"'
+        assert effective(*words, variables=variables)["password"][0] == f'"{MASK}"'
         assert "hush" not in run("config", *words, variables=variables).stdout.replace("=hush", "")
 
 
@@ -68,8 +69,8 @@ def test_a_secret_of_the_group_is_masked_wherever_it_comes_from(tmp_path: Path) 
     [
         (("--archive-delay", "soon"), "archive.delay (flag --archive-delay): must be a duration"),
         (("--archive-foldr", "x"), "Flag --archive-foldr is unknown; did you mean --archive-folder?"),
-        (("--relay-port", "8000"), "server and relay both listen on localhost port 8000."),
-        (("--relay-tls-enabled",), "relay.tls.cert_file: must be set when relay.tls.enabled is."),
+        (("--relay-port", "8000"), "server and relay both listen on localhost port 8000; change one of them."),
+        (("--relay-tls-enabled",), "relay.tls.cert_file: must be set when relay.tls.enabled is true."),
     ],
 )
 def test_a_mistake_in_the_group_is_told(words: tuple[str, ...], sentence: str) -> None:
