@@ -2,13 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
 from hyperfleet import settings
+from hyperfleet.postgres import embedded
 from hyperfleet.store.connections import connect
 from hyperfleet.store.database import Database
+
+OWN_SESSIONS_ENDED: Final = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    " WHERE datname = '{name}' AND usename = current_user AND backend_type = 'client backend'"
+)
 
 
 @asynccontextmanager
@@ -43,3 +49,12 @@ async def value(configured: settings.Database, statement: str, *arguments: objec
     """The first column of the statement's first row."""
     async with session(configured) as connection:
         return await connection.fetchval(statement, *arguments)
+
+
+async def drop(server: embedded.Server, name: str) -> None:
+    """Drops a database, and ends the role's own sessions on it.
+
+    Without FORCE: that fails beside autovacuum, which the role may not end. PostgreSQL ends it by itself.
+    """
+    administration = server.settings("postgres")
+    await execute(administration, OWN_SESSIONS_ENDED.format(name=name), f"DROP DATABASE {name}")

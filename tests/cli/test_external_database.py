@@ -48,7 +48,7 @@ def place() -> Iterator[Path]:
 def external(postgres: embedded.Server, place: Path) -> Iterator[External]:
     database = External(postgres, place)
     yield database
-    database.execute(f"DROP DATABASE {database.name} WITH (FORCE)", on="postgres")
+    asyncio.run(sessions.drop(postgres, database.name))
 
 
 def test_a_database_without_schema_is_refused_unchanged_with_the_command_to_run(external: External) -> None:

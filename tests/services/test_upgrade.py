@@ -26,7 +26,7 @@ from hyperfleet.store import migrations
 from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.upkeep import counts
 from testbed.fleet import create, delete, is_there, names, read, report, send
-from testbed.sessions import execute
+from testbed.sessions import drop, execute
 
 STORED: Final = Path(__file__).parents[1] / "cases" / "upgrades" / "0005.sql"
 CLUSTER, NODE_POOL = BUILT_IN
@@ -74,7 +74,7 @@ async def before(
         await migrations.upgrade(configured)
     await execute(configured, STORED.read_text())
     yield configured
-    await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    await drop(postgres, name)
 
 
 @pytest.fixture

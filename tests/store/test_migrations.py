@@ -18,7 +18,7 @@ from hyperfleet.store import migrations
 from hyperfleet.store.database import Database
 from hyperfleet.store.lists.pages import Listing
 from testbed.fleet import CLUSTER, create
-from testbed.sessions import session
+from testbed.sessions import drop, execute, session
 
 RELEASED = {
     "0001_resources.py": "00d88f51a6019bd7",
@@ -34,10 +34,9 @@ RELEASED = {
 async def empty(postgres: embedded.Server, worker_id: str) -> AsyncIterator[settings.Database]:
     """A database without anything in it."""
     name = f"migrations_{worker_id}"
-    async with session(postgres.settings("postgres")) as connection:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield postgres.settings(name)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await execute(postgres.settings("postgres"), f"CREATE DATABASE {name}")
+    yield postgres.settings(name)
+    await drop(postgres, name)
 
 
 def test_a_released_migration_is_not_edited() -> None:
