@@ -31,7 +31,7 @@ OLDEST_NODE: Final = 20
 MISSING: Final = f"Node.js {OLDEST_NODE} or later is needed and not found; `make generate` installs it from PyPI."
 HEADER: Final = '''"""The models of the OpenAPI document, for tests. `make generate` writes this file."""
 
-# ruff: noqa: E501 - texts of the document stand as they are
+# ruff: noqa: E501 - texts of the document stay on one line
 '''
 OPTIONS: Final = (
     *("--input-file-type", "openapi", "--openapi-scopes", "schemas"),
@@ -103,11 +103,11 @@ def _compile(into: Path) -> Any:
 
 
 def resolved(document: Any) -> Any:
-    """The document as it is served: parameters stand where they are used, only models are referred to.
+    """The served document: parameters are inlined, only models are referenced.
 
-    What may not be there at all is `false`, which validators tell better than a schema that nothing fits. A choice that
-    may be null has null among its values, as OpenAPI wants it and the compiler leaves it out. What is a model or null
-    says itself what the model says, because a model that is referred to takes no null.
+    A member that must be absent is `false`, which validators handle better than an unsatisfiable schema. A nullable
+    enum has null among its values, which OpenAPI requires and the compiler omits. A nullable model is inlined: a
+    reference cannot be nullable.
     """
     parameters = document["components"].pop("parameters")
     models = document["components"]["schemas"]

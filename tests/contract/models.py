@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: E501 - texts of the document stand as they are
+# ruff: noqa: E501 - texts of the document stay on one line
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -45,7 +45,7 @@ class Conflict(Struct, kw_only=True):
 
 class FieldError(Struct, kw_only=True):
     """
-    One thing that is wrong with one field or parameter.
+    One error in a field or parameter.
     """
 
     field_: Annotated[str, Meta(description="Its path, such as `spec.nodes` or `conditions[0].type`.")] = field(
@@ -53,7 +53,9 @@ class FieldError(Struct, kw_only=True):
     )
     message: Annotated[str, Meta(description="What is wrong, for people.")]
     constraint: Annotated[str, Meta(description="What is allowed.")] | UnsetType = UNSET
-    value: Annotated[Any, Meta(description="What was sent, when it is short enough to repeat.")] | UnsetType = UNSET
+    value: Annotated[Any, Meta(description="The value that was sent, if it is short enough to repeat.")] | UnsetType = (
+        UNSET
+    )
 
 
 class ForcedDeletion(Struct, kw_only=True):
@@ -76,14 +78,14 @@ perhaps with a domain name and `/` before it. A value is such a name or empty.
 
 class NewAnyResource(Struct, kw_only=True):
     """
-    What is sent to create a resource of a kind without an owner.
+    The body that creates a resource of a kind without an owner.
     """
 
-    kind: Annotated[str, Meta(description="Which kind.")]
+    kind: Annotated[str, Meta(description="The kind of the resource.")]
     name: str
     spec: dict[str, Any]
     labels: dict[str, LabelValue] | None = None
-    references: Annotated[dict[str, Any], Meta(description="By type, what it references.")] | None = None
+    references: Annotated[dict[str, Any], Meta(description="The referenced resources, by type.")] | None = None
     id: Any | UnsetType = UNSET
     href: Any | UnsetType = UNSET
     owner_references: Any | UnsetType = UNSET
@@ -101,7 +103,7 @@ class NewAnyResource(Struct, kw_only=True):
 
 class NewCluster(Struct, kw_only=True):
     """
-    What is sent to create a cluster. Optional members that are null are as left out; unknown ones are refused.
+    The body that creates a cluster. Null in an optional member means absent; unknown members are rejected.
     """
 
     name: Annotated[str, Meta(max_length=53, min_length=3, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -135,10 +137,12 @@ class NewCluster(Struct, kw_only=True):
 class NewCondition(Struct, kw_only=True):
     """
     A condition that an adapter reports. `Failed`, when it is True, else `Available`, without one `Ready`, decides whether
-    the adapter succeeds; other types never do. Optional members that are null are as left out; unknown ones are refused.
+    the adapter succeeds; other types never do. Null in an optional member means absent; unknown members are rejected.
     """
 
-    type: Annotated[str, Meta(description="Its name, once in a report.", max_length=316, min_length=1)]
+    type: Annotated[
+        str, Meta(description="The type of the condition, unique in a report.", max_length=316, min_length=1)
+    ]
     status: Literal["True", "False", "Unknown"]
     reason: Annotated[str, Meta(max_length=1024)] | None = None
     message: Annotated[str, Meta(max_length=32768)] | None = None
@@ -151,11 +155,11 @@ class NewCondition(Struct, kw_only=True):
 
 class NewReport(Struct, kw_only=True):
     """
-    What an adapter reports. Optional members that are null are as left out; unknown ones are refused.
+    An adapter's report. Null in an optional member means absent; unknown members are rejected.
     """
 
     adapter: Annotated[str, Meta(max_length=63, min_length=1, pattern="^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
-    observed_generation: Annotated[int, Meta(description="The generation that the adapter has seen.", ge=1)]
+    observed_generation: Annotated[int, Meta(description="The generation that the adapter observed.", ge=1)]
     conditions: Annotated[
         list[NewCondition], Meta(description="Together at most 64 KiB, as JSON.", max_length=64, min_length=1)
     ]
@@ -163,7 +167,7 @@ class NewReport(Struct, kw_only=True):
         Annotated[
             datetime,
             Meta(
-                description="When it was seen: from the year 2000 on, and at most five minutes ahead of the service, which takes the present\nwithout one. Written without a fraction it is compared with whole seconds."
+                description="The time of the observation: not before the year 2000, and at most five minutes ahead of the service's clock. Defaults\nto now. Without a fraction it is compared with whole seconds."
             ),
         ]
         | None
@@ -171,11 +175,11 @@ class NewReport(Struct, kw_only=True):
     data: (
         Annotated[
             dict[str, Any],
-            Meta(description="Whatever the adapter wants others to know; with `metadata` at most 256 KiB."),
+            Meta(description="Any data that the adapter publishes; together with `metadata` at most 256 KiB."),
         ]
         | None
     ) = None
-    metadata: Annotated[dict[str, Any], Meta(description="What the adapter says of its own work.")] | None = None
+    metadata: Annotated[dict[str, Any], Meta(description="Data about the adapter's own work.")] | None = None
 
 
 class Problem(Struct, kw_only=True):
@@ -183,9 +187,9 @@ class Problem(Struct, kw_only=True):
     An error (RFC 9457).
     """
 
-    type: Annotated[str, Meta(description="A name of the kind of problem; there is no page behind it.")]
-    title: Annotated[str, Meta(description="The kind of problem in a few words.")]
-    status: Annotated[int, Meta(description="The status of the answer.")]
+    type: Annotated[str, Meta(description="Identifies the type of problem; it does not resolve to a page.")]
+    title: Annotated[str, Meta(description="A short summary of the type of problem.")]
+    status: Annotated[int, Meta(description="The HTTP status.")]
     detail: Annotated[str, Meta(description="What went wrong this time.")]
     instance: Annotated[str, Meta(description="The path of the request, without its query.")]
     code: Annotated[
@@ -214,22 +218,17 @@ class Problem(Struct, kw_only=True):
             "HYPERFLEET-SVC-001",
             "HYPERFLEET-SVC-002",
         ],
-        Meta(description="What went wrong, for programs."),
+        Meta(description="The error code, for programs."),
     ]
-    timestamp: Annotated[datetime, Meta(description="When it went wrong.")]
-    trace_id: Annotated[str, Meta(description="The trace of the request, where it is traced.")] | UnsetType = UNSET
+    timestamp: Annotated[datetime, Meta(description="When the error occurred.")]
+    trace_id: Annotated[str, Meta(description="The trace id, if the request is traced.")] | UnsetType = UNSET
     errors: (
-        Annotated[
-            list[FieldError], Meta(description="Everything that is wrong with the request's fields and parameters.")
-        ]
-        | UnsetType
+        Annotated[list[FieldError], Meta(description="All errors in the request's fields and parameters.")] | UnsetType
     ) = UNSET
     conflict: (
         Annotated[
             Conflict,
-            Meta(
-                description="With CNF-001: the resource that has the name. Left out where the caller may not read it."
-            ),
+            Meta(description="With CNF-001: the resource that has the name. Omitted if the caller may not read it."),
         ]
         | UnsetType
     ) = UNSET
@@ -294,16 +293,14 @@ class AdapterSummary(Struct, kw_only=True):
 
 class AnyResourcePatch(Struct, kw_only=True):
     """
-    What is sent to change a resource of any kind.
+    The body that changes a resource of any kind.
     """
 
     spec: dict[str, Any] | UnsetType = UNSET
     labels: (
         Annotated[
             dict[str, ChangedLabel | None],
-            Meta(
-                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
-            ),
+            Meta(description="Like `labels` of a resource; in a merge patch, null removes a label."),
         ]
         | None
     ) = None
@@ -311,7 +308,7 @@ class AnyResourcePatch(Struct, kw_only=True):
         Annotated[
             dict[str, Any],
             Meta(
-                description="By type, what the resource references; in a merge, a type that is null names nothing any more."
+                description="The referenced resources, by type; in a merge patch, null removes all references of a type."
             ),
         ]
         | None
@@ -320,16 +317,14 @@ class AnyResourcePatch(Struct, kw_only=True):
 
 class ClusterPatch(Struct, kw_only=True):
     """
-    What is sent to change a cluster.
+    The body that changes a cluster.
     """
 
     spec: dict[str, Any] | UnsetType = UNSET
     labels: (
         Annotated[
             dict[str, ChangedLabel | None],
-            Meta(
-                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
-            ),
+            Meta(description="Like `labels` of a resource; in a merge patch, null removes a label."),
         ]
         | None
     ) = None
@@ -361,7 +356,7 @@ class Condition(Struct, kw_only=True):
 
 class NewNodePool(Struct, kw_only=True):
     """
-    What is sent to create a node pool. Optional members that are null are as left out; unknown ones are refused.
+    The body that creates a node pool. Null in an optional member means absent; unknown members are rejected.
     """
 
     name: Annotated[str, Meta(max_length=15, min_length=3, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -394,16 +389,14 @@ class NewNodePool(Struct, kw_only=True):
 
 class NodePoolPatch(Struct, kw_only=True):
     """
-    What is sent to change a node pool.
+    The body that changes a node pool.
     """
 
     spec: dict[str, Any] | UnsetType = UNSET
     labels: (
         Annotated[
             dict[str, ChangedLabel | None],
-            Meta(
-                description="As `labels` of a resource; in a merge, and there only, a label may be null, which removes it."
-            ),
+            Meta(description="Like `labels` of a resource; in a merge patch, null removes a label."),
         ]
         | None
     ) = None
@@ -529,7 +522,7 @@ class AdapterStatusList(Struct, kw_only=True):
 
 class AnyResource(Struct, kw_only=True):
     """
-    A resource of any kind as answers to writes give it: whole.
+    A complete resource of any kind, as returned by writes.
     """
 
     kind: str
@@ -562,12 +555,12 @@ class AnyResource(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     owner_references: (
-        Annotated[ResourceReference, Meta(description="What owns it; kinds at the top have no owner.")] | UnsetType
+        Annotated[ResourceReference, Meta(description="The owner; top-level kinds have none.")] | UnsetType
     ) = UNSET
     references: (
         Annotated[
             dict[str, list[ResourceReference]],
-            Meta(description="What it references, by type; of kinds that declare references."),
+            Meta(description="The referenced resources by type, for kinds that declare references."),
         ]
         | UnsetType
     ) = UNSET
@@ -575,7 +568,7 @@ class AnyResource(Struct, kw_only=True):
 
 class Cluster(Struct, kw_only=True):
     """
-    A cluster as answers to writes give it: whole.
+    A complete cluster, as returned by writes.
     """
 
     kind: Literal["Cluster"]
@@ -611,7 +604,7 @@ class Cluster(Struct, kw_only=True):
 
 class NodePool(Struct, kw_only=True):
     """
-    A node pool as answers to writes give it: whole.
+    A complete node pool, as returned by writes.
     """
 
     kind: Literal["NodePool"]
@@ -648,7 +641,7 @@ class NodePool(Struct, kw_only=True):
 
 class SelectedAnyResource(Struct, kw_only=True):
     """
-    What reads and lists give of a resource of any kind: all of it unless `fields` selects.
+    A resource of any kind as returned by reads and lists: complete unless `fields` selects members.
     """
 
     id: str
@@ -689,7 +682,7 @@ class SelectedAnyResource(Struct, kw_only=True):
 
 class SelectedCluster(Struct, kw_only=True):
     """
-    What reads and lists give of a cluster: all of it unless `fields` selects.
+    A cluster as returned by reads and lists: complete unless `fields` selects members.
     """
 
     id: str
@@ -730,7 +723,7 @@ class SelectedCluster(Struct, kw_only=True):
 
 class SelectedNodePool(Struct, kw_only=True):
     """
-    What reads and lists give of a node pool: all of it unless `fields` selects.
+    A node pool as returned by reads and lists: complete unless `fields` selects members.
     """
 
     id: str

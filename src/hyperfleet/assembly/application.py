@@ -76,7 +76,7 @@ def described(configured: settings.Settings) -> Document:
 
 
 def _provider(server: settings.Server, document: Document) -> Document | None:
-    """The document when it is a provider's, whose components stand for ours in the one that is served."""
+    """The document when it is a provider's, whose components replace ours in the served one."""
     return document if server.openapi_schema_path else None
 
 

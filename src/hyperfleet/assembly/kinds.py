@@ -17,7 +17,7 @@ from hyperfleet.settings import Entity
 _BUILT_IN: Final = {kind.name: kind for kind in BUILT_IN}
 _WORDS: Final = re.compile("[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
 
-# What a member of an entry is called as a field of a kind, where it is taken as it stands.
+# What a member of an entry is called as a field of a kind, where it is used unchanged.
 _FIELDS: Final = {
     "plural": "plural",
     "parent_kind": "parent",
@@ -32,7 +32,7 @@ _FIELDS: Final = {
 
 
 def declared(entities: tuple[Entity, ...]) -> tuple[Kind, ...]:
-    """The built-in kinds first, then those that entries add, in their order.
+    """The built-in kinds first, then the kinds that entries add, in their order.
 
     Raises BadCatalog with everything that is wrong with them as a whole.
     """
@@ -88,7 +88,7 @@ def _given(entity: Entity) -> dict[str, Any]:
     return given
 
 
-# What lacks a part was told of when it was read, so here it is left out.
+# A missing part was reported when the entry was read, so it is omitted here.
 
 
 def _references(entity: Entity) -> Iterator[ReferenceRule]:

@@ -48,7 +48,7 @@ def read(path: Path) -> Any:
 
 
 def nodes(path: Path) -> yaml.Node | None:
-    """The node that the file is, None for an empty one; raises BadFile. An alias is the very node that it refers to."""
+    """The root node of a file, None if it is empty; raises BadFile. An alias is the node itself, not a copy."""
     try:
         return _Builder().build(files.content(path, LARGEST).decode("utf-8-sig"))
     except OSError as failure:

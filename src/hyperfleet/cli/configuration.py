@@ -54,7 +54,7 @@ def load(
 
     `flags` maps flags (`--server-port`, `--config`) to their texts. Of `files` the first that exists is read when
     neither flag nor variable names one. `needed` lists the paths that matter to the caller: a bad value elsewhere is no
-    mistake and leaves the default in force.
+    mistake and keeps the default.
     """
     mistakes = Complaints(needed)
     found: dict[str, _Found] = {}
@@ -157,7 +157,7 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
 
 
 def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Complaints) -> None:
-    """What is wrong with the kinds as a whole; nothing is told of a set of which one has no name."""
+    """What is wrong with the kinds as a whole; nothing is reported of a set with a nameless kind."""
     if not effective.entities or any(entity.kind is None for entity in effective.entities):
         return
     # Not before there is something to check: the model takes longer to import than the rest of a command.

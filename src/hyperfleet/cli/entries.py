@@ -23,7 +23,7 @@ Content = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Entries:
-    """A list of entries, as far as they are right, and where the value of each member stands, by its path."""
+    """A list of entries, as far as they are right, and the source of each member's value, by path."""
 
     values: tuple[Any, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ def is_unset(node: yaml.Node) -> bool:
 
 
 def source(node: yaml.Node, file: str) -> str:
-    """Where the node stands."""
+    """The node's file and line."""
     return f"{file} line {node.start_mark.line + 1}"
 
 
@@ -100,7 +100,7 @@ class _Reading:
         for item in fields(of):
             below = f"{path}.{item.name}"
             if is_dataclass(types[item.name]):
-                # Without it, the members that it must have are told to be missing.
+                # Without it, its required members are reported as missing.
                 members[item.name] = self._entry(given.get(item.name, _nothing_at(node)), types[item.name], below)
             elif item.name in given:
                 members[item.name] = self._member(given[item.name], item.metadata, below)

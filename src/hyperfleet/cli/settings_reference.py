@@ -80,7 +80,7 @@ def _line(row: Row) -> str:
 
 
 def effective(loaded: Loaded) -> Iterator[str]:
-    """The lines of a configuration file that says what is in force, each value's source beside it, secrets masked."""
+    """The lines of a configuration file with the effective settings, each with its source, secrets masked."""
     above: list[str] = []
     for row in rows():
         *groups, name = row.path.split(".")
@@ -92,7 +92,7 @@ def effective(loaded: Loaded) -> Iterator[str]:
 
 
 def _setting(row: Row, held: Any, path: str, name: str, loaded: Loaded) -> Iterator[str]:
-    """The lines of one setting, which stands at `path`; `name` is its name with what is before it in the line."""
+    """The lines of one setting at `path`; `name` is its name with what is before it in the line."""
     is_list_of_entries = row.entry is not None and held
     setting = f"{name}:" if is_list_of_entries else f"{name}: {_written(row, held)}"
     yield f"{setting:<48}  # {loaded.sources.get(path, 'default')}"

@@ -49,7 +49,7 @@ def takes_gzip(accept_encoding: bytes | None) -> bool:
 def accepts_gzip(accept_encoding: bytes) -> bool:
     """Whether a value of `Accept-Encoding` takes gzip, at least as gladly as no encoding (RFC 9110, section 12.5.3).
 
-    Tokens are compared whole; a quality of 0 refuses; `*` stands for what is not named; a malformed entry says nothing.
+    Tokens are compared whole; a quality of 0 refuses; `*` covers everything else; a malformed entry says nothing.
     """
     qualities: dict[str, float] = {}
     for coding, *parameters in elements(accept_encoding):

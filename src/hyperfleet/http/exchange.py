@@ -64,7 +64,7 @@ class Route:
     """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
 
     `template` is the path as metrics and logs show it, with ids as `-`; `allow` the value of the header `Allow`.
-    `media_types` are those that it can answer with, its favourite first; `catalog` holds all kinds of the service.
+    `media_types` are the possible ones, the preferred one first; `catalog` holds all kinds of the service.
     """
 
     template: str
@@ -85,7 +85,7 @@ class Exchange:
     """A request and what is known of it so far.
 
     Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
-    `kinds` are those that the caller may do this with: the path's, or where it is for all kinds some of these.
+    `kinds` are the kinds that the caller may do this with: the path's, or some of all kinds.
     `may` tells whether the caller may do something else with a kind. `publications` are those of the application, by
     path and media type; `entrance` answers at the service's own addresses. `media_type` is the one of the route's that
     the caller prefers. `held` is how many bytes of the answer count as unsent.
@@ -110,7 +110,7 @@ class Exchange:
     held: int = 0
 
     def hold(self, size: int) -> None:
-        """Has so many bytes of the answer count as unsent, instead of those that did."""
+        """Has so many bytes of the answer count as unsent, instead of the previous number."""
         self.unsent.hold(size - self.held)
         self.held = size
 

@@ -23,7 +23,7 @@ LONGEST_VALUE: Final = 200
 LONGEST_PATH: Final = 1000
 
 _encode: Final = msgspec.json.Encoder().encode
-# Printable ASCII but for what a URI must not hold as it stands; `%` stays, because the path is encoded already.
+# Printable ASCII except what a URI must not contain literally; `%` stays, because the path is encoded already.
 _URI: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -32,7 +32,7 @@ def answer(
 ) -> Answer:
     """The problem document of an error; `instance` is the raw path of the request without its query.
 
-    `trace_id` stands in it unless it is empty: the request is not traced then.
+    `trace_id` is included unless empty, when the request is not traced.
 
     To a caller whose `accept` leaves room for plain JSON only it goes as that; some read nothing else.
     """

@@ -24,7 +24,7 @@ _VARIABLE: Final = re.compile(r"\{[a-z_]+\}")
 
 
 class Row(NamedTuple):
-    """A row of the route table; `{plural}` and `{owner_plural}` stand for the words of each kind and its owner's.
+    """A row of the route table; `{plural}` and `{owner_plural}` are the plurals of each kind and its owner.
 
     Rows that are open are answered without a token.
     """

@@ -80,7 +80,7 @@ class Unsent:
     async def made(self, name: Hashable, items: int, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The list that `make` makes: a large one has its bytes taken into account before, and waits for its turn.
 
-        How large a list will be is told from the one of that `name` before, or from its number of items. Raises
+        The size of a list is estimated from the previous list of that `name`, or from its number of items. Raises
         Unavailable when there is no room for it, or no turn before the request's deadline.
         """
         before = self._lists.get(name, 0)

@@ -25,7 +25,7 @@ class Caller:
     `expires_at` the end of its time, so that conclusions from it can be remembered for as long. All are empty where
     callers need no token.
 
-    A caller sees the resources whose tenancy has all of its own, and `is_placed` where tenants are told apart; a system
+    A caller sees the resources whose tenancy has all of its own, and `is_placed` where tenancy is enabled; a system
     caller, Sentinel or an adapter, sees every tenant's, and may read and report only.
     """
 

@@ -1,7 +1,7 @@
 """The Catalog: the kinds of one running service, checked as a whole.
 
 A mistake that passes here is found by callers at night, so whatever a set of kinds can be wrong in is looked for, and
-everything is told at once. Each check is a generator of sentences.
+everything is reported at once. Each check is a generator of sentences.
 """
 
 import re
@@ -25,10 +25,10 @@ from hyperfleet.model.rules.mapping import BadConditions, compiled
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 
 RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "openapi", "openapi-ui", "compatibility"})
-"""Words that paths have for something else; what has a dot in it is no plural anyway."""
+"""Words that paths have for something else; a name with a dot cannot be a plural."""
 
 RESERVED_NAMES: Final = frozenset({"API", "AdapterStatus", "Resource"})
-"""Words that stand in `kind` members for something else, as they are or with `List` behind them."""
+"""Words with another meaning in `kind` members, alone or with the suffix `List`."""
 
 RESERVED_CONDITIONS: Final = frozenset(CONDITIONS_OF_ALL)
 LONGEST_WORD: Final = 63
@@ -139,7 +139,7 @@ def _adapter_mistakes(kind: Kind) -> Iterator[str]:
 
 
 def _condition_mistakes(kind: Kind) -> Iterator[str]:
-    """What is wrong with the types of conditions that it demands of reports, and of those that it computes."""
+    """What is wrong with the types of conditions that it demands of reports, and of the conditions that it computes."""
     if len(kind.mandatory_conditions) > MOST_CONDITIONS:
         yield f"it has {len(kind.mandatory_conditions)} mandatory conditions; a report is limited to {MOST_CONDITIONS}."
     for type, times in Counter(kind.mandatory_conditions).items():

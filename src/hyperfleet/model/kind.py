@@ -33,7 +33,7 @@ CONDITIONS_OF_ALL: Final = ("Reconciled", "LastKnownReconciled")
 """The types of the conditions that every kind has."""
 
 SUCCESS: Final = "Successful"
-"""What the types of conditions that tell of an adapter's success end in."""
+"""The suffix of the condition types of adapters' success."""
 
 MOST_CONDITIONS: Final = 64
 """How many conditions a report has at most."""

@@ -159,7 +159,7 @@ _labels: Final = msgspec.json.Decoder(dict[str, str]).decode
 members: Final[Callable[[bytes], dict[str, msgspec.Raw]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 """The members of an envelope, each as its text."""
 
-# Stands for an address until the text is cut there; no text of a caller can hold it, because JSON escapes NUL.
+# A placeholder for an address, where the text is cut; callers' texts cannot contain it, because JSON escapes NUL.
 _HERE: Final = msgspec.Raw(b"\0")
 
 
@@ -182,7 +182,7 @@ def _cut(members: dict[str, Any], named: list[UUID]) -> Envelope:
 
 
 def with_tenancy(envelope: bytes, tenancy: bytes) -> bytes:
-    """The envelope as it is served where tenants are told apart; `tenancy` is as its column has it."""
+    """The envelope as it is served with tenancy enabled; `tenancy` is as in its column."""
     return b'%b,"tenancy":%b}' % (envelope[:-1], served_tenancy(tenancy))
 
 

@@ -29,7 +29,7 @@ class Scope:
 
     Every statement that finds a resource for a caller has one; what goes on from there names rows by their ids. Where a
     path serves several kinds at once, `kind` is the word for any of them, ANY, and `members` are those kinds.
-    Where tenants are told apart it `shows_tenancy`.
+    With tenancy enabled it `shows_tenancy`.
     """
 
     kind: Kind

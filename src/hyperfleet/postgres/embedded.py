@@ -30,7 +30,7 @@ from hyperfleet.postgres.roles import USER
 from hyperfleet.telemetry import logging
 
 PATIENCE_SECONDS: Final = 10.0
-"""How often a start that takes long is told of; recovery after a crash takes what it takes, and is waited for."""
+"""How often a slow start is logged; recovery after a crash takes as long as it needs, and is awaited."""
 
 STOP_SECONDS: Final = 60.0
 ROOM_BYTES: Final = 64 * 1024 * 1024

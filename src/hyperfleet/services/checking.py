@@ -24,7 +24,7 @@ _decode: Final = msgspec.json.Decoder(list[FieldError]).decode
 async def faults(kind: Kind, spec: Any, *, size: int) -> list[FieldError]:
     """What is wrong with a decoded spec; `size` are its bytes, or more.
 
-    One that is no object is the request schema's business. Raises DeadlineExceeded.
+    A spec that is not an object fails the request schema. Raises DeadlineExceeded.
     """
     schema = kind.spec_schema
     if schema is None or not isinstance(spec, dict):

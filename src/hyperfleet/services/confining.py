@@ -299,7 +299,7 @@ def _size() -> int:
 
 
 def _be_the_first_to_go() -> None:
-    """When memory runs out, this process ends before those that answer callers."""
+    """When memory runs out, the kernel kills this process before the workers."""
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:

@@ -283,7 +283,7 @@ def _stays(catalog: Catalog, node: Node) -> bool:
 
 
 async def _require_no_source_outside(tx: Transaction, scope: Scope, ids: Sequence[UUID]) -> None:
-    """Raises, naming those that the caller may see, when resources outside a tree reference one of it."""
+    """Raises, naming the visible ones, when resources outside a tree reference a member of it."""
     sources = await trees.sources_outside(tx, scope, ids)
     if sources:
         seen = [f"{one.kind} {one.name} ({one.href}, as {one.ref_type})" for one in sources if one.is_seen]

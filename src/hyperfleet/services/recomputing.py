@@ -1,7 +1,7 @@
 """After a change of the rules what is stored is computed again: by `migrate`, and while the service serves.
 
 Row by row, by the ordinary write, so nobody waits; a row that somebody else writes meanwhile is computed by them. One
-process at a time works. Nothing is removed: what is being deleted and waits for nobody any more stays until a caller
+process at a time works. Nothing is removed: what is being deleted and no longer awaits an adapter stays until a caller
 comes (services/lingering.py).
 
 A row on which it fails is set aside: logged, counted, and not tried again before the rules change. Rows are marked

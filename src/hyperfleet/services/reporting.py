@@ -49,7 +49,7 @@ class Outcome:
 async def report(
     db: Database, catalog: Catalog, scope: Scope, id: UUID, received: Report, *, caller: Caller, now: datetime
 ) -> Outcome:
-    """Stores a report, or says that it is out of date, or the very one that is stored already (contract: Reports).
+    """Stores a report, or reports that it is out of date, or identical to the stored one (contract: Reports).
 
     Two statements without contention, one when nothing is to be stored; one transaction when it completes a deletion.
     Raises NotFound, and WrongState when the resource has reports of a hundred other adapters.

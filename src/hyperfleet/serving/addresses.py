@@ -58,8 +58,8 @@ def held(address: Address, setting: str) -> Iterator[None]:
         # A port whose last connections are still closing may be taken over at once.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _bind(holder, address, setting)
-        # Bound alone, and shared from here on with those that ask to share: our workers do, and nobody else can, since
-        # sharing is for one user only and a service's own first step is to be alone.
+        # Bound exclusively, and shared from here on: our workers ask to share, and nobody else can, because sharing is
+        # limited to one user and every service first binds exclusively.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         with contextlib.suppress(AttributeError):
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

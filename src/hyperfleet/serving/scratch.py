@@ -32,7 +32,7 @@ def directory(prefix: str) -> Iterator[Path]:
 
 def _remove_left_over(prefix: str) -> None:
     for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        # What is another user's, or goes at this moment, is none of ours.
+        # What is another user's, or disappears at this moment, is ignored.
         with contextlib.suppress(OSError), _opened(path) as descriptor:
             found = os.fstat(descriptor)
             if found.st_uid == os.geteuid() and time.time() - found.st_mtime > YOUNG_SECONDS:

@@ -1,7 +1,7 @@
 """The parent process of the service: it holds the ports, the probes, the signals and the embedded PostgreSQL.
 
 The HTTP server runs in a child (workers.py) and gets SIGTERM from here only, after readiness has gone: it stops
-accepting as soon as it is told. Whatever is opened here is a context, so every way out closes what was opened.
+accepting on its signal. Whatever is opened here is a context, so every way out closes what was opened.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The HTTP server and its worker processes: a process of its own, because it stops listening at the first signal.
 
-The parent passes SIGTERM on when it is time. Settings arrive on standard input, and its end tells that the parent is
+The parent passes SIGTERM on when it is time. Settings arrive on standard input, and its end means that the parent is
 gone, however that happened; the workers watch this process in the same way. So nothing is left behind by a hard kill.
 """
 
@@ -39,7 +39,7 @@ LARGEST_HEAD: Final = 128 << 10
 what headers may have is the application's to say."""
 
 _OTHER_FILES: Final = 256
-"""Open files that are no callers' connections: the database's, logs, metrics, the interpreter's."""
+"""Open files other than callers' connections: the database's, logs, metrics, the interpreter's."""
 
 GARBAGE_THRESHOLD: Final = 20_000
 _LEEWAY_SECONDS: Final = 1.0

@@ -65,7 +65,7 @@ async def _connect(
 ) -> asyncpg.Connection:
     try:
         connection: asyncpg.Connection = await asyncpg.connect(
-            # What stands beside a URL would win over what the URL says.
+            # Arguments beside a URL would override the URL.
             dsn=str(configured.url) if configured.url else None,
             host=host or None,
             port=configured.port if host else None,

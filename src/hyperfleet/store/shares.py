@@ -165,7 +165,7 @@ class Turns:
         return True
 
     def leave(self, row: Hashable, *, held: bool) -> None:
-        """Ends the turn; when the row was `held`, those who wait are told so as well, not one after the other."""
+        """Ends the turn; when the row was `held`, all waiters fail at once instead of one after the other."""
         share = self._shares[row]
         if held:
             share.send_away()

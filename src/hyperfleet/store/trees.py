@@ -173,7 +173,7 @@ async def lock_descendants(tx: Transaction, id: UUID) -> list[Node]:
 
 
 async def lock(tx: Transaction, ids: Sequence[UUID]) -> list[Node]:
-    """Locks these resources, those that are there, in the order of their ids."""
+    """Locks those of these resources that exist, in the order of their ids."""
     return [Node(*row) for row in await tx.fetch(LOCKED_NODES, ids=ids)]
 
 
@@ -207,7 +207,7 @@ async def sources_outside(tx: Transaction, scope: Scope, ids: Sequence[UUID]) ->
 
 
 async def targets_being_deleted(tx: Transaction, ids: Sequence[UUID]) -> list[UUID]:
-    """What these resources reference among those that are being deleted, themselves aside."""
+    """The resources being deleted that these resources reference, themselves excluded."""
     return [row[0] for row in await tx.fetch(TARGETS_BEING_DELETED, ids=ids)]
 
 

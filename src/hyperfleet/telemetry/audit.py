@@ -5,7 +5,7 @@ from hyperfleet.model.standing import Node, Standing
 
 
 def who(caller: Caller) -> dict[str, object]:
-    """The fields `caller` and, where tenants are told apart, `tenant`."""
+    """The fields `caller` and, with tenancy enabled, `tenant`."""
     if not caller.tenancy:
         return {"caller": caller.identity}
     return {"caller": caller.identity, "tenant": dict(caller.tenancy)}

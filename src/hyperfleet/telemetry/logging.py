@@ -61,7 +61,7 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
     root = standard.getLogger()
     root.handlers = [_Bridge([*processors, renderer], lines)]
     root.setLevel(max(level, standard.INFO))
-    # Alembic tells of its own set-up on every import; what was migrated, our own record says.
+    # Alembic logs its own set-up on every import; our own record says what was migrated.
     standard.getLogger("alembic").setLevel(max(level, standard.WARNING))
 
 
@@ -95,7 +95,7 @@ class _Bridge(standard.Handler):
         self._lines = lines
 
     def emit(self, record: standard.LogRecord) -> None:
-        """Hands the record on; one whose arguments do not fit its text is no reason for its caller to fail."""
+        """Hands the record on; one whose arguments do not fit its text must not make its caller fail."""
         try:
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):

@@ -160,7 +160,7 @@ def statement(name: str) -> Iterator[None]:
     attributes = {"db.system.name": "postgresql", "db.query.summary": name}
     span = used.tracer.start_span(name, None, used.api.SpanKind.CLIENT, attributes)
     try:
-        # What a driver says may hold values, so nothing of a failure is told but its class.
+        # What a driver says may hold values, so only the class of a failure is recorded.
         with used.api.use_span(span, record_exception=False, set_status_on_exception=False):
             yield
     except BaseException as failure:

@@ -114,7 +114,7 @@ def _token(lines: list[bytes], header: str) -> bytes:
         raise invalid(f"The {_shown(header)} header appears twice; send it once.")
     scheme, _, token = lines[0].partition(b" ")
     if scheme.lower() in _SCHEMES:
-        # Several blanks may stand between (RFC 9110, section 11.4); anything else around a token is part of it.
+        # Several blanks are allowed in between (RFC 9110, section 11.4); anything else around a token is part of it.
         token = token.strip(b" ")
     elif header == AUTHORIZATION:
         token = b""

@@ -25,7 +25,7 @@ def is_unverified_email(claims: Mapping[str, Any], name: str) -> bool:
 
 
 def kept(value: Any) -> str | bool | None:
-    """A claim as it is remembered; False stands for what is too long, or of another type, to be of use."""
+    """A claim as it is remembered; False if it is too long, or has the wrong type."""
     if isinstance(value, str):
         return value if len(value) <= VALUE_LENGTH else False
     return value if value is None or isinstance(value, bool) else False

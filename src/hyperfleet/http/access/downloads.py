@@ -33,7 +33,7 @@ _HEADERS: Final[dict[bytes | str, bytes | str]] = {
 
 
 class DownloadFailed(Exception):
-    """There is no usable answer; the text says why, for the log."""
+    """The response cannot be used; the text says why, for the log."""
 
 
 async def get(url: str, trust: ssl.SSLContext) -> bytes:

@@ -51,7 +51,7 @@ class Guard:
             return False
 
     def _allowed(self, caller: Caller, permissions: Permissions) -> Allowed:
-        # A digest stands for all that the token says, so what rules make of it is never given to another's.
+        # The digest covers the whole token, so permissions are never shared between tokens.
         key = (caller.digest, caller.identity, caller.tenancy, caller.is_system)
         known = self._known.get(key)
         if known is None:

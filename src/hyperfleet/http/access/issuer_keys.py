@@ -20,7 +20,7 @@ REFRESH_SECONDS: Final = 300.0
 FETCH_SECONDS: Final = 5.0
 MOST_WAITING: Final = 500
 MOST_DOUBTED: Final = 100
-"""How many may wait before tokens with a wrong signature do not: forged ones must leave room for those that name a new
+"""How many may wait before tokens with a wrong signature do not: forged ones must leave room for tokens that name a new
 key."""
 
 _log = logging.get("issuers")
@@ -58,8 +58,8 @@ class IssuerKeys:
     async def find(self, id: str | None, algorithm: str) -> Key | None:
         """The key that a token names; None when the issuer does not publish it.
 
-        A key that is not known is looked for in keys fetched after this call; who names none gets one of those that are
-        there. Raises Unavailable when there are none to be had: the issuer is away, or too many wait already.
+        An unknown key is looked up in keys fetched after this call; without a key id, any published key is returned.
+        Raises Unavailable when there are none to be had: the issuer is away, or too many wait already.
         """
         wanted_at = time.monotonic()
         while (key := self._keys.find(id, algorithm)) is None and self._answered_at < wanted_at:
@@ -137,7 +137,7 @@ class IssuerKeys:
             except Exception:  # noqa: BLE001 - whatever a stranger's answer does, fetching goes on
                 _log.exception("fetching issuer keys failed unexpectedly", issuer=self.issuer)
                 self._miss("unexpected error")
-            # An answer tells of the time when it was asked for, not of now.
+            # A response describes the time of its request, not the present.
             self._answered_at = asked_at
         finally:
             self._fetch = None

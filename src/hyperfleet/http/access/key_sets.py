@@ -27,7 +27,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class BadKeySet(ValueError):
-    """What an issuer publishes is no set of keys, or none of them can be used; the text says why."""
+    """What an issuer publishes is not a key set, or none of its keys can be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ def json_object(text: bytes) -> dict[str, Any] | None:
 
 
 def key_set(published: bytes, before: KeySet) -> KeySet:
-    """The keys that are published; those that were there before are the same objects. Raises BadKeySet."""
+    """The published keys; known keys stay the same objects. Raises BadKeySet."""
     entries = (json_object(published) or {}).get("keys")
     if not isinstance(entries, list):
         raise BadKeySet("it is not a JSON Web Key Set: a JSON object with a list `keys`")
@@ -110,7 +110,7 @@ def _key(entry: Mapping[str, Any]) -> Key | None:
 
 
 def _public(members: dict[str, Any]) -> Any | None:
-    """The key in the library's form; None when its numbers are no key, or one that is too weak or too slow."""
+    """The key in the library's form; None when its numbers do not make a key, or make a weak or slow one."""
     try:
         if members["kty"] == "EC":
             return ECAlgorithm.from_jwk(members)

@@ -48,7 +48,7 @@ class Tenants:
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The claims that tenants and system callers are told apart by."""
+        """The claims that identify tenants and system callers."""
         named = [self._system_claim, *(each.claim for each in self._dimensions)]
         return tuple(dict.fromkeys(filter(None, named)))
 

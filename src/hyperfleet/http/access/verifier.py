@@ -214,7 +214,7 @@ class Verifier:
 
 
 class _Tokens(jwt.PyJWT):
-    """PyJWT with the claims that it would take, though they are no claims."""
+    """PyJWT, but strict about claims of the wrong type."""
 
     def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
         """The claims. PyJWT takes them in any encoding, and texts, booleans and numbers without end for times."""

@@ -49,7 +49,7 @@ def document(
 ) -> Document:
     """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
 
-    Its components that describe a kind's `spec` stand for ours, with everything that they refer to (contract: Kinds).
+    Its components that describe a kind's `spec` replace ours, with everything that they refer to (contract: Kinds).
     `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
     `is_vouched`: a gateway says who they are. `forbids`: callers may be told that they may not do something.
     """
@@ -195,7 +195,7 @@ def _without_examples(value: Any) -> Any:
 
 
 def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
-    """Adds paths, schemas and the tag of a kind; the word that stands for it in names of schemas and operations.
+    """Adds paths, schemas and the tag of a kind; its word in the names of schemas and operations.
 
     That word is the kind's name, with a number behind it where a name that follows from it is taken.
     """
@@ -225,7 +225,7 @@ def _numbered(word: str) -> Iterator[str]:
 
 
 def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Document]) -> None:
-    """Gathers the operations of a kind below a tag of its own, but those that stand below one of all kinds."""
+    """Gathers the operations of a kind below a tag of its own, except the operations for all kinds."""
     common = [tag["name"] for tag in whole["tags"][-_COMMON_TAGS:]]
     own = _capital(_titles(kind))
     if own in common:
@@ -276,7 +276,7 @@ def _capital(text: str) -> str:
 
 
 def _reworded(text: str, words: Mapping[str, str]) -> Document:
-    """The tree of a JSON text with all words replaced at once, of those that begin alike the longest."""
+    """The tree of a JSON text with all words replaced at once, the longest of those with a common prefix."""
     pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     found: Document = json.loads(re.sub(pattern, lambda match: json.dumps(words[match[0]])[1:-1], text))
     return found

@@ -17,7 +17,7 @@ _NAMED: Final = frozenset({"properties", "patternProperties"})
 
 
 def adopt(provider: Mapping[str, Any], schemas: dict[str, Any], wanted: Mapping[str, str]) -> frozenset[str]:
-    """Puts components of the provider's document into `schemas`; the names of those that it has.
+    """Puts components of the provider's document into `schemas`; returns the names of its components.
 
     `wanted` gives for each component of the provider's the name that it has in ours, where it replaces what is there.
     """

@@ -61,7 +61,7 @@ PAGE_HEADERS: Final = (
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Writes texts of several lines as such, and everything where it stands."""
+    """Writes multi-line strings as blocks, and keeps the order."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True

@@ -1,7 +1,7 @@
 """Bodies to the model: what a caller wants created, what an adapter reports. Nothing behind this checks them again.
 
 The request schemas say what is wrong with a body; here is what no schema can say. Every mistake is collected, in the
-caller's words and under the caller's names, before one error tells of all of them. `spec`, `data` and `metadata` are
+caller's words and under the caller's names, before one error reports all of them. `spec`, `data` and `metadata` are
 encoded once here and travel as these bytes.
 """
 
@@ -141,7 +141,7 @@ def _observed_time(given: object, now: datetime, wrong: Wrong) -> datetime:
 
 
 def _check_types(given: list[Any], kind: Kind, wrong: Wrong) -> None:
-    """Adds types that stand twice, and those that the kind demands and nobody reports."""
+    """Adds duplicate types, and mandatory types that are missing."""
     seen: set[str] = set()
     for position, each in enumerate(given):
         type = each.get("type") if isinstance(each, dict) else None

@@ -1,7 +1,7 @@
 """A body to one JSON object of plain values that every later floor can store and give back as it came.
 
 The parser takes what the database cannot store, and says nothing of depth, so that is looked for here. Searching the
-bytes tells in microseconds that there is nothing to find; only then are the values walked, to say where it stands.
+bytes shows in microseconds that there is nothing to find; otherwise a walk over the values finds the place.
 """
 
 import re
@@ -77,11 +77,11 @@ def _depth(body: bytes) -> int:
 
 
 _Place = tuple["_Place | None", str | int]
-"""Where a value stands: the place of what holds it, and its name or position there."""
+"""The place of a value: the place of its parent, and its name or position there."""
 
 
 def _mistakes(document: Any) -> Iterator[FieldError]:
-    """What cannot be stored, and where it stands; paths are put together for what is wrong only."""
+    """Values that cannot be stored, and their places; paths are built only for errors."""
     open: list[tuple[dict[str, Any] | list[Any], _Place | None, int]] = [([document], None, 0)]
     while open:
         holder, place, depth = open.pop()

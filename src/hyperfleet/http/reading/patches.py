@@ -1,6 +1,6 @@
 """Bodies of PATCH to the change that a caller wants: members replaced whole, or merged (contract: Change; RFC 7396).
 
-What the body alone tells is told at once; a merge is checked once more where it is applied, on what comes of it.
+Faults of the body alone are reported at once; a merge is checked once more where it is applied, on what comes of it.
 """
 
 from collections.abc import Iterable
@@ -125,7 +125,7 @@ def _merged_references(
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """A value with a merge patch applied (RFC 7396, section 2): null removes a member, what is no object replaces."""
+    """A value after a merge patch (RFC 7396, section 2): null removes a member, anything but an object replaces."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

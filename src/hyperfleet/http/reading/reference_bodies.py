@@ -19,7 +19,7 @@ Targets = dict[str, tuple[UUID, ...]]
 def targets(given: object, kind: Kind, wrong: list[FieldError]) -> Targets:
     """The targets by type, without types that name none; what is named twice joins `wrong`, which a schema filled.
 
-    How many there must be is for `check_numbers`, because a merge tells that only by what comes of it.
+    How many there must be is for `check_numbers`, because a merge shows that only in its result.
     """
     if not given or not isinstance(given, dict):
         return {}

@@ -1,6 +1,6 @@
 """The schemas of request bodies, as the packaged document describes them: what is wrong with a body, it says.
 
-Made from the document's components, so that what callers read there and what they are told is one thing. What a kind
+Made from the document's components, so that the document and the error messages agree. What a kind
 declares of its own is written in, as it is in the document that is served; `spec` is any object here, because what is
 in it is for the kind's own schema.
 """

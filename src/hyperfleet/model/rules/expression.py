@@ -123,7 +123,7 @@ class Expression:
 
 
 def dig(target: Any, path: str) -> Any:
-    """What stands at a path such as `a.b.0` below a value: members of objects, positions in lists; null without it."""
+    """The value at a path such as `a.b.0` below a value: members of objects, positions in lists; null without it."""
     found = target
     for step in path.split("."):
         if isinstance(found, dict):

@@ -105,7 +105,7 @@ def _repeats(tokens: list[str]) -> int:
 
 
 def _pattern(tokens: list[str], literals: dict[int, str], at: int) -> int:
-    """Steps of a match, whose pattern is compiled each time; what is no literal may be any pattern."""
+    """Steps of a match, whose pattern is compiled each time; anything but a literal may be any pattern."""
     if tokens[at + 1 : at + 4] != ["(", _LITERAL, ")"]:
         return _UNKNOWN_PATTERN * MOST_ITERATIONS
     text = literals[at + 2]

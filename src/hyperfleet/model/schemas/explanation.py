@@ -35,7 +35,7 @@ class Fault(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a value stands, how deep that is, and whether it is, or is part of, a secret that no error repeats."""
+    """The place of a value, its depth, and whether it is, or is part of, a secret that no error repeats."""
 
     path: str
     depth: int = 0
@@ -70,7 +70,7 @@ class Explanation:
     def faults(self, value: object, path: str, most: int) -> list[FieldError]:
         """What is wrong with a value that does not fit, at most so many; never nothing.
 
-        `path` is where it stands, empty for a body itself.
+        `path` is its place, empty for a body itself.
         """
         found: dict[tuple[str, str], FieldError] = {}
         for fault in _Walk(self).faults(self._component.schema, value, Place(path)):
@@ -181,7 +181,7 @@ class _Walk:
             yield self._excluded(schema["not"], at)
 
     def _mismatch(self, schema: Schema, value: object, at: Place) -> Fault | None:
-        """A value that is none of the choices, or of another type: then nothing else about it matters."""
+        """A value outside the choices, or of the wrong type: then nothing else about it matters."""
         if "enum" in schema and not self._of.fits_keyword(schema, "enum", value):
             error = wording.chosen(at.path, schema["enum"], value, at.shown(value))
             return Fault(error, "enum", at.depth, tuple(map(wording.text, schema["enum"])))

@@ -51,7 +51,7 @@ class BadSchema(Mistakes):
 class Component(NamedTuple):
     """A component as a draft-7 schema that refers to nothing outside itself.
 
-    Its `definitions` are named by numbers and hold what is referred to; `places` says for each where it stands in the
+    Its `definitions` are named by numbers and hold what is referred to; `places` gives the place of each in the
     document. It takes exactly the values that OpenAPI 3.0 allows in a request. `writeOnly` stays, for what is secret.
     """
 
@@ -64,7 +64,7 @@ class Component(NamedTuple):
         return found
 
     def place(self, reference: Schema) -> str:
-        """Where that stands in the document."""
+        """Its place in the document."""
         return self.places[int(_number(reference))]
 
 

@@ -44,7 +44,7 @@ def _values(schema: dict[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 def _is_number(value: object) -> bool:
-    # Infinite ones, and those that are no numbers at all, have no spelling in JSON.
+    # Infinity and NaN cannot be written in JSON.
     return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
 
 

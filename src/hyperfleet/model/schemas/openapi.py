@@ -1,7 +1,7 @@
 """A component of an OpenAPI 3.0 document as JSON Schema (draft 7), with everything that it refers to.
 
 The provider's document is input like any other: whatever it holds, conversion ends soon, with a schema or with every
-mistake at once, each with the place where it stands. A keyword that would be ignored is a mistake, because its author
+mistake at once, each with its place. A keyword that would be ignored is a mistake, because its author
 believes that it holds.
 """
 

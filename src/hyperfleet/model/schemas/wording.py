@@ -1,8 +1,8 @@
 """What is wrong with a value, keyword by keyword, in the caller's words: the sentences behind `errors[]`.
 
 A row says what the value must be and what to call that in short; sentences begin with the field's path, so that each
-stands alone. No word of a schema language is among them. Bodies and specs are told of in the same words, and what no
-schema says is worded here as well.
+is complete by itself. They avoid the words of schema languages. Errors in bodies and specs use the same words, and
+errors that no schema describes are worded here as well.
 """
 
 import re
@@ -80,7 +80,7 @@ _EDGES: Final = (-(2**31), -(2**63))
 
 
 def _limits(least: str, most: str, verb: str, what: tuple[str, str]) -> dict[str, _Row]:
-    """Two keywords that bound one thing. Who misses one of both is told both, so as not to miss the other next."""
+    """Two keywords that bound one thing. An error names both, so that the next attempt respects both."""
 
     def word(limit: Any) -> str:
         counted = what[limit != 1]
@@ -100,7 +100,7 @@ def _limits(least: str, most: str, verb: str, what: tuple[str, str]) -> dict[str
 
 
 def _pattern(schema: _Schema, _keyword: str) -> Words:
-    """A long pattern stands once, in the constraint."""
+    """A long pattern appears once, in the constraint."""
     wanted = schema["pattern"]
     named = wanted if len(wanted) <= LONGEST_PATTERN else "in `constraint`"
     return Words(schema.get(MUST, f"match the pattern {named}"), wanted)
@@ -128,7 +128,7 @@ LEAVES: Final[Mapping[str, _Row]] = {
 }
 """The keywords that look at one value and at nothing below it, but for type and enum, which come before them.
 
-Each with the code of what it finds, and its words, which also depend on what stands beside it in the schema.
+Each with the code of what it finds, and its words, which also depend on its siblings in the schema.
 """
 
 
@@ -139,7 +139,7 @@ def leaf(path: str, keyword: str, schema: _Schema, value: Given) -> FieldError:
 
 
 def types(names: str | list[str]) -> list[str]:
-    """The types in words. Null is not offered: where it is taken, it says that there is no value."""
+    """The types in words. Null is not offered: where it is taken, it means that the value is absent."""
     each = [names] if isinstance(names, str) else [name for name in names if name != "null"]
     return [_TYPES[name] for name in each]
 
@@ -163,7 +163,7 @@ def mistyped(path: str, names: list[str], value: Given) -> FieldError:
 
 
 def chosen(path: str, choices: list[Any], value: object, shown: Given) -> FieldError:
-    """A value is none of the choices; null is not offered among them either."""
+    """A value is outside the choices; null is not offered among them."""
     offered = [choice for choice in choices if choice is not None] or choices
     listed = one_of(map(text, offered))
     # `true` is no `"True"`, which one does not see without quotes.
@@ -190,7 +190,7 @@ def unknown(path: str, name: str, known: Iterable[str], ignored: Iterable[str] =
 
 
 def repeated(path: str, value: str) -> FieldError:
-    """A value stands twice where each must stand once."""
+    """A duplicate in a list of unique values."""
     return must(_NOT_ALLOWED, path, Words("appear only once", "once"), value)
 
 

@@ -2,7 +2,7 @@
 
 Search, `order` and `fields` know no other names than these rows, the store reads from them how to compare, sort and
 select, and the documentation's tables are made from them: one row is all that a field needs. A name with a placeholder
-in angle brackets stands for every name of that form; what fills it is the path of a reference.
+in angle brackets covers every name of that form; what fills it is the path of a reference.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ class Field:
     `column` is the column of `resources` that has it, of `sql_type`; `member` the key inside it for the details of
     conditions. `is_nullable`: a row may lack it. `is_indexed`: an index has lists in its order. `width` is how many
     bytes it takes of an answer at most, its name and what surrounds it included. `choices` are all values that a text
-    can have, empty when there is no end of them; `holds_kind`: they are the names of kinds.
+    can have, empty when they are unlimited; `holds_kind`: they are the names of kinds.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Search text to tokens: names, values, signs and keywords, each with the position it stands at.
+"""Search text to tokens: names, values, signs and keywords, each with its position.
 
 The parser sees only tokens, and a token's value is final: numbers are exact, times are aware UTC, escapes are resolved.
 Positions count characters from 1, because people read them. Nothing here knows which fields there are.
@@ -44,7 +44,7 @@ class Token(NamedTuple):
 
 
 NAME_PART: Final = re.compile(r"[A-Za-z0-9_/-]+")
-"""What stands between two dots of a name without brackets."""
+"""A part between two dots of a name without brackets."""
 LABEL_KEY: Final = re.compile(r"[A-Za-z0-9_./-]+")
 """A label's key that needs no brackets; its dots are its own."""
 
@@ -112,7 +112,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def refuse_unstorable(text: str) -> None:
-    """Raises Misread for characters that PostgreSQL cannot take, wherever they stand."""
+    """Raises Misread for characters that PostgreSQL cannot store, wherever they are."""
     unstorable = _UNSTORABLE.search(text)
     if unstorable:
         raise Misread(
@@ -220,7 +220,7 @@ def _quoted(text: str, start: int, end: int) -> Token:
 
 
 def _unicode(escapes: str, position: int) -> str:
-    r"""What a run of `uXXXX\uXXXX…` stands for; two surrogates make one character, one alone none."""
+    r"""The text of a run of `uXXXX\uXXXX…`; two surrogates make one character, one alone none."""
     units = [int(unit, 16) for unit in escapes[1:].split("\\u")]
     try:
         found = b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be")

@@ -55,7 +55,7 @@ class Not(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The field's value stands in this relation to `value`."""
+    """The field's value has this relation to `value`."""
 
     field: FieldRef
     operator: Operator

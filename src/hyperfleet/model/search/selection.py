@@ -38,7 +38,7 @@ def parse_selection(text: str, fields: Fields = FIELDS) -> Selection | None:
 
 
 def _members(text: str, fields: Fields) -> tuple[dict[Member, None], bool]:
-    """Every member once, in order, and whether `*` stands among them."""
+    """Every member once, in order, and whether `*` is among them."""
     members: dict[Member, None] = {}
     everything = False
     position = 0

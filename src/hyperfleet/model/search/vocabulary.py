@@ -39,12 +39,12 @@ class Vocabulary:
         return f"no resource can have the condition {lexer.shown(type)}; {nearest}the conditions are {known}{more}"
 
     def choices(self, field: Field) -> tuple[str, ...]:
-        """The values that a field can have, empty when there is no end of them."""
+        """The values that a field can have, empty when they are unlimited."""
         return self.kinds if field.holds_kind else field.choices
 
 
 ANYTHING: Final = Vocabulary((), (), any_adapter=True)
-"""Stands for a service whose kinds are not known; it knows phases and statuses only."""
+"""For a service whose kinds are unknown: only phases and statuses are fixed."""
 
 
 def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind], fields: Fields = FIELDS) -> Vocabulary:

@@ -1,7 +1,7 @@
 """Aggregation: the adapters' reports become conditions and a phase, by `aggregate()`, a pure function.
 
 The rules are numbered in the docstrings, conditions as in the contract (1 Reconciled, 2 LastKnownReconciled,
-3 `<Adapter>Successful`); the golden cases in `tests/cases/aggregation` name the rule they stand for. The result must be
+3 `<Adapter>Successful`); the golden cases in `tests/cases/aggregation` name the rule that they test. The result must be
 a fixed point: aggregated again with itself as `previous` nothing may move, because rows are recomputed at any time.
 """
 

@@ -1,7 +1,7 @@
 """Conditions: the Kubernetes-style statements that a resource's status consists of, and the rule of transition times.
 
 Three shapes of one thing: as an adapter reports it, as its summary keeps it, as aggregation makes it. Field names are
-the JSON spelling, so a stored condition decodes into its type as it stands.
+the JSON spelling, so a stored condition decodes directly into its type.
 """
 
 from datetime import datetime

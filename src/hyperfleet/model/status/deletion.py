@@ -7,7 +7,7 @@ from hyperfleet.model.status.report import Summary, is_finalized
 
 
 def asked(required: RequiredAdapters, reporting: Iterable[str]) -> Sequence[str]:
-    """The adapters that a deletion asks to let go; `reporting` are those that have a report on the resource.
+    """The adapters that a deletion asks to let go; `reporting` are the adapters with a report on the resource.
 
     K1  Of a kind that names adapters these, in the order given, whether they have reported or not.
     K2  Of a kind that requires any, each adapter that has a report, by name: it may hold something outside.

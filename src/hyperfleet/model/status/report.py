@@ -1,7 +1,7 @@
 """Reports of adapters: what one says, what is kept of it, and `admit()`, the only place that says which reports count.
 
 The rules are numbered in the docstrings, from the contract's pages on reports and aggregation; the golden cases in
-`tests/cases/admission` name the rule they stand for, so a rule and its cases change together.
+`tests/cases/admission` name the rule that they test, so a rule and its cases change together.
 """
 
 from collections.abc import Iterable
@@ -75,11 +75,11 @@ def deciding_condition(conditions: Iterable[Stated]) -> Stated | None:
 
 
 def verdict(deciding: ReportedCondition | TimedCondition | None) -> Verdict | None:
-    """What a report's deciding condition says of its adapter; None is no verdict.
+    """What a report's deciding condition says of its adapter; None means no verdict.
 
     V1  `Failed` fails.
     V2  Any other that is True succeeds; False fails.
-    V3  Unknown, or no deciding condition at all, is no verdict.
+    V3  Unknown, or no deciding condition at all, gives no verdict.
     """
     if deciding is None or deciding.status == "Unknown":
         return None
@@ -104,7 +104,7 @@ def admit(report: Report, *, generation: int, previous: Summary | None) -> Admis
     A5  Else it is stored, however old it is.
 
     Only the adapter's own stored report counts: no other adapter's report, and not whether the resource is being
-    deleted. A4 comes before the question whether the very same report is stored already, so an Unknown report sent
+    deleted. A4 comes before the question whether an identical report is stored already, so an Unknown report sent
     twice is stored once and outdated the second time.
     """
     if report.observed_generation > generation:

@@ -72,7 +72,7 @@ class _Listener:
         self._threads = ThreadPoolExecutor(PAGE_THREADS, thread_name_prefix="page")
         self._stopped = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
-        # Those that wait for a request, the longest first.
+        # Connections that wait for a request, the longest first.
         self._waiting: dict[asyncio.Task[None], None] = {}
 
     def run(self) -> None:

@@ -27,7 +27,7 @@ from hyperfleet.store.statements import numbered
 Atom = Comparison | Membership | Range | Match | Absence
 
 INDEXED_CONDITION: Final = "Reconciled"
-"""The condition type that has an expression index, so that its name stands in the statement."""
+"""The condition type that has an expression index, so that its name is a literal in the statement."""
 
 _STATUSES: Final[tuple[Value, ...]] = get_args(ConditionStatus)
 
@@ -60,7 +60,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Word(str):
-    """A text that stands in the statement itself: one of few that are known beforehand, never a caller's own.
+    """A literal in the statement: one of few that are known beforehand, never a caller's value.
 
     How common it is decides on the plan; the planner makes a plan that depends on a parameter anew for each request,
     which can cost more than the page.
@@ -88,7 +88,7 @@ class Parameters:
 
 
 def condition(expression: Expression | RefersTo, parameters: Parameters) -> str:
-    """SQL that is TRUE exactly for the rows on which the expression is true; it may stand between ANDs as it is."""
+    """SQL that is TRUE exactly for the rows on which the expression is true; it can be joined with AND as it is."""
     match expression:
         case And(terms):
             return " AND ".join(map(condition, terms, repeat(parameters))) or "true"

@@ -214,7 +214,7 @@ def _grown(
 ) -> dict[str, Any]:
     """The selected members of a row; what the row lacks is left out, and with it what would be empty.
 
-    `cut` has those that were cut out of the envelope.
+    `cut` has the members that were cut out of the envelope.
     """
     members: dict[str, Any] = {}
     for name, branch in tree.items():

@@ -33,7 +33,7 @@ def token(bound: str, keys: Sequence[Key]) -> str:
 def keys(given: str, bound: str, fields: Sequence[Field]) -> list[Key]:
     """The values of the sort keys `fields` in a token, each of its type: a token is only as good as who sends it.
 
-    Raises InvalidInput when the token is none of ours, or belongs to another list.
+    Raises InvalidInput when the token is not ours, or belongs to another list.
     """
     try:
         if len(given) > _LONGEST:

@@ -229,7 +229,7 @@ def statement(
 def _limit(most: int, skipped: int, parameters: Parameters) -> str:
     """At most so many rows after those skipped; one row more than asked for tells whether more follow.
 
-    The limit stands in the text: a planner that does not know it plans for a tenth of the table. What is skipped stands
+    The limit is a literal: a planner that does not know it plans for a tenth of the table. The offset is
     behind a SELECT, where the planner does not see it: it would plan every page by its number anew.
     """
     return f"LIMIT {most}" + (f" OFFSET (SELECT {parameters.add(skipped, 'bigint')})" if skipped else "")
@@ -279,7 +279,7 @@ def _source(
 
 
 _VISIBLE: Final = "CASE WHEN slot = -1 THEN tenancy::jsonb END"
-"""The tenancy that a row of `resource_counts` stands for, one of the rows that do; as their index has it."""
+"""The tenancy of a row of `resource_counts`, in the form of its index."""
 
 
 def _is_by_tenancy(scope: Scope, listing: Listing) -> bool:
@@ -295,7 +295,7 @@ def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
 
 
 def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
-    """Whether a caller sees other tenancies than its own: the cheap comparison stands first."""
+    """Whether a caller sees other tenancies than its own: the cheap comparison comes first."""
     kinds = parameters.add(_kinds(scope, listing), "text[]")
     tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
     return (

@@ -17,7 +17,7 @@ from hyperfleet.store.database import Row
 ALWAYS_SERVED: Final = 20
 """Resources in a page by number that are served however large they are, so that a caller can always go on."""
 
-# How many bytes one compressed byte stands for at most: of PostgreSQL's own method, and of any.
+# How many bytes one compressed byte expands to at most: of PostgreSQL's own method, and of any.
 _PGLZ: Final = 88
 _ANY: Final = 256
 

@@ -1,4 +1,4 @@
-"""The fleet in numbers: resources by kind and phase, and those that wait to be reconciled, counted by one statement.
+"""The fleet in numbers: resources by kind and phase, and the pending ones, counted by one statement.
 
 Counting every row would read the whole table. The rows that wait have indexes, and are few; their phase is read.
 Triggers keep the totals (`resource_counts`), so the rest follows by subtraction. A resource of a kind that counts
