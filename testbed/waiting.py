@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SECONDS: Final = 60.0
+SECONDS: Final = 120.0
 """How long anything may take before it is given up; only a failure waits so long."""
 
 
