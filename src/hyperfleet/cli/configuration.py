@@ -91,7 +91,7 @@ def _value(item: _Found) -> Any:
 
 
 def _shown(item: _Found) -> str:
-    """The wrong value in words; nothing where that may be a secret: a file may have been named by mistake."""
+    """The wrong value in words; empty if it may be a secret, such as a file named by mistake."""
     if item.name.row.is_secret or item.name.is_file or isinstance(item.content, entries.Entries):
         return ""
     return entries.shown(item.content)

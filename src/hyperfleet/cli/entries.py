@@ -23,7 +23,7 @@ Content = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Entries:
-    """A list of entries, as far as they are right, and the source of each member's value, by path."""
+    """The valid entries of a list, and the source of each member's value, by its path."""
 
     values: tuple[Any, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def entries(node: yaml.Node, entry: type, path: str, file: str, mistakes: Compla
 
 
 class _Reading:
-    """Goes down the nodes of a list of entries beside the classes that say what they may be."""
+    """Walks the nodes of a list of entries together with the classes that declare them."""
 
     def __init__(self, file: str, mistakes: Complaints) -> None:
         self.sources: dict[str, str] = {}

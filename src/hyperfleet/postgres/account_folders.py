@@ -79,7 +79,7 @@ class Folder:
             raise
 
     def remove(self, name: str) -> None:
-        """Removes what has this name, a folder with everything in it; nothing happens when there is nothing."""
+        """Removes the file, or the folder with everything in it, that has this name, if there is one."""
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except FileNotFoundError:

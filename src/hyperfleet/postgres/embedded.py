@@ -266,7 +266,7 @@ def _settled(data_dir: Path) -> Server | None:
 
 
 class _Patience:
-    """Waits piece by piece, and tells every now and then for what."""
+    """Waits in short steps, and logs from time to time what it waits for."""
 
     def __init__(self, reason: str, data_dir: Path) -> None:
         self._reason = reason

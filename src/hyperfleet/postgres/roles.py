@@ -27,7 +27,7 @@ HBA_FILE: Final = "pg_hba.conf"
 _CONVERSION: Final = "hyperfleet_conversion"
 
 _HBA: Final = f"""\
-# Written by hyperfleet-api at every start: a change is lost. Whoever needs another rule runs a server of their own.
+# hyperfleet-api rewrites this file at every start, so changes are lost. If you need other rules, run your own server.
 # Only the owner of the data, and root, can enter the folder of the socket.
 local  all          all                   trust
 local  replication  all                   trust
@@ -91,7 +91,7 @@ $$;
 
 
 def write_rules(folder: Folder) -> None:
-    """Writes who may connect into the data directory, unless it says so already; the server reads it when it starts."""
+    """Writes to the data directory who may connect, unless it is unchanged; the server reads it when it starts."""
     if folder.read(HBA_FILE) != _HBA:
         folder.write(HBA_FILE, _HBA)
 

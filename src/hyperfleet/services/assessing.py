@@ -47,9 +47,9 @@ async def assess(kind: Kind, standing: Standing) -> Assessment:
 
 
 async def assessed(kind: Kind, standing: Standing) -> Standing:
-    """The same for who must not be refused; what failed is logged.
+    """The same for requests that must not be rejected; failures are logged.
 
-    A deletion may assess a whole tree within one request: after MOST_OVERRUNS no more resources are tried that may take
+    A deletion may assess a whole tree within one request: after MOST_OVERRUNS it skips the resources that may take
     long, so that the request ends in time.
     """
     begun = assessment.begun(kind, standing)

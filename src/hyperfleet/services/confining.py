@@ -106,7 +106,7 @@ class _Child:
             raise
         except TimeoutError:
             raise DeadlineExceeded(
-                "Timed out: validating this body takes long, and other requests came first."
+                "Timed out: this body takes long to validate, and other requests came first."
             ) from None
         finally:
             metrics.count_confined(program.task, result)
@@ -163,9 +163,9 @@ class _Child:
         return b"".join(parts)
 
     def _cause(self) -> Literal["time", "memory"]:
-        """Why the child ended by itself: the signal of the timer, or else what a lack of memory does to a library.
+        """Why the child exited by itself: the timer's signal, or else a library that ran out of memory.
 
-        Raises RuntimeError when it failed, which is a mistake of ours.
+        Raises RuntimeError when the child failed otherwise, which is a bug.
         """
         assert self._process is not None
         status = self._process.wait(timeout=5)
@@ -197,7 +197,7 @@ _Launched = tuple["subprocess.Popen[bytes]", socket.socket]
 
 
 def _launched() -> _Launched:
-    """A new child, and the parent's end of what they talk through."""
+    """A new child, and the parent's end of the channel to it."""
     ours, its = socket.socketpair()
     with its:
         path = os.pathsep.join(entry for entry in sys.path if entry)

@@ -1,7 +1,7 @@
 """Deletion: asked for, completed, forced. `remove()` is the only remover; a report that completes one calls it.
 
-Everything happens in one transaction behind the locks of `store/trees.py`, so a tree is marked or gone as a whole or
-not at all, and whoever looks at "has it children left" looks behind the same lock as whoever takes the last one away.
+Everything happens in one transaction under the locks of `store/trees.py`, so a tree is marked or removed as a whole or
+not at all. The check for remaining children holds the same lock as the removal of the last child.
 """
 
 from collections import Counter
@@ -153,7 +153,7 @@ async def remove(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> No
 
 
 async def _examine(tx: Transaction, catalog: Catalog, ids: Iterable[UUID]) -> list[Node]:
-    """Of these resources, the ones that are gone; the others that are being deleted are computed again."""
+    """Returns which of these resources are gone; recomputes the others that are being deleted."""
     locked = {node.id: node for node in await trees.lock(tx, sorted(ids)) if node.is_deleting}
     if not locked:
         return []

@@ -20,9 +20,9 @@ YOUNG_SECONDS: Final = 60.0
 
 @contextmanager
 def directory(prefix: str) -> Iterator[Path]:
-    """A new directory, locked for as long as the context lasts; those with this prefix that nobody locks are removed.
+    """A new directory, locked while the context lasts; unlocked directories with this prefix are removed.
 
-    The lock is the process's: however it ends, the kernel gives it up.
+    The process holds the lock: the kernel releases it however the process ends.
     """
     _remove_left_over(prefix)
     with tempfile.TemporaryDirectory(prefix=prefix) as name, _opened(Path(name)) as descriptor:

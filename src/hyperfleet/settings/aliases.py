@@ -75,5 +75,5 @@ RETIRED: Final = (
     Retired("server.acl", "use server.authorization.rules."),
     Retired("adapters", "use required_adapters of an entry in entities."),
     Retired("ocm", "the service does not call OCM; remove this setting."),
-    Retired("env", "environments do not exist any more; set server.jwt.enabled to false to turn off authentication."),
+    Retired("env", "environments no longer exist; to turn off authentication, set server.jwt.enabled to false."),
 )

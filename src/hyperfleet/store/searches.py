@@ -73,7 +73,7 @@ class Places:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
     def close(self) -> None:
-        """Gives everything back."""
+        """Releases every place."""
         self._file.close()
 
     async def _lock(self, places: Iterable[int], until: float) -> int:

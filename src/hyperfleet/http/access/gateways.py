@@ -26,7 +26,7 @@ class Gateway:
         self._is_allowed = lru_cache(maxsize=_PEERS_REMEMBERED)(self._within)
 
     def caller(self, exchange: Exchange) -> Caller | None:
-        """Who the gateway says is calling, None when it does not say; raises Unauthenticated for any other peer."""
+        """The caller that the gateway identifies, None if it names none; raises Unauthenticated for any other peer."""
         peer = exchange.scope.get("client")
         if not peer or not self._is_allowed(peer[0]):
             raise Unauthenticated(

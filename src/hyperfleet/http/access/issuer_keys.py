@@ -20,8 +20,8 @@ REFRESH_SECONDS: Final = 300.0
 FETCH_SECONDS: Final = 5.0
 MOST_WAITING: Final = 500
 MOST_DOUBTED: Final = 100
-"""How many may wait before tokens with a wrong signature do not: forged ones must leave room for tokens that name a new
-key."""
+"""With so many requests waiting, a token with a wrong signature is rejected at once: forged tokens must leave room for
+those that name a new key."""
 
 _log = logging.get("issuers")
 

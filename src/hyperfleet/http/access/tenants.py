@@ -122,7 +122,7 @@ class Tenants:
 
 
 def _line(lines: Sequence[bytes]) -> str | bool | None:
-    """A header's value, None without one; False for several, which nobody can choose from."""
+    """A header's value, None without one; False for several, because none of them can be trusted."""
     if len(lines) > 1:
         return False
     return lines[0].decode("latin-1").strip(" \t") if lines else None

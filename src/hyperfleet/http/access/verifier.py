@@ -77,7 +77,7 @@ class Issuer:
         return Attributes(tuple(group for group in named if isinstance(group, str)), claims)
 
     def _identity(self, claims: Mapping[str, Any]) -> str:
-        """The first claim that gives an identity; an e-mail address that its issuer has not verified is none."""
+        """The first claim that gives an identity; an e-mail address that its issuer has not verified does not."""
         for name in self.identity_claims:
             value = claim(claims, name)
             if not isinstance(value, str) or not value.strip():
@@ -128,7 +128,7 @@ class Verified(NamedTuple):
 
 
 def invalid(detail: str) -> Unauthenticated:
-    """The refusal of a token that will never be right."""
+    """The error for a token that can never become valid."""
     return Unauthenticated(detail, code="AUT-002")
 
 

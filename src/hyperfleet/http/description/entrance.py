@@ -44,7 +44,7 @@ _WILDCARDS: Final = frozenset({"0.0.0.0", "::", "[::]", ""})
 
 
 def entrance(catalog: Catalog, settings: Settings) -> Callable[[Exchange], Answer]:
-    """What answers at ADDRESSES on a service with these kinds and settings."""
+    """The page served at ADDRESSES, for these kinds and settings."""
     facts = {
         "id": "hyperfleet",
         "kind": "API",

@@ -164,7 +164,7 @@ def largest(value: Any) -> int:
 
 
 def _mistake(said: str) -> str:
-    """What the compiler says, from its first place on."""
+    """The compiler's message, from the first position it names."""
     found = _PLACE.search(said)
     if found is None or int(found[1]) < 1:
         return _reason(found[3] if found else said)

@@ -33,7 +33,7 @@ class _Count(NamedTuple):
         return _Count(self.number + other.number, self.once | other.once)
 
     def or_other(self, other: "_Count") -> "_Count":
-        """At most as many as the larger."""
+        """At most the larger of the two counts."""
         return _Count(max(self.number, other.number), self.once | other.once)
 
 
@@ -161,7 +161,7 @@ class _Rounds:
         return parts
 
     def _reach(self, schema: Schema) -> _Reach:
-        """What the schema and all that applies in the same place mean for a value."""
+        """The reach of the schema together with every schema that applies to the same value."""
         known = self._known.get(id(schema))
         if known is not None:
             return known

@@ -167,7 +167,7 @@ def _counts(token: str) -> tuple[int, int] | None:
 
 
 def _class_end(pattern: str, at: int) -> int:
-    """Where the class ends whose `[` comes before; classes may hold others."""
+    """The end of the class whose `[` comes just before; classes may be nested."""
     depth = 1
     if pattern[at : at + 1] == "^":
         at += 1

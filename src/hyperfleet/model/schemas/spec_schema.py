@@ -1,8 +1,8 @@
 """The schema of a kind's `spec`, from a component of an OpenAPI 3.0 document (contract: Kinds).
 
-Checking a good spec is one call into compiled code; a bad one is explained at leisure. The document is bounded while it
-is converted (openapi.py, breadth.py, pattern.py), the spec when it is decoded. `is_light` says whether both together
-surely end at once; what may not is checked where it can be stopped (services/checking.py).
+Checking a valid spec is one call into compiled code; only an invalid one takes the slow explanation. The document is
+bounded while it is converted (openapi.py, breadth.py, pattern.py), the spec when it is decoded. `is_light` says whether
+both together certainly end at once; all others are checked where the check can be stopped (services/checking.py).
 """
 
 from dataclasses import replace

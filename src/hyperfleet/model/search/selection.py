@@ -1,4 +1,4 @@
-"""What of a resource is answered, as `fields` says it."""
+"""The members of a resource to return, as selected by `fields`."""
 
 from dataclasses import dataclass
 from typing import Final, cast

@@ -26,7 +26,7 @@ _log = logging.get("probes")
 
 
 class Readiness:
-    """Whether requests should come here: `stage` is None while the service is up, else what keeps it from serving."""
+    """Whether this instance should get requests: `stage` is None while it is up, else why it does not serve."""
 
     def __init__(self, timeout: float) -> None:
         self.stage: str | None = "starting"

@@ -195,7 +195,7 @@ def _contained(column: str, key: str, values: tuple[Value, ...], parameters: Par
 
 
 def _equals(atom: Atom) -> tuple[Value, ...] | None:
-    """The values of which a term wants one, when it is an equality or a list that is not long."""
+    """The values one of which satisfies a term that is an equality or a short list."""
     if isinstance(atom, Comparison) and atom.operator == "=":
         return (atom.value,)
     if isinstance(atom, Membership) and len(atom.values) <= CONTAINED_AT_MOST:

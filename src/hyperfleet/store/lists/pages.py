@@ -227,10 +227,10 @@ def statement(
 
 
 def _limit(most: int, skipped: int, parameters: Parameters) -> str:
-    """At most so many rows after those skipped; one row more than asked for tells whether more follow.
+    """LIMIT and OFFSET; one more row than requested shows whether more follow.
 
-    The limit is a literal: a planner that does not know it plans for a tenth of the table. The offset is
-    behind a SELECT, where the planner does not see it: it would plan every page by its number anew.
+    The limit is a literal: without it, the planner plans for a tenth of the table. The offset is in a sub-select, which
+    hides it from the planner: the planner would otherwise plan every page number separately.
     """
     return f"LIMIT {most}" + (f" OFFSET (SELECT {parameters.add(skipped, 'bigint')})" if skipped else "")
 

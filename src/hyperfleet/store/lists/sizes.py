@@ -1,4 +1,4 @@
-"""How a list keeps within its bytes: sizes are asked of the database before it sends what they are of.
+"""How a list stays within its limit of bytes: the database compares sizes before it sends the values.
 
 Nearly every page is of small resources, and then nothing may be paid for it. So each row has its share of the page: as
 long as none exceeds it the page is within its bytes, and nothing was added up. A row that exceeds it comes without its

@@ -72,7 +72,7 @@ async def upgrade(configured: settings.Database) -> None:
 
 
 def revisions() -> list[str]:
-    """The revisions that this version knows, oldest first."""
+    """The revisions that this version supports, oldest first."""
     from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory.from_config(_config())

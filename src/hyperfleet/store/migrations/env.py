@@ -1,6 +1,6 @@
 """What Alembic runs: the migrations, on the connection that `hyperfleet.store.migrations` hands over.
 
-A lock that is not to be had soon ends the migration instead of queueing every other statement behind it.
+A lock that is not granted soon ends the migration, so that other statements do not queue behind it.
 """
 
 from alembic import context

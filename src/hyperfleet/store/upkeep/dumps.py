@@ -35,7 +35,7 @@ def opening(*, replace: bool) -> str:
 
 
 def closing() -> str:
-    """What comes after them: a dump of something else, or of a newer version, is taken back."""
+    """The statements after the restore: they roll back a dump of another program or of a newer version."""
     known = ", ".join(f"'{revision}'" for revision in migrations.revisions())
     return f"""
 DO $$
@@ -47,7 +47,7 @@ BEGIN
   END IF;
   SELECT version_num INTO found FROM public.alembic_version;
   IF found IS NULL OR found NOT IN ({known}) THEN
-    RAISE EXCEPTION 'The dump has a newer schema than this version knows; restore it with the version that made it.'
+    RAISE EXCEPTION 'The dump has a newer schema than this version supports; restore it with the version that made it.'
       ' Nothing was changed.';
   END IF;
 END
