@@ -21,7 +21,7 @@ FETCH_SECONDS: Final = 5.0
 MOST_WAITING: Final = 500
 MOST_DOUBTED: Final = 100
 """With so many requests waiting, a token with a wrong signature is rejected at once: forged tokens must leave room for
-those that name a new key."""
+tokens that name a new key."""
 
 _log = logging.get("issuers")
 
