@@ -66,7 +66,7 @@ class Unsent:
         return bool(taken) and taken + max(size, 1) > self.most
 
     async def find_room(self, size: int = 0) -> None:
-        """Raises Unavailable when there is no room for so many bytes more."""
+        """Raises Unavailable when there is no room for this many more bytes."""
         if not self.lacks_room(size):
             return
         await self.buffered.settle()

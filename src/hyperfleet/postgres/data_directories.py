@@ -24,7 +24,7 @@ _LONGEST_SOCKET_DIRECTORY: Final = 80
 
 
 def default() -> Path:
-    """Under the user's data home; for root under /var/lib, because root's home is closed to the account that serves."""
+    """Below the user's data home; for root below /var/lib, because PostgreSQL's account cannot enter root's home."""
     if os.geteuid() == 0:
         return Path("/var/lib/hyperfleet/postgresql")
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"

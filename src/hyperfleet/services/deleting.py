@@ -1,4 +1,4 @@
-"""Deletion: asked for, completed, forced. `remove()` is the only remover; a report that completes one calls it.
+"""Deletion: requested, completed, forced. Only `remove()` removes rows; a report that completes a deletion calls it.
 
 Everything happens in one transaction under the locks of `store/trees.py`, so a tree is marked or removed as a whole or
 not at all. The check for remaining children holds the same lock as the removal of the last child.

@@ -27,7 +27,7 @@ class Deaths:
         self._file = directory / _FILE
 
     def add(self) -> None:
-        """A worker died now."""
+        """Records that a worker has just died."""
         with self._file.open("ab", buffering=0) as file:
             file.write(_TIME.pack(monotonic()))
 

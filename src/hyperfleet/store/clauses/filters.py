@@ -229,7 +229,7 @@ def _condition_status(atom: Atom, parameters: Parameters) -> str:
 
 
 def _condition_detail(atom: Atom, parameters: Parameters) -> str:
-    """Times in `conditions` are texts of one form and length, which sort as the times do."""
+    """Times in `conditions` are strings of one format and length, which sort chronologically."""
     (type,) = atom.field.path
     field = atom.field.field
     value = f"(conditions -> {parameters.add(type, 'text')} ->> '{field.member}')"
