@@ -118,7 +118,7 @@ def test_nul_and_lone_surrogates_are_refused_everywhere(text: str) -> None:
 
 
 def test_a_message_repeats_a_callers_text_on_one_line_and_not_whole() -> None:
-    assert lexer.shown("a\nb\x1b[0m\u202e") == "`a\\nb\\u001b[0m\\u202e`"
+    assert lexer.shown("a\nb\x1b[0m\u202e") == "`a\\nb\\x1b[0m\\u202e`"
     assert len(lexer.shown("x" * 5000)) < 100
     assert lexer.shown("%s {} Ä") == "`%s {} Ä`"
 
