@@ -1,4 +1,4 @@
-"""Rules, tenants and gateways as the settings name them: what is wrong with them, and the parts made of them."""
+"""Access rules, tenants and gateways from the settings: checks the settings, and builds the parts that enforce them."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -36,12 +36,12 @@ def _has_rules(server: Server) -> bool:
 
 
 def restricts(server: Server) -> bool:
-    """Whether rules or tenants keep callers from something."""
+    """Whether access rules or tenancy can deny a caller something."""
     return _has_rules(server) or server.tenant.enabled
 
 
 def tenants(tenant: Tenant) -> Tenants | None:
-    """What says whose tenant a caller is; None where tenants are not told apart."""
+    """The part that determines a caller's tenancy; None if tenancy is disabled."""
     if not tenant.enabled:
         return None
     return Tenants(
@@ -56,14 +56,14 @@ def tenants(tenant: Tenant) -> Tenants | None:
 
 
 def gateway(trusted: TrustedGateway) -> Gateway | None:
-    """What says who is calling without a token; None where no gateway is trusted."""
+    """The part that identifies callers without tokens; None if no gateway is trusted."""
     if not trusted.enabled:
         return None
     return Gateway(trusted.identity_header.lower(), trusted.allow or LOOPBACK)
 
 
 def contradictions(server: Server) -> Iterator[tuple[str, str]]:
-    """What is wrong with settings of tenants and gateways that are each right: the path of one, and a sentence."""
+    """Conflicts between tenant or gateway settings that are valid alone: the path of one, and a sentence."""
     if server.tenant.enabled:
         yield from _of_tenants(server)
     if server.trusted_gateway.enabled:

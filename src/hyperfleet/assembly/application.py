@@ -1,7 +1,7 @@
-"""From settings to the application that a worker serves: the only place that puts the parts together and reads files.
+"""Builds the application that a worker serves from the settings; the only place that connects the parts.
 
-The parent reads what files say and checks it; workers get that from the parent, so that one which is replaced later
-serves by the same. What is built here from it exists once a process.
+The parent reads and checks the files and sends their content to the workers, so that a worker that replaces another
+serves the same content. Each process builds the application from it once.
 """
 
 from dataclasses import replace
@@ -25,9 +25,9 @@ Document = dict[str, Any]
 
 
 def document(server: settings.Server) -> Document:
-    """The OpenAPI document whose components say what a `spec` must be: the provider's, or the project's own.
+    """The OpenAPI document whose components describe the `spec` of each kind: the provider's, or the project's own.
 
-    Raises BadSettings, naming the file, when it is none.
+    Raises BadSettings, naming the file, if it is not a valid document.
     """
     path = server.openapi_schema_path
     if not path:
@@ -41,7 +41,7 @@ def document(server: settings.Server) -> Document:
 
 
 def catalog(configured: settings.Settings, document: Document) -> Catalog:
-    """The kinds that are served; raises BadSettings with everything that is wrong with the schemas of their specs."""
+    """The kinds that are served; raises BadSettings with every mistake in the schemas of their specs."""
     found: list[Kind] = []
     mistakes: list[str] = []
     for kind in kinds.declared(configured.entities):
@@ -63,7 +63,7 @@ def catalog(configured: settings.Settings, document: Document) -> Catalog:
 
 
 def described(configured: settings.Settings) -> Document:
-    """The document that is served."""
+    """The OpenAPI document that the service serves."""
     specs = document(configured.server)
     headers = Callers(issuers.trusted(configured.server.jwt)).headers
     return served_document.document(
@@ -76,16 +76,16 @@ def described(configured: settings.Settings) -> Document:
 
 
 def _provider(server: settings.Server, document: Document) -> Document | None:
-    """The document when it is a provider's, whose components replace ours in the served one."""
+    """The document if it is a provider's: its components replace ours in the served document."""
     return document if server.openapi_schema_path else None
 
 
 def assembled(
     configured: settings.Settings, document: Document, *, recomputes: bool, slow_searches: Places | None = None
 ) -> Middleware:
-    """The ASGI application on a pool of its own; its lifespan opens and closes the pool.
+    """The ASGI application with a connection pool of its own, which its lifespan opens and closes.
 
-    `recomputes`: it also computes again what other rules left in the database. The workers share `slow_searches`.
+    With `recomputes` it also recomputes statuses after a change of rules. The workers share `slow_searches`.
     """
     served = catalog(configured, document)
     return application(

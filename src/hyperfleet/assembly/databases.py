@@ -1,6 +1,6 @@
-"""The database that a command works on: the configured one, or the embedded one, joined or started for the occasion.
+"""The database that a command uses: the configured one, or the embedded one, joined or started for the command.
 
-Nothing here knows SQL. Whoever starts a server here stops it again; a server that runs already is left running.
+This module has no SQL. It stops a server that it has started, and leaves a server running that it has joined.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def data_dir(configured: settings.Database) -> Path:
 
 
 def described(configured: settings.Database) -> str:
-    """The database in words, without secrets."""
+    """A description of the database without secrets."""
     if configured.url:
         url = urlsplit(str(configured.url))
         return f"the database at {url.netloc.rpartition('@')[2]}{url.path}"
@@ -44,7 +44,7 @@ def described(configured: settings.Database) -> str:
 
 @contextmanager
 def available(configured: settings.Database) -> Iterator[settings.Database]:
-    """How to connect while the context lasts; raises Unavailable when the embedded PostgreSQL does not start."""
+    """The connection settings, within the context; raises Unavailable if the embedded PostgreSQL does not start."""
     if configured.is_configured:
         yield configured
         return
@@ -55,9 +55,9 @@ def available(configured: settings.Database) -> Iterator[settings.Database]:
 
 @contextmanager
 def running(directory: Path, connections: int = embedded.CONNECTIONS, kinds: str = "") -> Iterator[embedded.Server]:
-    """The embedded PostgreSQL: the one that serves this directory already, else one for the length of the context.
+    """The embedded PostgreSQL: joins the server of this directory, or starts one for the duration of the context.
 
-    One that is started here takes at least `connections` at a time, and whoever joins it finds `kinds` in it.
+    A server started here allows at least `connections` connections and reports `kinds` to processes that join it.
     """
     try:
         server = embedded.start(directory, connections=connections, kinds=kinds)
@@ -71,9 +71,9 @@ def running(directory: Path, connections: int = embedded.CONNECTIONS, kinds: str
 
 
 async def schema(configured: settings.Database) -> migrations.State:
-    """What schema the database has; waits for it as `database.pool.conn_retry_*` say, then raises Unavailable.
+    """The state of the database's schema; retries as `database.pool.conn_retry_*` say, then raises Unavailable.
 
-    A database that refuses the role is not waited for.
+    Does not retry when the database refuses the role.
     """
     attempts = configured.pool.conn_retry_attempts
     for attempt in range(1, attempts + 1):
@@ -96,7 +96,7 @@ async def schema(configured: settings.Database) -> migrations.State:
 
 
 def start(configured: settings.Database, port: int | None) -> str:
-    """Leaves the embedded PostgreSQL running in the background; says where. Raises Unavailable when it cannot."""
+    """Starts the embedded PostgreSQL in the background; returns a report. Raises Unavailable when that fails."""
     directory = data_dir(configured)
     if port is not None and embedded.status(directory) is None and _answers(port):
         raise Unavailable(
@@ -118,7 +118,7 @@ def start(configured: settings.Database, port: int | None) -> str:
 
 
 def stop(configured: settings.Database) -> str:
-    """Stops the embedded PostgreSQL cleanly, whoever started it; says what was done."""
+    """Stops the embedded PostgreSQL cleanly, whichever process started it; returns a sentence for the operator."""
     password_files.forget(Path(os.path.realpath(data_dir(configured))))
     server = embedded.status(data_dir(configured))
     if server is None:
@@ -128,14 +128,14 @@ def stop(configured: settings.Database) -> str:
 
 
 def status(configured: settings.Database) -> str | None:
-    """Where the embedded PostgreSQL serves; None when it does not."""
+    """A report on the running embedded PostgreSQL; None when it is not running."""
     server = embedded.status(data_dir(configured))
     return None if server is None else _report(server)
 
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What the schema was before, the revision that it has now, and how many resources were computed again."""
+    """The previous state of the schema, its current revision, and the number of recomputed resources."""
 
     before: migrations.State
     revision: str
@@ -143,9 +143,9 @@ class Migrated:
 
 
 def migrate(configured: settings.Database, catalog: Catalog | None) -> Migrated:
-    """Brings the schema up to date, and statuses to the rules of `catalog`, None: they are left to the service.
+    """Migrates the schema and recomputes statuses by the rules of `catalog`; None leaves statuses to the service.
 
-    A database that is newer than this version is left as it is.
+    Does not change a database whose schema is newer than this version.
     """
 
     async def upgrade(connection: settings.Database) -> Migrated:
@@ -171,26 +171,26 @@ async def _recompute(connection: settings.Database, catalog: Catalog) -> int:
 
 
 def schema_now(configured: settings.Database) -> migrations.State:
-    """What schema the database has."""
+    """The state of the database's schema."""
     with available(configured) as connection, plain_failures(connection):
         return asyncio.run(schema(connection))
 
 
 def totals(configured: settings.Database) -> dict[str, int]:
-    """The number of stored resources by kind, kinds that nobody serves included."""
+    """The number of stored resources by kind, including kinds that are not served."""
     with plain_failures(configured):
         return asyncio.run(counts.totals(configured))
 
 
 def connections(configured: settings.Database) -> int:
-    """How many connections the database grants the configured role."""
+    """The number of connections that the database grants to the configured role."""
     with plain_failures(configured):
         return asyncio.run(capacities.connections(configured))
 
 
 @contextmanager
 def plain_failures(configured: settings.Database) -> Iterator[None]:
-    """Failures of the database as one sentence for the operator instead of a stack of the driver's."""
+    """Turns failures of the database into one sentence for the operator instead of a driver's traceback."""
     try:
         yield
     except HyperFleetError:
@@ -216,13 +216,13 @@ def _report(server: embedded.Server) -> str:
 
 
 def _tcp_port(server: embedded.Server) -> int | None:
-    """The TCP port that the server listens on; None when it serves its socket only. Its own file says so in line 6."""
+    """The server's TCP port; None when it serves only its socket. Line 6 of postmaster.pid has the listen address."""
     lines = (server.data_dir / "postmaster.pid").read_text(encoding="utf-8").splitlines()
     return server.port if lines[5].strip() else None
 
 
 def _answers(port: int) -> bool:
-    """Whether something takes connections on this port of localhost."""
+    """Whether a program accepts connections on this port of localhost."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

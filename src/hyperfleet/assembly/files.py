@@ -1,4 +1,4 @@
-"""Files that an operator names, read up to a limit: regular ones, and pipes such as a shell's process substitution."""
+"""Reads files that an operator names, up to a size limit: regular files, and pipes such as process substitutions."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ from typing import Final
 from hyperfleet.settings import SIZE
 
 WAIT_SECONDS: Final = 10.0
-"""How long the writer of a pipe may take; a pipe that nobody writes to must not stop the start for ever."""
+"""How long to wait for the writer of a pipe; a pipe without a writer must not block startup forever."""
 
 
 def content(path: str | Path, largest: int) -> bytes:
-    """What a file holds. Raises OSError, also for a file of more bytes, and ValueError for a path that holds a NUL."""
+    """The content of a file. Raises OSError, also for a file above the limit, and ValueError for a path with a NUL."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
@@ -42,7 +42,7 @@ def _piped(descriptor: int, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while size < most:
-        # Without a writer a pipe has no end yet: this waits for the first one to come.
+        # A pipe without a writer is not at its end yet: this waits for the first writer.
         if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
             raise OSError(errno.ETIMEDOUT, f"nothing was written to the pipe within {WAIT_SECONDS:g} s")
         part = os.read(descriptor, most - size)

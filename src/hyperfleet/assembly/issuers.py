@@ -1,7 +1,7 @@
-"""The issuers that a configuration names: what is wrong with them, and the parts that check their tokens.
+"""The configured token issuers: checks their settings, and builds the parts that verify their tokens.
 
-Files are read at the start once, so that what is wrong with one stops it; the keys in a file are read again later, when
-a token names a key that was not among them.
+Files are read once at startup, so that a bad file stops the start. A key file is read again when a token names an
+unknown key.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ PATH: Final = "server.jwt.configs"
 
 
 def trusted(jwt: Jwt) -> tuple[Issuer, ...]:
-    """The issuers whose tokens are taken, none where callers need no token.
+    """The trusted issuers; empty if callers need no token.
 
-    Raises BadSettings with everything that is wrong with the files that they name.
+    Raises BadSettings with every mistake in the files that the entries name.
     """
     if not jwt.enabled:
         return ()
@@ -43,7 +43,7 @@ def trusted(jwt: Jwt) -> tuple[Issuer, ...]:
 
 
 def contradictions(jwt: Jwt) -> Iterator[tuple[str, str]]:
-    """What is wrong with settings that are each right: the path of one, and a sentence."""
+    """Conflicts between settings that are valid on their own: the path of a setting, and a sentence."""
     if not jwt.configs:
         yield (
             PATH,
@@ -65,7 +65,7 @@ def contradictions(jwt: Jwt) -> Iterator[tuple[str, str]]:
 
 
 class _BadFile(Exception):
-    """A file that an entry names is not what it must be; the text says which and why."""
+    """A file that an entry names cannot be used; the text names the file and the reason."""
 
 
 def _issuer(entry: Entry, source: Source) -> Issuer:
@@ -83,7 +83,7 @@ def _issuer(entry: Entry, source: Source) -> Issuer:
 
 
 def _source(entry: Entry) -> Source:
-    """What gets the issuer's keys; raises _BadFile when a file that it needs is not right."""
+    """The source of the issuer's keys; raises _BadFile when a file that it needs cannot be used."""
     if entry.jwk_cert_file:
         path = Path(entry.jwk_cert_file)
         try:

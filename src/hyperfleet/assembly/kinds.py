@@ -1,7 +1,7 @@
-"""The kinds that a configuration declares: its own, and the built-in ones as its entries change them.
+"""The kinds that a configuration declares: the built-in ones, as changed by entries, and new ones.
 
-An entry for a built-in kind changes the members that it gives. Its plural and its owner stay, because the addresses of
-stored resources are made of them.
+An entry for a built-in kind changes only the members that it sets. The plural and the owner of a built-in kind are
+fixed, because the paths of stored resources contain them.
 """
 
 import re
@@ -17,7 +17,7 @@ from hyperfleet.settings import Entity
 _BUILT_IN: Final = {kind.name: kind for kind in BUILT_IN}
 _WORDS: Final = re.compile("[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
 
-# What a member of an entry is called as a field of a kind, where it is used unchanged.
+# The field of a kind for each member of an entry that is used unchanged.
 _FIELDS: Final = {
     "plural": "plural",
     "parent_kind": "parent",
@@ -34,7 +34,7 @@ _FIELDS: Final = {
 def declared(entities: tuple[Entity, ...]) -> tuple[Kind, ...]:
     """The built-in kinds first, then the kinds that entries add, in their order.
 
-    Raises BadCatalog with everything that is wrong with them as a whole.
+    Raises BadCatalog with every mistake in the kinds as a whole.
     """
     kinds = dict(_BUILT_IN)
     mistakes: list[str] = []
@@ -61,12 +61,12 @@ def declared(entities: tuple[Entity, ...]) -> tuple[Kind, ...]:
 
 
 def title(name: str) -> str:
-    """A kind's name as words of a sentence: `WifConfig` is `wif config`, `DNSZone` is `dns zone`."""
+    """A kind's name as words: `WifConfig` becomes `wif config`, `DNSZone` becomes `dns zone`."""
     return " ".join(word.lower() for word in _WORDS.findall(name))
 
 
 def _fixed(kind: Kind, given: dict[str, Any]) -> Iterator[str]:
-    """Takes from `given` what a built-in kind keeps, and says where that is another."""
+    """Removes the fixed members of a built-in kind from `given`; yields a sentence for each that differs."""
     if given.pop("plural", kind.plural) != kind.plural:
         yield f"the plural of a built-in kind is fixed: {kind.plural}."
     if given.pop("parent", kind.parent) != kind.parent:
@@ -75,7 +75,7 @@ def _fixed(kind: Kind, given: dict[str, Any]) -> Iterator[str]:
 
 
 def _given(entity: Entity) -> dict[str, Any]:
-    """The fields of a kind that an entry says something of."""
+    """The fields of a kind that an entry sets."""
     given: dict[str, Any] = {
         field: getattr(entity, member) for member, field in _FIELDS.items() if getattr(entity, member) is not None
     }
@@ -88,7 +88,7 @@ def _given(entity: Entity) -> dict[str, Any]:
     return given
 
 
-# A missing part was reported when the entry was read, so it is omitted here.
+# Missing members were reported when the entry was read, so incomplete rules are skipped here.
 
 
 def _references(entity: Entity) -> Iterator[ReferenceRule]:

@@ -1,6 +1,6 @@
-"""What an operator should know of a configuration that is valid: logged by `serve`, printed by `config`.
+"""Warnings about a valid configuration: `serve` logs them, `config` prints them.
 
-Every warning that follows from the configuration alone is collected here, so that both commands give the same.
+Every warning that depends on the configuration alone is collected here, so that both commands report the same ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _OWN_DOCUMENT: Final = "the project's own"
 
 @dataclass(frozen=True)
 class Warning:
-    """A warning: a constant sentence, and what it is about."""
+    """A warning: a constant sentence, and the fields it concerns."""
 
     message: str
     fields: Mapping[str, Any]
@@ -31,13 +31,13 @@ class Warning:
 
 
 def collected(configured: Settings, catalog: Catalog, document: application.Document) -> Iterator[Warning]:
-    """Every warning about a configuration that is valid; `document` describes the specs of its kinds."""
+    """Every warning about a valid configuration; `document` describes the specs of its kinds."""
     yield from _access(configured.server)
     yield from _schemas(configured, catalog, document)
 
 
 def _access(server: Server) -> Iterator[Warning]:
-    """Who may call although nobody asks them who they are, and settings of access that have no effect."""
+    """Callers who are accepted without authentication, and access settings without effect."""
     jwt, gateway = server.jwt, server.trusted_gateway
     if jwt.enabled and jwt.configs == Jwt().configs:
         issuer = RED_HAT_SSO.issuer_url
@@ -52,7 +52,7 @@ def _access(server: Server) -> Iterator[Warning]:
 
 
 def _without_effect(server: Server) -> Iterator[tuple[str, list[str]]]:
-    """Switches that are off, with the settings that were given for when they are on."""
+    """Switches that are off, with the settings that have no effect because of that."""
     jwt, authorization, tenant = server.jwt, server.authorization, server.tenant
     rules = ["server.authorization.rules"] if authorization.rules else []
     if not jwt.enabled:
@@ -69,7 +69,7 @@ def _without_effect(server: Server) -> Iterator[tuple[str, list[str]]]:
 
 
 def _schemas(configured: Settings, catalog: Catalog, document: application.Document) -> Iterator[Warning]:
-    """Kinds whose specs are not validated, or may be less deep than others."""
+    """Kinds whose specs are not validated, or are limited to a shallow nesting."""
     path = configured.server.openapi_schema_path or _OWN_DOCUMENT
     for kind in catalog.kinds:
         name = kind.spec_schema_name

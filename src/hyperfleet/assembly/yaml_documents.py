@@ -1,8 +1,7 @@
-"""A file in YAML 1.2 or JSON: as plain JSON values for documents that other people's tools write, or as nodes, which
-hold scalars as the texts that they are and know their lines.
+"""Reads YAML 1.2 or JSON files: as plain JSON values, for documents such as OpenAPI, or as nodes with line numbers.
 
-Read event by event: neither depth nor aliases can exhaust the stack or the memory. `on`, `no`, `2026-01-31` and `1:30`
-are texts, as the authors of such documents mean them and the usual readers of YAML 1.1 do not.
+Files are read event by event, so neither depth nor aliases can exhaust the stack or the memory. `on`, `no`,
+`2026-01-31` and `1:30` are text, as the authors of such documents intend; common readers of YAML 1.1 convert them.
 """
 
 import math
@@ -28,7 +27,7 @@ _WHOLE: Final = re.compile("[-+]?[0-9]{1,1000}")
 _OTHER_BASES: Final = re.compile("0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NO_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# A parser's own sentences may quote the file: `*hunter2` is an alias of nothing. `'<scalar>'` is a word of YAML.
+# A parser's message may quote the file and leak a secret, such as the alias `*hunter2`. `'<scalar>'` is a YAML term.
 _QUOTED: Final = re.compile(r" *(['\"])(?!<[a-z -]+>\1).{2,}\1")
 _TAG: Final = "tag:yaml.org,2002:"
 _TAGS: Final = {None, "!", *(_TAG + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
@@ -37,18 +36,18 @@ _TAGS: Final = {None, "!", *(_TAG + name for name in ("str", "int", "float", "bo
 class BadFile(ValueError):
     """The file cannot be read, or is neither YAML nor JSON.
 
-    The text says what is wrong and in which line, without what the file holds, unless it is read as values.
+    The text gives the line and the reason. It quotes the file's content only when the file is read as values.
     """
 
 
 def read(path: Path) -> Any:
-    """What the file holds: objects with texts as names, lists, texts, numbers, booleans, null; raises BadFile."""
+    """The file's content as JSON values, with strings as the names of objects; raises BadFile."""
     root = nodes(path)
     return None if root is None else _value(root, {})
 
 
 def nodes(path: Path) -> yaml.Node | None:
-    """The root node of a file, None if it is empty; raises BadFile. An alias is the node itself, not a copy."""
+    """The root node of a file, None if it is empty; raises BadFile. An alias yields the same node, not a copy."""
     try:
         return _Builder().build(files.content(path, LARGEST).decode("utf-8-sig"))
     except OSError as failure:
@@ -64,12 +63,12 @@ def nodes(path: Path) -> yaml.Node | None:
 
 
 def is_null(node: yaml.Node) -> bool:
-    """Whether a node is null, or nothing, without quotes."""
+    """Whether a node is empty or null, without quotes."""
     return isinstance(node, yaml.ScalarNode) and node.style is None and _WORDS.get(node.value, "") is None
 
 
 class _Builder:
-    """Nodes from events; a list of what is open takes the place of recursion."""
+    """Builds nodes from events, with a stack of open nodes instead of recursion."""
 
     def __init__(self) -> None:
         self._open: list[tuple[yaml.CollectionNode, str | None]] = []
@@ -89,7 +88,7 @@ class _Builder:
                 self._begin(event)
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
                 self._name.pop()
-                # Its anchor is known only now, so that nothing can hold itself.
+                # The anchor is registered only when the node is complete, so that no node can contain itself.
                 self._add(*self._open.pop())
             elif isinstance(event, yaml.AliasEvent):
                 if event.anchor not in self._anchors or self._expects_name():
@@ -129,12 +128,12 @@ class _Builder:
 
 
 def _scalar(event: Any) -> yaml.Node:
-    # Without quotes the style is empty or None, depending on the parser.
+    # Without quotes, the style is empty or None, depending on the parser.
     return yaml.ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, style=event.style or None)
 
 
 def _value(node: yaml.Node, known: dict[int, Any]) -> Any:
-    """The value of a node; `known` holds those of nodes that were read before, for their aliases."""
+    """The value of a node; `known` has the values of earlier nodes, for their aliases."""
     if id(node) in known:
         return known[id(node)]
     if node.tag not in _TAGS:
@@ -156,7 +155,7 @@ def _value(node: yaml.Node, known: dict[int, Any]) -> Any:
 
 
 def _plain(node: yaml.ScalarNode) -> Any:
-    """The value of a scalar without quotes, by the core schema of YAML 1.2."""
+    """The value of an unquoted scalar, by the core schema of YAML 1.2."""
     text = node.value
     if text in _WORDS:
         return _WORDS[text]

@@ -1,7 +1,8 @@
-"""The command line: reads words and settings, calls what does the work, and says in a sentence what went wrong.
+"""The command line: parses arguments and settings, runs a command, and reports a failure in one sentence.
 
-Nothing heavy is imported before the command that needs it runs, so that `--help` and a typo answer at once.
-Exit status: 0 done; 1 failed, with the reason on standard error; `migrate --check` and `db status` have one more.
+Heavy modules are imported only by the command that needs them, so that `--help` and a typo are answered at once. Exit
+status: 0 for success; 1 for failure, with the reason on standard error. `migrate --check` and `db status` have one
+more.
 """
 
 import os
@@ -39,7 +40,7 @@ def _load(given: Mapping[str, str], needed: tuple[str, ...]) -> Loaded:
 def _loaded(
     given: Mapping[str, str], unknown: Mapping[str, str], own_flags: Sequence[str], needed: tuple[str, ...]
 ) -> Loaded:
-    """The settings; an unknown flag may misspell one of the command's own, which no setting has."""
+    """The settings. An unknown flag may be a misspelling of a flag of the command itself, which is not a setting."""
     near = {flag: nearest_name(flag, own_flags) for flag in unknown}
     mistakes = [f"Flag {flag} is unknown{did_you_mean(own)}" for flag, own in near.items() if own]
     try:
@@ -52,10 +53,10 @@ def _loaded(
 
 
 def _with_settings(app: App, *needed: str, name: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Makes a function a command that takes the flags of the settings at `needed`, of all without any.
+    """Registers a function as a command with the flags of the settings at `needed`, by default of all settings.
 
-    It is called `name`, by default as the function is.
-    The function gets the loaded settings, then its own arguments. Mistakes elsewhere do not stop it.
+    The command is called `name`, by default the function's name. The function gets the loaded settings, then its own
+    arguments. Mistakes in other settings do not stop the command.
     """
     paths = needed or configuration.EVERYTHING
 
@@ -137,7 +138,7 @@ def migrate(
             return _fail(_NEWER)
         print("Nothing to do." if state == "current" else "The schema is out of date: run hyperfleet-api migrate.")
         return 0 if state == "current" else BEHIND
-    # Without entries this may be a job that knows the database alone, not that the kinds are the built-in ones as such.
+    # Without entries, the job may simply lack the kinds' configuration; the built-in kinds must not be assumed.
     catalog = Catalog(kinds.declared(configured.entities)) if configured.entities else None
     done = databases.migrate(configured.database, catalog)
     if done.before == "newer":
@@ -314,7 +315,7 @@ def _fail(*sentences: str) -> int:
 
 
 def explained(mistakes: Sequence[str]) -> Iterator[str]:
-    """What is wrong with a configuration, in lines."""
+    """The lines that describe what is wrong with a configuration."""
     if len(mistakes) == 1:
         yield mistakes[0]
         return
@@ -323,7 +324,7 @@ def explained(mistakes: Sequence[str]) -> Iterator[str]:
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Runs one command line, without the program's name; the exit status."""
+    """Runs one command line, without the program's name; returns the exit status."""
     if tokens and tokens[0].startswith("--") and tokens[0] not in ("--help", "--version"):
         flag = tokens[0].partition("=")[0]
         return _fail(f"Put flags after the command: {PROGRAM} COMMAND {flag}. See {PROGRAM} --help.")
@@ -349,12 +350,12 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """The program."""
+    """The program's entry point."""
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, `head` say, has seen enough; without this the interpreter complains while it closes the stream.
+        # The reader, such as `head`, closed the pipe. Without this the interpreter complains when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
     sys.exit(status)

@@ -1,8 +1,9 @@
-"""From flags, environment and file to Settings: who wins, and every mistake at once.
+"""Settings from flags, environment and file: applies the precedence, and reports every mistake at once.
 
-Unknown names stop the start, because a misspelt setting that is ignored is found at night; each comes with the nearest
-known one. All values arrive as texts, also from YAML, so that `port: 8000`, `HYPERFLEET_SERVER_PORT=8000` and
-`--server-port 8000` are read by the same rule and YAML's own ideas (`on`, `1:30`, `010`) never apply.
+Unknown names stop the start: a misspelt setting that is silently ignored is found only in an outage. Each mistake
+suggests the nearest known name. All values arrive as text, also from YAML, so that `port: 8000`,
+`HYPERFLEET_SERVER_PORT=8000` and `--server-port 8000` follow the same rule, and YAML's typing (`on`, `1:30`, `010`)
+never applies.
 """
 
 import re
@@ -25,9 +26,9 @@ from hyperfleet.telemetry import tracing
 DEFAULT_FILES: Final = (Path("/etc/hyperfleet/config.yaml"), Path("configs/config.yaml"))
 EVERYTHING: Final = ("",)
 LARGEST_VALUE: Final = 1 << 20
-"""Bytes that a file with the value of one setting may have."""
+"""The largest size, in bytes, of a file that holds the value of one setting."""
 
-# Kubernetes puts these into every pod beside a Service whose name begins with `hyperfleet-`; nobody configured them.
+# Kubernetes sets these in every pod beside a Service whose name begins with `hyperfleet-`; they are not configuration.
 _SERVICE_LINK: Final = re.compile(
     r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
 )
@@ -36,7 +37,7 @@ _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
 
 @dataclass(frozen=True)
 class _Found:
-    """What one source says about one setting."""
+    """The value that one source gives for one setting."""
 
     name: Name
     content: entries.Content | entries.Entries
@@ -52,9 +53,9 @@ def load(
 ) -> Loaded:
     """The effective settings; raises BadSettings with every mistake.
 
-    `flags` maps flags (`--server-port`, `--config`) to their texts. Of `files` the first that exists is read when
-    neither flag nor variable names one. `needed` lists the paths that matter to the caller: a bad value elsewhere is no
-    mistake and keeps the default.
+    `flags` maps flags (`--server-port`, `--config`) to their texts. When neither a flag nor a variable names a file,
+    the first existing one of `files` is read. `needed` lists the paths that the caller uses: a bad value elsewhere is
+    not a mistake and keeps the default.
     """
     mistakes = Complaints(needed)
     found: dict[str, _Found] = {}
@@ -91,14 +92,14 @@ def _value(item: _Found) -> Any:
 
 
 def _shown(item: _Found) -> str:
-    """The wrong value in words; empty if it may be a secret, such as a file named by mistake."""
+    """The wrong value, to end a sentence with; empty if it may be a secret, such as a file named by mistake."""
     if item.name.row.is_secret or item.name.is_file or isinstance(item.content, entries.Entries):
         return ""
     return entries.shown(item.content)
 
 
 def _settled(source: Iterator[_Found], mistakes: Complaints) -> dict[str, _Found]:
-    """One value for each setting of a source, by path; two names that say different things are a mistake."""
+    """One value for each setting of a source, by path; two names with different values are a mistake."""
     settled: dict[str, _Found] = {}
     for item in source:
         path = item.name.row.path
@@ -113,7 +114,7 @@ def _settled(source: Iterator[_Found], mistakes: Complaints) -> dict[str, _Found
 
 
 def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: Complaints) -> None:
-    """What is wrong with settings that are each right."""
+    """Adds the mistakes in combinations of settings that are valid on their own."""
     database = effective.database
     beside = [f"database.{name}" for name in ("host", "port", "name", "username", "password")]
     given = [path for path in beside if path in found]
@@ -157,10 +158,10 @@ def _contradictions(effective: Settings, found: Mapping[str, _Found], mistakes: 
 
 
 def _check_kinds(effective: Settings, found: Mapping[str, _Found], mistakes: Complaints) -> None:
-    """What is wrong with the kinds as a whole; nothing is reported of a set with a nameless kind."""
+    """Adds the mistakes in the kinds as a whole; checks nothing if any kind has no name."""
     if not effective.entities or any(entity.kind is None for entity in effective.entities):
         return
-    # Not before there is something to check: the model takes longer to import than the rest of a command.
+    # Imported only when there is something to check: the model takes longer to import than the rest of a command.
     from hyperfleet.assembly import kinds
     from hyperfleet.model.catalog import BadCatalog
 
@@ -228,14 +229,14 @@ def _from_node(name: Name, node: yaml.Node, file: str, source: str, mistakes: Co
 
 
 def _add_unknown(path: str, sentence: str, mistakes: Complaints) -> None:
-    """A name that is not known; unrelated only when it lies in a known group that the command does not need."""
+    """Adds an unknown name, unless it is in a known group that the command does not need."""
     group = path.split(".", 1)[0]
     if group not in names.GROUPS | names.ROWS.keys() or mistakes.needs_group(group):
         mistakes.texts.append(sentence)
 
 
 def _from_environment(environ: Mapping[str, str], mistakes: Complaints) -> Iterator[_Found]:
-    # In the order of the names, so that what is said does not depend on the order of the environment.
+    # Sorted by name, so that the messages do not depend on the order of the environment.
     for text, content in sorted(environ.items()):
         name = names.VARIABLES.get(text)
         if name is None:
@@ -266,7 +267,7 @@ def _from_value_file(name: Name, path: str, source: str, mistakes: Complaints) -
 
 
 def _content(name: Name, text: str) -> entries.Content:
-    """What a text says: of a list its items, with commas between."""
+    """The content of a text; for a list setting, its comma-separated items."""
     if not name.row.form.is_list:
         return text
     return tuple(item.strip() for item in text.split(",") if item.strip())
@@ -278,7 +279,7 @@ def _from_flags(flags: Mapping[str, str], mistakes: Complaints) -> Iterator[_Fou
             if text:
                 yield _Found(names.FLAGS[flag], _content(names.FLAGS[flag], text), f"flag {flag}")
         elif flag.startswith("-") and flag != CONFIG_FLAG:
-            # Somebody typed it for this very command, so it is never unrelated.
+            # A flag is typed for this one command, so it always concerns the command.
             mistakes.texts.append(f"Flag {flag}{names.unknown_flag(flag)}")
         elif flag != CONFIG_FLAG:
             mistakes.texts.append(f"Unexpected argument {flag}; pass settings as flags, such as --config=FILE.")

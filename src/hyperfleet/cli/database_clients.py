@@ -1,6 +1,7 @@
-"""`db shell`, `db dump` and `db restore`: PostgreSQL's own programs on the configured database, or the embedded one.
+"""`db shell`, `db dump` and `db restore`: PostgreSQL's own programs on the configured or the embedded database.
 
-Their exit status is the command's, signals reach them, and a server that was started for them outlives them.
+The command returns the program's exit status and forwards signals to it. A server that was started for the program
+stops after the program has ended.
 """
 
 import asyncio
@@ -25,12 +26,12 @@ from hyperfleet.store.upkeep import dumps
 _CHUNK: Final = 1 << 20
 _HEAD_LINES: Final = 64
 
-# pg_restore writes it whatever the server is; one before PostgreSQL 17 does not know it.
+# pg_restore always writes this line; servers before PostgreSQL 17 reject it.
 _NOT_IN_OLDER_SERVERS: Final = b"SET transaction_timeout = 0;\n"
 
 
 def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
-    """Runs psql; its exit status."""
+    """Runs psql; returns its exit status."""
     with databases.available(configured) as connection:
         way = client_programs.environment(connection)
         with _running([client_programs.program("psql", way), *arguments], way) as psql:
@@ -38,12 +39,13 @@ def shell(configured: settings.Database, arguments: tuple[str, ...]) -> int:
 
 
 def dump(configured: settings.Database, file: Path) -> int:
-    """Writes the database into a file, as it is at one moment; pg_dump's exit status.
+    """Writes a consistent snapshot of the database to a file; returns pg_dump's exit status.
 
-    The file is complete or as it was before, and for its owner alone to read. Raises Unavailable for a place that is
-    not a file's.
+    On failure the file keeps its previous content. Only its owner may read it. Raises Unavailable if the path is not
+    that of a regular file.
     """
-    # A new file takes the place of the old one, so a device or a pipe would be gone, and a link no link any more.
+    # The dump replaces whatever is at the path, so a device or a pipe would be lost, and a link would stop being a
+    # link.
     if file.exists() and not file.is_file():
         raise Unavailable(f"{file} exists and is not a regular file; name another file for the dump.")
     file = Path(os.path.realpath(file))
@@ -60,9 +62,9 @@ def dump(configured: settings.Database, file: Path) -> int:
 
 
 def restore(configured: settings.Database, file: Path, *, replace: bool) -> int:
-    """Puts a dump into the database, all of it or nothing; the exit status of the program that failed, else 0.
+    """Restores a dump completely or not at all; returns the exit status of the program that failed, otherwise 0.
 
-    Raises Unavailable when the database is not empty, unless `replace`, and when other sessions use it.
+    Raises Unavailable when other sessions use the database, or when it is not empty and `replace` is false.
     """
     if not file.is_file():
         raise Unavailable(f"Dump {file} does not exist.")
@@ -96,7 +98,7 @@ def _restored(way: Mapping[str, str], file: Path, *, replace: bool) -> int:
         with contextlib.suppress(BrokenPipeError):
             psql.stdin.write(dumps.opening(replace=replace).encode())
             _copy(pg_restore.stdout, psql.stdin)
-            # Without the end of it psql's session is rolled back.
+            # Without its closing statements psql's session is rolled back.
             if pg_restore.wait() == 0:
                 psql.stdin.write(dumps.closing().encode())
         with contextlib.suppress(BrokenPipeError):
@@ -117,7 +119,7 @@ def _copy(script: IO[bytes], session: IO[bytes]) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[Path]:
-    """A file beside it, empty and private, that is gone afterwards unless it was moved."""
+    """A new empty, private file beside `file`; removed at the end of the context unless it was moved."""
     new = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     try:
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -132,7 +134,7 @@ def _new_file(file: Path) -> Iterator[Path]:
 def _running(
     command: list[str], way: Mapping[str, str], *, stdin: int | None = None, stdout: int | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The program; what asks this process to end asks it, and Ctrl-C is for it alone: psql cancels a query."""
+    """Runs the program and forwards termination signals to it. Ctrl-C is left to the program: psql cancels a query."""
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
@@ -144,7 +146,7 @@ def _running(
         else:
             process.send_signal(number)
 
-    # Before the program starts: a signal that ended this process alone would leave the program behind.
+    # Set before the program starts: a signal that ended only this process would leave the program running.
     previous = {
         number: signal.signal(number, pass_on)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -165,6 +167,6 @@ def _running(
 
 
 def _status(process: "subprocess.Popen[bytes]") -> int:
-    """Its exit status, as a shell gives it: 128 and the number of the signal that ended it."""
+    """The program's exit status as a shell reports it: 128 plus the number of the signal that ended the program."""
     status = process.wait()
     return status if status >= 0 else 128 - status

@@ -1,6 +1,6 @@
-"""What a configuration file says, from YAML's nodes: texts, lists of texts, and lists of entries with members.
+"""The settings of a configuration file, read from YAML nodes: texts, lists of texts, and lists of entries.
 
-Nodes and not values are read, because a node knows its line, and YAML's own ideas of values never apply to its text.
+Nodes are read rather than values: a node has its line number, and its text is free of YAML's typing.
 """
 
 import re
@@ -30,7 +30,7 @@ class Entries:
 
 
 def is_unset(node: yaml.Node) -> bool:
-    """Whether the node says nothing: empty, or null without quotes."""
+    """Whether the node is empty, or null without quotes."""
     return is_null(node) or (isinstance(node, yaml.ScalarNode) and not node.value)
 
 
@@ -40,7 +40,7 @@ def source(node: yaml.Node, file: str) -> str:
 
 
 def content(node: yaml.Node) -> Content:
-    """The text of a scalar, the texts of a list; of anything else a text of a list that no form takes."""
+    """The text of a scalar or the texts of a list; for any other node, a list that every form rejects."""
     if isinstance(node, yaml.ScalarNode):
         return str(node.value)
     if isinstance(node, yaml.SequenceNode):
@@ -49,12 +49,12 @@ def content(node: yaml.Node) -> Content:
 
 
 def shown(given: Content) -> str:
-    """A wrong value, to end a sentence with; nothing of a URL that names a user, because a password may be in it."""
+    """The wrong value, to end a sentence with; empty for a URL that names a user, because it may contain a password."""
     return "" if _WITH_USER.search(given if isinstance(given, str) else "\n".join(given)) else f", not {given!r}"
 
 
 def read(form: Form, given: Content) -> Any:
-    """The value of what is written in this form; raises ValueError, which says what it must be."""
+    """The value of a content in this form; raises ValueError, which says what the value must be."""
     if form.is_list:
         if isinstance(given, str):
             if given == form.word:
@@ -67,7 +67,7 @@ def read(form: Form, given: Content) -> Any:
 
 
 def entries(node: yaml.Node, entry: type, path: str, file: str, mistakes: Complaints) -> Entries:
-    """The list of entries that the setting at `path` is, each of the class `entry`; adds what is wrong to `mistakes`.
+    """The list of entries of the setting at `path`, each of the class `entry`; adds its faults to `mistakes`.
 
     A member that is wrong or missing is None.
     """
@@ -90,7 +90,7 @@ class _Reading:
         return tuple(self._entry(item, entry, f"{path}[{position}]") for position, item in enumerate(node.value))
 
     def _entry(self, node: yaml.Node, of: type, path: str) -> Any:
-        """What a mapping says of such a class."""
+        """An instance of the class `of` from a mapping node."""
         if not isinstance(node, yaml.MappingNode):
             self._wrong(node, path, f"must be a mapping with {', '.join(item.name for item in fields(of))}")
             return of()
@@ -100,7 +100,7 @@ class _Reading:
         for item in fields(of):
             below = f"{path}.{item.name}"
             if is_dataclass(types[item.name]):
-                # Without it, its required members are reported as missing.
+                # An absent mapping is read as empty, so that its required members are reported as missing.
                 members[item.name] = self._entry(given.get(item.name, _nothing_at(node)), types[item.name], below)
             elif item.name in given:
                 members[item.name] = self._member(given[item.name], item.metadata, below)
@@ -109,7 +109,7 @@ class _Reading:
         return of(**members)
 
     def _given(self, node: yaml.MappingNode, known: Sequence[str], path: str) -> dict[str, yaml.Node]:
-        """The nodes of the members that are given, by name."""
+        """The nodes of the members that are set, by name."""
         given: dict[str, yaml.Node] = {}
         seen: set[str] = set()
         for key, value in node.value:
@@ -141,5 +141,5 @@ class _Reading:
 
 
 def _nothing_at(node: yaml.Node) -> yaml.MappingNode:
-    """An empty mapping in the place of what is not there."""
+    """An empty mapping node in place of a missing one."""
     return yaml.MappingNode("tag:yaml.org,2002:map", [], node.start_mark, node.end_mark)

@@ -1,7 +1,7 @@
-"""The settings as flags of a command: what the parser and its help know, from the table in settings/.
+"""The settings as flags of a command, for the parser and its help; generated from the table in settings/.
 
-Every flag's value stays a text. The loader reads it by the same rule as a variable's, and so a wrong flag is reported
-together with all the other mistakes instead of ending the command line at the first.
+The value of a flag stays text. The loader reads it by the same rule as the value of a variable, so a wrong flag is
+reported with all other mistakes instead of stopping the parser at the first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,12 +50,12 @@ def _help(row: Row) -> str:
 
 
 def flag_of(name: str) -> str:
-    """The flag of an argument's Python name."""
+    """The flag for the Python name of an argument."""
     return _BY_ARGUMENT[name]
 
 
 def spelled_out(tokens: Sequence[str]) -> list[str]:
-    """The tokens with a value for each flag that is a switch: `--database-debug` alone means true."""
+    """The tokens with a value added to each boolean flag without one: `--database-debug` alone means true."""
     done: list[str] = []
     for position, token in enumerate(tokens):
         following = tokens[position + 1] if position + 1 < len(tokens) else ""
@@ -64,7 +64,7 @@ def spelled_out(tokens: Sequence[str]) -> list[str]:
 
 
 def unknown(tokens: Sequence[str]) -> dict[str, str]:
-    """What the parser left over, as flags and their values, for the loader to say what each may have meant."""
+    """The flags and values that the parser left over, for the loader to report with suggestions."""
     flags: dict[str, str] = {}
     flag = ""
     for token in tokens:

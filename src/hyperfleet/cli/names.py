@@ -1,7 +1,7 @@
-"""Every flag, variable and path in a file that a setting can be given by, and what an unknown one may mean.
+"""Every flag, variable and file path that sets a setting, and suggestions for unknown names.
 
-All follow from the table in settings/: the name of each setting, its aliases, and for variables and paths the same with
-`_FILE` behind it, which names a file that holds the value.
+All are derived from the table in settings/: the name of each setting and its aliases. Variables and paths also exist
+with the suffix `_FILE` or `_file`, which names a file that contains the value.
 """
 
 import re
@@ -23,7 +23,7 @@ _LIST: Final = ": the setting is a list of entries and can be set only in the co
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a setting can be given by; `is_file`: its value is the path of a file that holds the setting's."""
+    """A name of a setting; with `is_file`, its value is the path of a file that contains the setting's value."""
 
     text: str
     row: Row
@@ -31,7 +31,7 @@ class Name:
 
     @property
     def is_alias(self) -> bool:
-        """Whether it is one of the further names of the setting."""
+        """Whether the name is an alias of the setting."""
         own = (self.row.path, self.row.flag, self.row.variable)
         return self.text not in own and self.text[: -len(FILE_SUFFIX)] not in own
 
@@ -54,7 +54,7 @@ def _listed() -> tuple[dict[str, Name], dict[str, Name], dict[str, Name]]:
     for row in ROWS.values():
         variables |= {text: Name(text, row) for text in row.variables}
         paths |= {text: Name(text, row) for text in row.paths}
-    # The names of settings themselves come first, because `cert_file` is one and not where `cert` is read from.
+    # Names of settings come first: `cert_file` is a setting itself, not the file form of `cert`.
     for name in [*variables.values()]:
         text = name.text + FILE_SUFFIX.upper()
         variables.setdefault(text, Name(text, name.row, is_file=True))
@@ -73,7 +73,7 @@ def _groups(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _path_of(name: Name) -> str:
-    """The path that a flag or variable spells; of an alias, its first word is the group."""
+    """The path that a flag or variable spells; in an alias, the first word is the group."""
     if name.is_alias:
         group, *own = _words(_core(name.text))
         return f"{group}.{'_'.join(own)}"
@@ -81,7 +81,7 @@ def _path_of(name: Name) -> str:
 
 
 GROUPS: Final = _groups(PATHS)
-"""Paths in a file below which settings are."""
+"""The paths of groups in a configuration file."""
 
 _KNOWN_FLAGS: Final = {flag: _path_of(name) for flag, name in FLAGS.items()} | {CONFIG_FLAG: "config"}
 _KNOWN_VARIABLES: Final = {text: _path_of(name) for text, name in VARIABLES.items()}
@@ -89,7 +89,7 @@ _KNOWN_PATHS: Final = (*ROWS, *sorted(_groups(ROWS)))
 
 
 def unknown_flag(flag: str) -> str:
-    """The end of the sentence about a flag that does not exist."""
+    """The end of the sentence about an unknown flag."""
     value = FLAGS.get(flag.removesuffix("-file"))
     if value is not None and flag.endswith("-file"):
         return f" is unknown; name the file in the variable {variable_of(_path_of(value))}{FILE_SUFFIX.upper()}."
@@ -97,7 +97,7 @@ def unknown_flag(flag: str) -> str:
 
 
 def unknown_variable(variable: str) -> str:
-    """The end of the sentence about a variable that does not exist."""
+    """The end of the sentence about an unknown variable."""
     names_file = variable.endswith(FILE_SUFFIX.upper())
     known = {text: path for text, path in _KNOWN_VARIABLES.items() if names_file or not VARIABLES[text].is_file}
     known[CONFIG_VARIABLE] = "config"
@@ -105,18 +105,19 @@ def unknown_variable(variable: str) -> str:
 
 
 def unknown_path(path: str) -> str:
-    """The end of the sentence about a path in a file that does not exist."""
+    """The end of the sentence about an unknown path in a file."""
     return _end(path, _KNOWN_PATHS, str, nearest_name(path, _KNOWN_PATHS, most=len(_KNOWN_PATHS)))
 
 
 def _end(name: str, known: Collection[str], spelled: Callable[[str], str], guess: str | None) -> str:
-    """The end of the sentence; `spelled` writes a path as such a name, `guess` is the known name that looks like it."""
+    """The end of the sentence; `spelled` writes a path as such a name, `guess` is the known name most like it."""
     retired = next((each for each in RETIRED if _is_below(name, spelled(each.path)) or name in each.aliases), None)
     if retired is not None:
         return f" is not supported: {retired.instead}"
     if any(not row.is_flat and name == spelled(path) for path, row in ROWS.items()):
         return f" is unknown{_LIST}"
-    # A name without its group, such as `--port`, is nearer to the one that ends with it than to any that looks like it.
+    # For a name without its group, such as `--port`, a known name that ends with it beats any that merely looks
+    # similar.
     ending = re.compile(rf"[-._]{re.escape(_core(name))}$", re.IGNORECASE)
     whole_words = next((each for each in known if ending.search(_core(each))), None)
     return f" is unknown{did_you_mean(whole_words or guess)}"
@@ -127,9 +128,9 @@ def _is_below(name: str, group: str) -> bool:
 
 
 def _misspelt(name: str, known: Mapping[str, str]) -> str | None:
-    """The known flag or variable that a mistyped one means; `known` has the path of each.
+    """The known flag or variable that a misspelt one resembles; `known` maps each name to its path.
 
-    Where the words of a group end cannot be seen in such a name: it is tried at each depth that groups have.
+    A flag or variable does not show where its group ends, so the name is split at each depth that groups have.
     """
     words = _words(_core(name))
     by_depth: defaultdict[int, dict[str, str]] = defaultdict(dict)

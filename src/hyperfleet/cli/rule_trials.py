@@ -1,7 +1,7 @@
-"""`rules test`: the configured rules tried on a resource, reports and a caller from files, without a service.
+"""`rules test`: evaluates the configured rules on a resource, reports and a caller from files, without a service.
 
-The files hold what the API gives and takes: a resource as a read gives it, reports as adapters send them or as
-`/statuses` lists them, a caller as rules see it. What a file leaves out is filled in.
+The files have the formats of the API: a resource as returned by GET, reports as adapters send them or as `/statuses`
+lists them, and a caller as rules see it. Missing members get default values.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ NOBODY: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Lines to print, and whether every rule could be evaluated, or the caller may do what was asked."""
+    """Lines to print; `succeeded` if every rule could be evaluated and the caller has the permission asked about."""
 
     lines: tuple[str, ...]
     succeeded: bool
 
 
 def conditions(catalog: Catalog, resource: Path, reports: Path | None) -> Trial:
-    """The conditions that the kind's rules make of a resource and reports. Raises BadSettings for a wrong file."""
+    """The conditions that the kind's rules derive from a resource and reports. Raises BadSettings for a wrong file."""
     given = _object(resource)
     kind = _kind(given, catalog, resource)
     now = datetime.now(UTC)
@@ -49,7 +49,7 @@ def conditions(catalog: Catalog, resource: Path, reports: Path | None) -> Trial:
 
 
 def access(permissions: Permissions | None, caller: Path, verb: str, kind: Kind) -> Trial:
-    """Whether the rules let a caller do something. Raises BadSettings for a wrong file or verb."""
+    """Whether the rules allow a caller an action. Raises BadSettings for a wrong file or verb."""
     if verb not in VERBS:
         raise BadSettings([f"--verb must be one of {', '.join(VERBS)}, not {verb!r}."])
     asking = _caller(_object(caller), caller)
@@ -87,7 +87,7 @@ async def _assessed(
     draft = Draft(str(given.get("name") or "example"), Desired(spec, dict(given.get("labels") or {}), {}))
     by = str(given.get("created_by") or "nobody")
     new = standing.fresh(Scope(kind), draft, NOBODY, by=by, now=created)
-    # What the file says of the resource counts, members that are not the rules' own invention included.
+    # Members of the file override generated ones, including members that the API itself would set.
     whole = msgspec.json.decode(new.envelope.whole) | {name: value for name, value in given.items() if name != "status"}
     tried = msgspec.structs.replace(
         new.standing,

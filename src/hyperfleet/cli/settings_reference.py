@@ -1,6 +1,6 @@
 """The settings as text: the reference page from the table, and the effective configuration as a commented file.
 
-Both follow from settings/. After a change there, `make docs` writes the page again; a test compares them.
+Both are generated from settings/. After a change there, run `make docs` to update the page; a test compares them.
 """
 
 import json
@@ -61,7 +61,7 @@ def settings_page() -> str:
 
 
 def members(entry: type, prefix: str = "") -> Iterator[str]:
-    """The rows of a table of the members of such entries, those of lists within them included."""
+    """The table rows for the members of entries, including those of nested lists."""
     for row in table.rows(entry, prefix):
         default = "required" if row.is_required else row.absent or "none"
         yield f"| `{row.path}` | {default} | {row.form.description} | {row.help} |"
@@ -92,7 +92,7 @@ def effective(loaded: Loaded) -> Iterator[str]:
 
 
 def _setting(row: Row, held: Any, path: str, name: str, loaded: Loaded) -> Iterator[str]:
-    """The lines of one setting at `path`; `name` is its name with what is before it in the line."""
+    """The lines of one setting at `path`; `name` is its name with the text before it on the line."""
     is_list_of_entries = row.entry is not None and held
     setting = f"{name}:" if is_list_of_entries else f"{name}: {_written(row, held)}"
     yield f"{setting:<48}  # {loaded.sources.get(path, 'default')}"
@@ -103,7 +103,7 @@ def _setting(row: Row, held: Any, path: str, name: str, loaded: Loaded) -> Itera
 
 
 def _entry(of: type, entry: Any, path: str, before: str, loaded: Loaded) -> Iterator[str]:
-    """The lines of an entry of a list: the members that it gives."""
+    """The lines of one entry of a list: the members that it sets."""
     above: list[str] = []
     first = before + "- "
     for row in table.rows(of):
@@ -127,6 +127,6 @@ def _written(row: Row, held: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text as YAML: bare where that is the same to every reader."""
+    """The text as YAML: without quotes where every YAML parser reads it as the same text."""
     is_bare = _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT
     return text if is_bare else json.dumps(text, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""A folder that belongs to another account, perhaps: root works in it without being led out of it.
+"""Safe work in a folder of another account: root cannot be lured out of it.
 
-Whoever owns a folder can put a symbolic link in the place of any file in it. So the folder is opened once, every name
-is looked up in what was opened, no link is followed, and a file counts only when it is the owner's.
+The owner of a folder can replace any file in it with a symbolic link. So the folder is opened once, every name is
+resolved relative to the open folder, no link is followed, and only files of the owner are read.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 LARGEST_FILE: Final = 64 * 1024
-"""Bytes that `read` and `tail` return at most; the files that are read here are small."""
+"""The most bytes that `read` and `tail` return; the files read here are small."""
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK
@@ -24,19 +24,19 @@ _FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An open folder; `owner` and `group` are those of whoever owns it."""
+    """An open folder, with the ids of its owner and group."""
 
     descriptor: int
     owner: int
     group: int
 
     def names(self) -> set[str]:
-        """What is in it."""
+        """The names of its entries."""
         with os.scandir(self.descriptor) as entries:
             return {entry.name for entry in entries}
 
     def has(self, name: str) -> bool:
-        """Whether there is anything of this name, a link that leads nowhere included."""
+        """Whether an entry of this name exists; a broken link counts."""
         try:
             os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -44,11 +44,11 @@ class Folder:
         return True
 
     def read(self, name: str) -> str:
-        """The text of one of the owner's files, empty when there is none."""
+        """The text of a file, empty if it does not exist or is not the owner's."""
         return self._content(name, 0)
 
     def tail(self, name: str) -> str:
-        """The end of such a text."""
+        """The end of a file's text, under the same conditions as `read`."""
         return self._content(name, LARGEST_FILE)
 
     def _content(self, name: str, from_end: int) -> str:
@@ -65,7 +65,7 @@ class Folder:
             return file.read(LARGEST_FILE).decode(errors="replace")
 
     def write(self, name: str, text: str) -> None:
-        """Puts a file of the owner's in this place, for the owner alone to read; whatever was there is replaced."""
+        """Writes a file that belongs to the owner and only the owner can read; replaces any entry of this name."""
         new = f".{name}.{secrets.token_hex(4)}"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=self.descriptor)
         try:
@@ -79,7 +79,7 @@ class Folder:
             raise
 
     def remove(self, name: str) -> None:
-        """Removes the file, or the folder with everything in it, that has this name, if there is one."""
+        """Removes the file of this name, or the folder with its content; does nothing if there is none."""
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except FileNotFoundError:
@@ -88,12 +88,12 @@ class Folder:
             shutil.rmtree(name, dir_fd=self.descriptor)
 
     def move(self, name: str, to: "Folder") -> None:
-        """Moves an entry to another folder of the same file system."""
+        """Moves an entry to another folder on the same file system."""
         os.rename(name, name, src_dir_fd=self.descriptor, dst_dir_fd=to.descriptor)
 
     @contextmanager
     def below(self, name: str) -> Iterator["Folder"]:
-        """A folder in it; raises OSError when that is anything else, or somebody else's."""
+        """Opens a subfolder; raises OSError if the name is not a folder, or the folder has another owner."""
         descriptor = os.open(name, _FOLDER, dir_fd=self.descriptor)
         try:
             yield _checked(descriptor, {self.owner})
@@ -103,7 +103,7 @@ class Folder:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Folder]:
-    """The folder at this path; raises OSError when there is none, or a link to one."""
+    """Opens the folder at this path; raises OSError if there is none, or if the path is a link."""
     descriptor = os.open(path, _FOLDER)
     try:
         yield _checked(descriptor, None)
@@ -112,7 +112,7 @@ def opened(path: Path) -> Iterator[Folder]:
 
 
 def hand_over(folder: Folder, account: pwd.struct_passwd | None) -> None:
-    """Makes an open folder private, and the account's own; raises PermissionError when it is somebody else's."""
+    """Makes an open folder private to the account; raises PermissionError if another account owns it."""
     uid, gid = (account.pw_uid, account.pw_gid) if account else (os.geteuid(), os.getegid())
     if folder.owner not in {uid, os.geteuid()}:
         raise PermissionError(1, f"it is owned by user id {folder.owner}")

@@ -1,6 +1,6 @@
-"""PostgreSQL's own client programs on the database that is configured: which program, and how it gets to the database.
+"""PostgreSQL's client programs for the configured database: selects the program, and the connection parameters.
 
-Everything goes through libpq's variables: a command line is for every account of the machine to read.
+Parameters are passed in libpq's variables, because every account of the machine can read a command line.
 """
 
 import os
@@ -37,21 +37,21 @@ _VARIABLES: Final = {
     "krbsrvname": "PGKRBSRVNAME",
     "gsslib": "PGGSSLIB",
 }
-"""What a URL may say, and the variable that says it to libpq; anything else is a parameter of the session."""
+"""The parameters of a URL, and libpq's variable for each; any other parameter is a setting of the session."""
 
 _ENCRYPTED: Final = {"require", "verify-ca", "verify-full"}
 
 
 def environment(configured: settings.Database) -> dict[str, str]:
-    """This process's environment with the way to the database, and without any that leads to another one."""
+    """This process's environment, with libpq's variables replaced by those for this database."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
     return inherited | {name: text for name, text in _way(configured).items() if text}
 
 
 def program(name: str, way: Mapping[str, str]) -> str:
-    """The client program of this name for this environment: the bundled one, or the machine's where it must speak TLS.
+    """The path of a client program: the bundled one, or the machine's when the connection uses TLS.
 
-    Raises Unavailable when the machine has none.
+    Raises Unavailable when the machine has no such program.
     """
     if way.get("PGSSLMODE") not in _ENCRYPTED:
         return str(programs.binaries(programs.account_for()) / name)
@@ -82,7 +82,7 @@ def _way(configured: settings.Database) -> dict[str, str]:
 
 
 def _way_of_url(url: str) -> dict[str, str]:
-    """The variables that say what the URL says."""
+    """The variables for the parameters of a URL."""
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")

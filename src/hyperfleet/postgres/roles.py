@@ -1,8 +1,8 @@
-"""Who may connect to an embedded PostgreSQL, and as which role.
+"""The roles of an embedded PostgreSQL, and the rules for connections to it.
 
-The service, `migrate`, the shell and people on the TCP port are the role `hyperfleet`, which owns the database and is
-not a superuser: it can neither run programs nor read files. The superuser is reached through the socket only, in a
-folder that nobody but root and the owner of the data may enter. The TCP port takes a password, made here.
+The service, `migrate`, the shell and users of the TCP port connect as the role `hyperfleet`, which owns the database.
+It is not a superuser: it can neither run programs nor read files. The superuser connects through the socket only, in a
+folder that only root and the owner of the data can enter. The TCP port requires a generated password.
 """
 
 import secrets
@@ -21,7 +21,7 @@ SUPERUSER: Final = "postgres"
 DATABASE: Final = "hyperfleet"
 
 PASSWORD_FILE: Final = "pgpass"
-"""A password file of PostgreSQL's own kind in the data directory: PGPASSFILE may name it."""
+"""A PostgreSQL password file in the data directory, for use as PGPASSFILE."""
 
 HBA_FILE: Final = "pg_hba.conf"
 _CONVERSION: Final = "hyperfleet_conversion"
@@ -52,8 +52,8 @@ SELECT datname FROM pg_database WHERE datdba = to_regrole('{SUPERUSER}')
   AND NOT datistemplate AND datname <> 'postgres';
 """
 
-# What the superuser owns in a database and did not come with it or with an extension; an identity's sequence follows
-# its table.
+# Everything that the superuser owns in a database, except what came with it or with an extension. The sequence of an
+# identity column follows its table.
 _HAND_OVER: Final = f"""
 DO $$
 DECLARE
@@ -91,26 +91,26 @@ $$;
 
 
 def write_rules(folder: Folder) -> None:
-    """Writes to the data directory who may connect, unless it is unchanged; the server reads it when it starts."""
+    """Writes pg_hba.conf to the data directory if it has changed; the server reads it when it starts."""
     if folder.read(HBA_FILE) != _HBA:
         folder.write(HBA_FILE, _HBA)
 
 
 def password(data_dir: Path) -> str:
-    """The password of the TCP port, empty when none was made yet."""
+    """The password of the TCP port; empty if none exists yet."""
     with opened(data_dir) as folder:
         first, _, _ = folder.read(PASSWORD_FILE).partition("\n")
     return first.rpartition(":")[2]
 
 
 class Provision:
-    """Gives a server that has just started its role and database."""
+    """Creates the role and the database of a server that has just started."""
 
     def __init__(self, binaries: Path, socket_dir: Path, port: int) -> None:
         self._psql = [str(binaries / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", str(socket_dir), "-p", str(port)]
 
     def run(self) -> None:
-        """Makes what is missing; a data directory in which the service was the superuser is converted, once."""
+        """Creates what is missing; converts, once, a data directory in which the service was the superuser."""
         done = self._asked(SUPERUSER, "postgres", _ROLE_AND_DATABASE)
         if f'role "{SUPERUSER}" does not exist' in done.stderr:
             self._told(USER, "postgres", CONVERTER)
@@ -124,14 +124,14 @@ class Provision:
             self._told(SUPERUSER, "postgres", f"DROP ROLE {_CONVERSION}")
 
     def set_password(self, data_dir: Path) -> None:
-        """The TCP port's password, made at the first time and kept in a file that only the owner may read."""
+        """Sets the TCP port's password: created the first time, and kept in a file that only the owner can read."""
         kept = password(data_dir)
         if not kept:
             kept = secrets.token_urlsafe(24)
             lines = [f"{host}:*:*:{USER}:{kept}\n" for host in ("localhost", "127.0.0.1")]
             with opened(data_dir) as folder:
                 folder.write(PASSWORD_FILE, "".join(lines))
-        # On standard input: what is on a command line is for every account to read.
+        # On standard input, because every account can read a command line.
         self._told(SUPERUSER, "postgres", f"ALTER ROLE {USER} PASSWORD '{kept}'")
 
     def _told(self, role: str, database: str, script: str) -> str:

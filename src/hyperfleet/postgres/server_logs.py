@@ -1,8 +1,8 @@
-"""Keeps the log of an embedded PostgreSQL: a process of its own that reads what the server says and bounds the file.
+"""Keeps the log of an embedded PostgreSQL: a separate process reads the server's output and limits the file's size.
 
-It runs by itself, from this file alone and with nothing but the standard library, as long as anybody can write to its
-input: the server may outlive the process that started it. PostgreSQL's own collector does not limit the size of what
-it keeps. Started by root, it becomes the account that owns the folder before it opens a file.
+The process runs this file alone, with only the standard library, until all writers of its input have exited: the server
+may outlive the process that started it. PostgreSQL's own collector does not limit the total size of its files. When
+root starts the process, it switches to the folder's owner before it opens a file.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ import sys
 NAME = "server.log"
 EARLIER = "server.log.1"
 LARGEST = 10 * 1024 * 1024
-"""Bytes of each of the two files."""
+"""The largest size of each of the two files, in bytes."""
 
 _CHUNK = 64 * 1024
 
 
 class Log:
-    """The file in the open folder, and how large it is."""
+    """The log file in the open folder, and its size."""
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
@@ -28,19 +28,19 @@ class Log:
         self._size = 0
 
     def write(self, text: bytes) -> None:
-        """Appends whole lines; the file becomes the earlier one when it would grow too large."""
+        """Appends whole lines; a file that would grow too large becomes the earlier one first."""
         if self._file < 0:
             self._start()
         if self._size and self._size + len(text) > LARGEST:
             os.close(self._file)
             self._set_aside()
             self._start()
-        # On a full disk the text is lost, and the server goes on.
+        # On a full disk the text is lost, and the server keeps running.
         with contextlib.suppress(OSError):
             self._size += os.write(self._file, text)
 
     def _start(self) -> None:
-        """Opens the file; what is in its place and cannot be appended to is put aside."""
+        """Opens the file; moves aside an entry of this name that cannot be appended to."""
         self._file, self._size = -1, 0
         with contextlib.suppress(OSError):
             self._open()
@@ -64,7 +64,7 @@ class Log:
 
 
 def keep(folder: int) -> None:
-    """Writes down what comes in until nobody is left to say anything."""
+    """Copies standard input to the log until its last writer exits."""
     log = Log(folder)
     rest = b""
     while chunk := os.read(0, _CHUNK):
@@ -80,7 +80,7 @@ def keep(folder: int) -> None:
 
 
 def main(path: str, uid: str, gid: str) -> None:
-    """The process: opens the folder, becomes its owner, and keeps the log."""
+    """The process: opens the folder, switches to its owner, and keeps the log."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

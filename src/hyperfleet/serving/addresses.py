@@ -1,7 +1,7 @@
-"""Addresses to listen on: a name into the number to bind, and ports that are held for as long as the service runs.
+"""Addresses to listen on: resolves a host name, and reserves ports for as long as the service runs.
 
-The HTTP server lets several processes share a port, so a second service would start beside the first without an error
-and both would answer in turn. `held` is what refuses it.
+The HTTP server lets several processes share a port, so a second service would start without an error, and both would
+receive requests. `held` makes the second start fail.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from hyperfleet import settings
 from hyperfleet.errors import Unavailable
 
 LEAVING_SECONDS: Final = 2.0
-"""How long a port may still be taken: the workers of a service that was killed hard need a moment to leave it."""
+"""How long to wait for a port that is in use: the workers of a service that was killed need a moment to release it."""
 
 
 Listener = settings.Server | settings.Metrics | settings.Health
 
 
 class Address(NamedTuple):
-    """Where to listen: a number, never a name, and a port; `scheme` is what is spoken there."""
+    """Where to listen: a numeric address, never a name, and a port; `scheme` is the protocol."""
 
     host: str
     port: int
@@ -31,18 +31,18 @@ class Address(NamedTuple):
 
     @property
     def family(self) -> socket.AddressFamily:
-        """What kind of address it is."""
+        """The address family, IPv4 or IPv6."""
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     @property
     def url(self) -> str:
-        """How to reach it from this machine."""
+        """The URL of this address from the same machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def resolved(listener: Listener, setting: str) -> Address:
-    """The address of a listener's name, IPv4 where it has both; raises Unavailable, which names the setting."""
+    """The address of a listener, IPv4 if its name has both families; raises Unavailable, which names the setting."""
     try:
         found = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as failure:
@@ -53,13 +53,13 @@ def resolved(listener: Listener, setting: str) -> Address:
 
 @contextmanager
 def held(address: Address, setting: str) -> Iterator[None]:
-    """Keeps the port from every other program but our own workers; raises Unavailable when it cannot be had."""
+    """Reserves the port for our own workers; raises Unavailable when the port cannot be bound."""
     with socket.socket(address.family, socket.SOCK_STREAM) as holder:
-        # A port whose last connections are still closing may be taken over at once.
+        # Allows binding a port whose last connections are still closing.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _bind(holder, address, setting)
-        # Bound exclusively, and shared from here on: our workers ask to share, and nobody else can, because sharing is
-        # limited to one user and every service first binds exclusively.
+        # The port was bound exclusively and becomes shareable only now. Our workers bind it with SO_REUSEPORT. Another
+        # service cannot: it first binds exclusively, and sharing is limited to processes of one user.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         with contextlib.suppress(AttributeError):
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -80,7 +80,7 @@ def _bind(holder: socket.socket, address: Address, setting: str) -> None:
 
 
 def refusal(failure: OSError, address: Address, setting: str) -> str:
-    """Why a port cannot be listened on, in a sentence."""
+    """The sentence that explains why a port cannot be bound."""
     if failure.errno == errno.EADDRINUSE:
         flag = f"--{setting}-port=PORT"
         return (

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees when the service is ready: addresses to open, and how to stop it."""
+"""The banner on a terminal when the service is ready: addresses to open, and how to stop the service."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 
 
 def banner(configured: Settings, *, version: str, database: str) -> str:
-    """The text, with the addresses as a browser on this machine reaches them."""
+    """The text, with addresses that a browser on this machine can open."""
     api = _base(configured.server)
     rows = {
         "Start page": f"{api}/",
@@ -32,7 +32,7 @@ def _base(listener: Server | Health | Metrics) -> str:
 
 
 def show(configured: Settings, *, version: str, database: str) -> None:
-    """Prints it where logs go, when people read them there."""
+    """Prints the banner to the log's stream if that is a terminal with text logs."""
     output = logging.stream(configured.logging)
     if logging.is_for_people(configured.logging) and output.isatty():
         logging.drain()

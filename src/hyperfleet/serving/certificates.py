@@ -1,4 +1,4 @@
-"""TLS of the listeners: a certificate and its key from files, read at the start; a renewed one needs a new start."""
+"""TLS for the listeners: the certificate and key files are read at startup; a renewed certificate needs a restart."""
 
 import ssl
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ from hyperfleet.settings import Settings, Tls, listeners, value
 
 
 class BadCertificate(ValueError):
-    """Certificate and key cannot be used; the text says why and what to do."""
+    """The certificate and key cannot be used; the text gives the reason and the remedy."""
 
 
 def context(tls: Tls) -> ssl.SSLContext:
-    """What a listener encrypts by, TLS 1.2 and later; raises BadCertificate."""
+    """The TLS context of a listener, for TLS 1.2 and later; raises BadCertificate."""
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         made.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
     except (OSError, ValueError) as failure:
-        # The library names neither of the two files.
+        # OpenSSL's error names neither file.
         reason = getattr(failure, "reason", None) or failure
         raise BadCertificate(
             f"the certificate in {tls.cert_file} and the key in {tls.key_file} cannot be used ({reason}); "
@@ -27,12 +27,12 @@ def context(tls: Tls) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    # Else the library would ask for it on the terminal and wait.
+    # Otherwise OpenSSL would prompt for the password on the terminal and wait.
     raise ValueError("the key has a password")
 
 
 def contradictions(configured: Settings) -> Iterator[tuple[str, str]]:
-    """What is wrong with the TLS of the listeners: the setting, and a sentence."""
+    """The mistakes in the listeners' TLS settings: the path of the setting, and a sentence."""
     for listener in listeners():
         path = f"{listener}.tls"
         tls: Tls = value(configured, path)

@@ -1,7 +1,7 @@
-"""Deaths of worker processes: how many there were of late, known to the parent's probes and to the workers themselves.
+"""Recent deaths of worker processes, counted in a file that the parent's probes and the workers share.
 
-One worker that died is replaced, and callers need not go elsewhere. When several die in a row the instance is not
-ready, and each further replacement waits longer before it serves.
+A single dead worker is replaced, and the instance stays ready. When several die in a row, the instance becomes unready,
+and each further replacement waits longer before it serves.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Final
 
 WINDOW_SECONDS: Final = 60.0
 MOST: Final = 2
-"""Deaths within the window of a service that is ready."""
+"""The number of deaths within the window up to which the service stays ready."""
 
 LONGEST_PAUSE: Final = 8.0
 _FIRST_PAUSE: Final = 0.5
@@ -21,7 +21,7 @@ _FILE: Final = "deaths"
 
 
 class Deaths:
-    """Times of deaths in a file of the service's own directory, on the clock that all its processes share."""
+    """The times of deaths, in a file in the service's own directory, on the clock that all its processes share."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / _FILE
@@ -36,7 +36,7 @@ class Deaths:
         try:
             with self._file.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                # More of them than a window can hold need not be read.
+                # The last thousand are enough: a window cannot hold more.
                 file.seek(max(0, size - 1000 * _TIME.size) // _TIME.size * _TIME.size)
                 content = file.read()
         except FileNotFoundError:
@@ -46,13 +46,13 @@ class Deaths:
         return sum(time >= since for (time,) in _TIME.iter_unpack(content[:whole]))
 
     def reason(self) -> str | None:
-        """Why the service is not ready; None when it is."""
+        """Why the service is not ready; None if it is ready."""
         count = self.recent()
         if count <= MOST:
             return None
         return f"Workers died {count} times within {WINDOW_SECONDS:.0f} s; see the log for the reasons."
 
     def pause(self) -> float:
-        """Seconds that a replacement waits before it serves: none at first, then longer each time."""
+        """How long, in seconds, a replacement waits before it serves: 0 at first, then longer each time."""
         count = self.recent()
         return 0.0 if count < MOST else min(_FIRST_PAUSE * 2 ** min(count - MOST, 10), LONGEST_PAUSE)

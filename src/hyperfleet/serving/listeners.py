@@ -1,8 +1,8 @@
-"""The socket that a worker listens on: the HTTP server opens it by itself, and cannot be told all of what it should be.
+"""Sets a socket option on a worker's listener, which the HTTP server opens itself and cannot fully configure.
 
-Whoever does not read an answer keeps the answer in memory and its connection open; the HTTP server waits for ever. The
-kernel does not have to: what is sent and neither taken nor acknowledged for too long ends the connection, and
-connections inherit that from the listener.
+A caller that does not read its response keeps the response in memory and the connection open, because the HTTP server
+waits indefinitely. TCP_USER_TIMEOUT makes the kernel close a connection whose sent data is not accepted or acknowledged
+in time. Connections inherit the option from the listener.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ from hyperfleet.http import sockets
 from hyperfleet.telemetry import logging
 
 START_SECONDS: Final = 30.0
-"""How long the listener may take to come."""
+"""How long to wait for the listener to open."""
 
 _log = logging.get("workers")
 
 
 def limit_unread(port: int, seconds: float) -> None:
-    """Has the system end connections of this process's listener whose caller takes nothing for so long.
+    """Makes the kernel close connections to this process's listener whose caller reads nothing for this long.
 
-    Returns at once; the listener need not be there yet. Does nothing where the system has no such limit.
+    Returns at once; the listener may open later. Does nothing where the system has no such option.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         threading.Thread(target=_limit, args=(port, round(seconds * 1000)), daemon=True).start()
@@ -41,12 +41,12 @@ def _limit(port: int, milliseconds: int) -> None:
 
 
 def set_on_listener(port: int, milliseconds: int) -> bool:
-    """Sets the limit on the port's listener in this process and on its connections; whether there is a listener."""
+    """Sets the option on this process's listener of the port and its connections; returns whether it has a listener."""
     found = False
     for each in sockets.own():
         with contextlib.suppress(OSError):
             if each.getsockname()[1] == port:
-                # Connections that were quicker than this have inherited nothing.
+                # Connections that were accepted earlier did not inherit the option.
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
                 found = found or each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
     return found

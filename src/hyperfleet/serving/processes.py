@@ -1,4 +1,4 @@
-"""Child processes of the service's parent: started clean, ended as a group, and reaped when this is process 1."""
+"""Child processes of the service's parent: each in its own session, killed as a group, orphans reaped as process 1."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ from collections.abc import Mapping, Set
 
 
 class Child:
-    """A Python process of its own session that runs `code` and finds an object, pickled, on its standard input.
+    """A Python process in its own session; it runs `code` and reads one pickled object from standard input.
 
-    Its input stays open for as long as this process lives, so that its end tells the child that this one is gone.
-    Ctrl-C in a terminal reaches this process only.
+    Standard input stays open while this process lives; its end signals to the child that the parent has exited. Ctrl-C
+    in a terminal reaches this process only.
     """
 
     def __init__(self, code: str, sent: object, environment: Mapping[str, str]) -> None:
-        # What was put on the path by hand, as a one-file program does, is handed on; the working directory is not.
+        # Passes on paths that were added by hand, as in the one-file program, but not the working directory.
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
@@ -32,19 +32,19 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id, and that of its group."""
+        """The process id, which is also the id of its process group."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Its exit status, None while it runs."""
+        """The exit status; None while the process runs."""
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Asks it to end."""
+        """Sends SIGTERM."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """Ends it and every process of its group."""
+        """Kills the process and the rest of its group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -54,9 +54,9 @@ class Child:
 
 
 def reap_strangers(known: Set[int]) -> None:
-    """As process 1 of a container: takes note of the ends of processes that were left to it, all but `known`.
+    """As process 1 of a container: reaps the orphans that it inherited, but not the children in `known`.
 
-    PostgreSQL's own processes come here when their parent is killed, and would stay as zombies.
+    PostgreSQL's own processes become orphans when their parent is killed, and would remain as zombies.
     """
     if os.getpid() != 1:
         return

@@ -1,6 +1,6 @@
-"""A temporary directory that is gone after its process, or after the next start when that was killed hard.
+"""A temporary directory, removed when the process ends; after a hard kill, the next start removes it.
 
-Containers keep theirs across restarts, so a service that is killed again and again would fill it.
+Containers keep temporary files across restarts, so a service that is killed repeatedly would fill the disk.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Final
 
 YOUNG_SECONDS: Final = 60.0
-"""One so young is left alone: its process may not have locked it yet."""
+"""Younger directories are left alone: their process may not have locked them yet."""
 
 
 @contextmanager
 def directory(prefix: str) -> Iterator[Path]:
-    """A new directory, locked while the context lasts; unlocked directories with this prefix are removed.
+    """A new directory, locked within the context; unlocked directories with this prefix are removed first.
 
-    The process holds the lock: the kernel releases it however the process ends.
+    The process holds the lock, and the kernel releases it however the process ends.
     """
     _remove_left_over(prefix)
     with tempfile.TemporaryDirectory(prefix=prefix) as name, _opened(Path(name)) as descriptor:
@@ -32,7 +32,7 @@ def directory(prefix: str) -> Iterator[Path]:
 
 def _remove_left_over(prefix: str) -> None:
     for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        # What is another user's, or disappears at this moment, is ignored.
+        # Ignores directories of other users, and directories that disappear meanwhile.
         with contextlib.suppress(OSError), _opened(path) as descriptor:
             found = os.fstat(descriptor)
             if found.st_uid == os.geteuid() and time.time() - found.st_mtime > YOUNG_SECONDS:

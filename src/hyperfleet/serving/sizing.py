@@ -1,4 +1,4 @@
-"""The number of workers and the size of their pools, within what the container and the database grant."""
+"""The number of workers and the size of their pools, within the limits of the container and the database."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,13 @@ from hyperfleet.serving import cores
 from hyperfleet.telemetry import logging
 
 OTHER_CONNECTIONS: Final = 4
-"""Connections of an instance beyond its pools: the readiness probe, the fleet's gauges, the start, a migration."""
+"""Connections of an instance beyond its pools: the readiness probe, the fleet's gauges, startup, a migration."""
 
 _log = logging.get("supervisor")
 
 
 def workers(configured: int, cgroup: Path = cores.CGROUP) -> int:
-    """The configured number of workers, 0: as many as the container's limits hold; logs the limits."""
+    """The number of workers; if `configured` is 0, as many as the container's limits allow. Logs the limits."""
     limit = cores.memory(cgroup)
     found = configured or cores.workers(cgroup)
     needed = found * cores.WORKER_BYTES + cores.PARENT_BYTES
@@ -39,9 +39,9 @@ def workers(configured: int, cgroup: Path = cores.CGROUP) -> int:
 
 
 def fitted(database: settings.Database, workers: int) -> settings.Database:
-    """The settings with pools that the database can serve; raises Unavailable when it does not answer.
+    """The settings with pools that the database can serve; raises Unavailable when the database does not respond.
 
-    Other instances and programs are not considered: nothing here knows how many there are.
+    Ignores other instances and programs on the same database, because their number is unknown here.
     """
     granted = databases.connections(database)
     most = max(1, (granted - OTHER_CONNECTIONS) // workers)

@@ -1,7 +1,7 @@
-"""The parent process of the service: it holds the ports, the probes, the signals and the embedded PostgreSQL.
+"""The parent process of the service: it owns the ports, the probes, the signals and the embedded PostgreSQL.
 
-The HTTP server runs in a child (workers.py) and gets SIGTERM from here only, after readiness has gone: it stops
-accepting on its signal. Whatever is opened here is a context, so every way out closes what was opened.
+The HTTP server runs in a child (workers.py). It stops accepting connections on SIGTERM, so this process sends SIGTERM
+only after readiness has been withdrawn. Everything opened here is a context, so every exit path closes it.
 """
 
 import contextlib
@@ -38,19 +38,19 @@ from hyperfleet.telemetry import logging
 
 PROGRAM: Final = "hyperfleet-api"
 GRACE_SECONDS: Final = 1.0
-"""How long requests are still accepted once readiness has gone, for load balancers to see it."""
+"""How long requests are still accepted after readiness is withdrawn, until load balancers notice."""
 
 START_SECONDS: Final = 60.0
-"""How long the workers may take until the API answers."""
+"""How long the workers may take to serve the first response."""
 
 SPARE_CONNECTIONS: Final = 20
-"""What the embedded PostgreSQL takes beyond the pools: probes, a shell, a migration, a back-up."""
+"""Connections to the embedded PostgreSQL beyond the pools: probes, a shell, a migration, a backup."""
 
 AGAIN_SECONDS: Final = 2.0
-"""The time between two starts of an embedded PostgreSQL that crashed and does not come up."""
+"""The delay between attempts to restart an embedded PostgreSQL that crashed."""
 
 ECHO_SECONDS: Final = 1.0
-"""A signal so soon after another is the same one, passed on by whoever had it too: a terminal's group, make."""
+"""A signal this soon after another is a duplicate, forwarded by a terminal's process group or by make."""
 
 _TICK_SECONDS: Final = 0.1
 _LEEWAY_SECONDS: Final = 3.0
@@ -59,13 +59,13 @@ _log = logging.get("supervisor")
 
 
 class Interrupted(Exception):
-    """A signal asks for the end while the service still starts."""
+    """A signal arrived during startup."""
 
 
 class Signals:
-    """Counts SIGTERM, SIGINT and SIGHUP; while `interrupts` is set the first of them raises Interrupted where it comes.
+    """Counts SIGTERM, SIGINT and SIGHUP; while `interrupts` is set, the first of them raises Interrupted.
 
-    A start may wait long for a database, and nothing is lost when it is given up; a running service finishes instead.
+    Startup may wait long for a database and loses nothing when it is interrupted; a running service drains instead.
     """
 
     def __init__(self) -> None:
@@ -87,9 +87,9 @@ class Signals:
 
 @contextmanager
 def handled() -> Iterator[Signals]:
-    """Our handlers of the signals that end a service, until the context ends.
+    """Installs our handlers for the signals that end a service, and restores the previous ones afterwards.
 
-    A hang-up that is ignored already stays so: `nohup` asks for that.
+    A SIGHUP that is already ignored stays ignored, as `nohup` requires.
     """
     signals = Signals()
     numbers = [signal.SIGTERM, signal.SIGINT]
@@ -104,9 +104,9 @@ def handled() -> Iterator[Signals]:
 
 
 def run(configured: settings.Settings) -> int:
-    """Serves until a signal; the exit status: 0 after an orderly stop, 1 when the service could not start or go on.
+    """Serves until a signal; returns 0 after an orderly stop, 1 when the service stopped because of a failure.
 
-    Raises HyperFleetError or BadSettings with sentences for the operator when it could not start.
+    Raises HyperFleetError or BadSettings, with sentences for the operator, when the service could not start.
     """
     logging.configure(configured.logging, version=version(PROGRAM), hostname=configured.server.hostname)
     with handled() as signals:
@@ -123,7 +123,7 @@ def run(configured: settings.Settings) -> int:
 
 
 def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
-    """The service, ready; what it opened is on the stack."""
+    """Starts the service and waits until it is ready; puts everything that it opens on the stack."""
     server, health, metrics = configured.server, configured.health, configured.metrics
     document = application.document(server)
     catalog = application.catalog(configured, document)
@@ -169,7 +169,7 @@ def _started(configured: settings.Settings, stack: ExitStack) -> "Service":
 
 
 def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:
-    """Resources of a kind that is no longer configured stay as they are, and are served again when it is."""
+    """Warns of stored resources whose kind is not configured: they are kept, and served again once it is."""
     for kind, total in stored.items():
         if kind not in catalog.by_name:
             _log.warning(
@@ -183,7 +183,7 @@ def _warn_of_kinds(catalog: Catalog, stored: Mapping[str, int]) -> None:
 def _database(
     configured: settings.Database, connections: int, catalog: Catalog
 ) -> Iterator[tuple[embedded.Server | None, settings.Database]]:
-    """The database with this version's schema: the embedded server when it is that, and how to connect."""
+    """The database with this version's schema: the embedded server if one is used, and the connection settings."""
     if configured.is_configured:
         _require_schema(databases.schema_now(configured), configured)
         yield None, configured
@@ -202,7 +202,7 @@ def _database(
 
 
 def _warn_of_company(server: embedded.Server, kinds: str) -> None:
-    """Services on one database recompute each other's statuses when their kinds have different rules."""
+    """Warns of a shared database: services whose kinds have different rules recompute each other's statuses."""
     _log.warning(
         "joined another process's PostgreSQL; services that share a database must configure the same kinds",
         data=str(server.data_dir),
@@ -225,7 +225,7 @@ def _require_schema(state: migrations.State, configured: settings.Database) -> N
 
 
 class Service:
-    """The running service: its workers, its readiness, its database when that is the embedded one."""
+    """The running service: its workers, its readiness, and its database if that is the embedded one."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class Service:
         self._deaths = readiness.deaths = Deaths(directory)
 
     def start_workers(self, signals: Signals | None = None) -> None:
-        """Starts the HTTP server and waits until the API answers, or a signal asks for the end; raises Unavailable."""
+        """Starts the HTTP server and waits until the API responds or a signal arrives; raises Unavailable."""
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
         self._workers = Child("from hyperfleet.serving.workers import main; main()", self._assignment, environment)
         until = time.monotonic() + START_SECONDS
@@ -260,7 +260,7 @@ class Service:
             time.sleep(0.02)
 
     def watch(self, signals: Signals) -> int:
-        """Stays until a signal asks for the end or a part has ended by itself, then stops; the exit status."""
+        """Waits for a signal or for the unexpected end of a part, then stops the service; returns the exit status."""
         assert self._workers is not None
         status = 0
         while signals.count == 0:
@@ -277,10 +277,10 @@ class Service:
         return status
 
     def _serves_again(self, ended: embedded.Server, signals: Signals) -> bool:
-        """Starts a PostgreSQL that crashed once more, and waits while its disk is full; False when that is the end.
+        """Restarts a PostgreSQL that crashed, and waits while its disk is full; False if the service must stop.
 
-        One that was joined ends with the service that started it, and one that was stopped was meant to stop: the next
-        start of the service makes one of its own.
+        A joined PostgreSQL ends with the service that started it, and one that exited with status 0 was stopped on
+        purpose. Neither is restarted: the service stops, and its next start launches a PostgreSQL of its own.
         """
         status = ended.process.poll() if ended.process else 0
         _log.error("the embedded PostgreSQL exited unexpectedly", pid=ended.pid, joined=ended.process is None)
@@ -309,7 +309,7 @@ class Service:
         return True
 
     def _restarted(self, signals: Signals) -> bool:
-        """Starts the HTTP server anew; a worker that died twice in a row took all the others with it."""
+        """Restarts the HTTP server, which exits with all its workers when one worker dies twice in a row."""
         self._readiness.stage = "restarting"
         self.kill()
         self._deaths.add()
@@ -323,7 +323,7 @@ class Service:
         return True
 
     def _stop(self, signals: Signals) -> None:
-        """Lets requests in flight finish, within the time for that; a second signal ends them at once."""
+        """Drains requests in flight within the shutdown timeout; a second signal ends them at once."""
         assert self._workers is not None
         self._readiness.stage = "stopping"
         _log.info("stopping")
@@ -335,7 +335,7 @@ class Service:
         _log.info("stopped", at_once=signals.count > 1)
 
     def _waited(self, signals: Signals, seconds: float, is_over: Callable[[], bool]) -> bool:
-        """Waits for this long, or until it is over; False when a second signal came first."""
+        """Waits for this long or until `is_over`; False when a second signal came first."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not is_over():
             if signals.count > 1:
@@ -351,13 +351,13 @@ class Service:
         time.sleep(_TICK_SECONDS)
 
     def kill(self) -> None:
-        """Ends the HTTP server and its workers now, when they still run."""
+        """Kills the HTTP server and its workers, if they still run."""
         if self._workers is not None:
             self._workers.kill()
 
 
-# A proxy that the environment names is for the world outside, not for asking ourselves.
-# Whether our own certificate is of the name that we ask ourselves by says nothing.
+# The environment's proxy is for external hosts, not for a request to ourselves. The certificate is not verified: it
+# need not cover the local address.
 _directly: Final = urllib.request.build_opener(
     urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
 )

@@ -1,7 +1,7 @@
-"""The HTTP server and its worker processes: a process of its own, because it stops listening at the first signal.
+"""The HTTP server and its workers: a process apart from the parent, because it stops listening on the first signal.
 
-The parent passes SIGTERM on when it is time. Settings arrive on standard input, and its end means that the parent is
-gone, however that happened; the workers watch this process in the same way. So nothing is left behind by a hard kill.
+The parent sends SIGTERM when it is time to stop. Settings arrive on standard input; its end means that the parent has
+exited, for whatever reason. Workers watch this process in the same way, so a hard kill leaves no process behind.
 """
 
 import gc
@@ -31,12 +31,12 @@ from hyperfleet.telemetry import logging, tracing
 
 BACKLOG: Final = 4096
 MOST_CONNECTIONS: Final = 8_192
-"""Connections that a worker holds at most, where the system lets it: of 6 KB each, 20 KB once they have said something,
-so that even as many as these fit into a small container."""
+"""The most connections of a worker, where the system allows it. Each takes 6 KB, 20 KB after its first request, so even
+this number fits into a small container."""
 
 LARGEST_HEAD: Final = 128 << 10
-"""Bytes that a connection may hold of a head that is not complete. Of one that is, the address has 64 KiB at most, and
-what headers may have is the application's to say."""
+"""The most bytes of an incomplete request head that a connection may buffer. In a complete head, the address may have
+64 KiB; the application limits the headers."""
 
 _OTHER_FILES: Final = 256
 """Open files other than callers' connections: the database's, logs, metrics, the interpreter's."""
@@ -44,7 +44,7 @@ _OTHER_FILES: Final = 256
 GARBAGE_THRESHOLD: Final = 20_000
 _LEEWAY_SECONDS: Final = 1.0
 
-# Its own records go the way of ours; it would write them to standard output as plain text.
+# The server's own records go through our logging; by default it writes plain text to standard output.
 _LOGS: Final[dict[str, Any]] = {
     "formatters": {},
     "handlers": {},
@@ -54,7 +54,7 @@ _LOGS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Assignment:
-    """What the parent wants served; `document` is the OpenAPI document that specs are validated by."""
+    """What the parent has this process serve; `document` is the OpenAPI document that validates specs."""
 
     settings: settings.Settings
     address: Address
@@ -64,12 +64,13 @@ class Assignment:
 
 
 def main() -> None:
-    """Serves until SIGTERM, or until the parent is gone; PROMETHEUS_MULTIPROC_DIR must be set."""
+    """Serves until SIGTERM or until the parent exits; PROMETHEUS_MULTIPROC_DIR must be set."""
     assignment: Assignment = pickle.load(sys.stdin.buffer)
-    # Not through sys.stdin: a thread that waits inside it cannot be left behind when the interpreter ends.
+    # Not through sys.stdin: a thread blocked on its lock would hang the interpreter's exit.
     _watch_parent(partial(os.read, sys.stdin.fileno(), 1), assignment)
     _configure_logs(assignment)
-    # A new process, not a copy of this one with its threads: the same on every version of Python.
+    # Spawn rather than fork: a fork would copy this process without its threads. The default depends on Python's
+    # version.
     multiprocessing.set_start_method("spawn")
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
@@ -83,7 +84,7 @@ def main() -> None:
         address=assignment.address.host,
         port=assignment.address.port,
         interface=Interfaces.ASGI,
-        # What the server bounds of a request, it bounds for HTTP/1; pollers gain nothing by the other one.
+        # The server's request limits apply to HTTP/1 only, and pollers would gain nothing from HTTP/2.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(max_buffer_size=LARGEST_HEAD),
         ssl_cert=Path(tls.cert_file) if tls.enabled else None,
@@ -93,7 +94,7 @@ def main() -> None:
         workers=assignment.workers,
         websockets=False,
         backlog=BACKLOG,
-        # As many connections as may be are taken: by default, a few thousand that say nothing shut out all others.
+        # Accept as many connections as allowed: by default a few thousand idle ones would shut out all others.
         backpressure=connections,
         respawn_failed_workers=True,
         workers_kill_timeout=math.ceil(assignment.settings.health.shutdown_timeout),
@@ -103,7 +104,7 @@ def main() -> None:
 
 
 def _connections() -> int:
-    """How many connections a worker may hold; lets this process and its workers open as many files as that needs."""
+    """The number of connections that a worker may hold; raises the limit of open files accordingly."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + _OTHER_FILES
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -113,12 +114,12 @@ def _connections() -> int:
 
 
 def _load(assignment: Assignment, started: Any) -> Any:
-    """The application of a worker that begins; `started` counts the workers of all time."""
+    """Builds the application in a new worker; `started` counts all workers ever started."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     _watch_parent(parent.join, assignment)
     limit_unread(assignment.address.port, assignment.settings.server.timeouts.write)
-    # Such a process ends without Python's own exit, which would write the lines that still wait.
+    # Such a process skips Python's exit handlers, which would write the buffered log lines.
     Finalize(None, logging.drain, exitpriority=0)
     _configure_logs(assignment)
     if assignment.settings.logging.otel.enabled:
@@ -142,14 +143,14 @@ def _load(assignment: Assignment, started: Any) -> Any:
         pause = deaths.pause()
         logging.get("workers").warning("a worker died and was replaced", pid=os.getpid(), serves_after=pause)
         time.sleep(pause)
-    # One is enough; one that takes the place of another may take the place of that one.
+    # One worker is enough to recompute. A replacement recomputes too, because it may replace that worker.
     application = assembled(
         assignment.settings,
         assignment.document,
         recomputes=is_first or is_replacement,
         slow_searches=Places.of(shared, assignment.workers),
     )
-    # What is there by now stays, and a request leaves few cycles: the collector need not look so often.
+    # Existing objects stay, and a request leaves few cycles, so the garbage collector can run less often.
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
@@ -163,7 +164,7 @@ def _configure_logs(assignment: Assignment) -> None:
 
 
 def _watch_parent(await_end: Callable[[], object], assignment: Assignment) -> None:
-    """Ends this process after its parent, gracefully within the time that a stop may take."""
+    """Ends this process after its parent has exited: gracefully, but within the shutdown timeout."""
 
     def follow() -> None:
         await_end()
@@ -176,6 +177,6 @@ def _watch_parent(await_end: Callable[[], object], assignment: Assignment) -> No
 
 
 def _commit() -> str:
-    """The commit that the package was built from, as the build of an image leaves it beside the code."""
+    """The commit that the package was built from; the image build writes it to a file beside the code."""
     file = resources.files(hyperfleet) / "commit"
     return file.read_text(encoding="utf-8").strip() if file.is_file() else "unknown"

@@ -1,9 +1,9 @@
-"""Every setting of the service: one tree of frozen classes, from which files, environment, flags, help and docs follow.
+"""Every setting of the service, as one tree of frozen classes; files, environment, flags, help and docs derive from it.
 
-Nothing acts here: `load` turns texts into a `Settings` or lists every mistake at once. A scalar setting at
-`server.port` is `server: {port: …}` in a file, `HYPERFLEET_SERVER_PORT` in the environment and `--server-port` as a
-flag; a flag beats the environment, which beats the file, which beats the default. An empty value is as unset. A list of
-entries is set in a file only, and is a tuple of the class of its entries (`settings/entities.py`).
+This module only declares settings; cli/configuration.py reads them. A scalar setting at `server.port` is `server:
+{port: …}` in a file, `HYPERFLEET_SERVER_PORT` in the environment and `--server-port` as a flag. A flag beats the
+environment, which beats the file, which beats the default. An empty value leaves the setting unset. A list of entries
+can be set in a file only; it is a tuple of the class of its entries (`settings/entities.py`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ IN_FLIGHT_PER_CONNECTION: Final = 20
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a request may take, in seconds."""
+    """Time limits of a request, in seconds."""
 
     read: float = _setting(5.0, "Time limit for receiving a request's body.", DURATION)
     write: float = _setting(
@@ -78,7 +78,7 @@ class Jwt:
 
 @dataclass(frozen=True)
 class Authorization:
-    """Who may do what, where callers need a token."""
+    """Which callers may do what, if callers need a token."""
 
     enabled: bool = _setting(True, "Whether access rules apply. If false, every caller may do everything.")
     rules: tuple[Rule, ...] = _entries(
@@ -90,7 +90,7 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Tenant:
-    """Tenants on one service."""
+    """Tenancy: several tenants share one service."""
 
     enabled: bool = _setting(False, "Whether callers see only the resources of their own tenant.")
     system_header: str = _setting(
@@ -118,7 +118,7 @@ class Tenant:
 
 @dataclass(frozen=True)
 class TrustedGateway:
-    """A gateway in front of the service that has authenticated callers already."""
+    """A gateway in front of the service that has already authenticated callers."""
 
     enabled: bool = _setting(
         False,
@@ -196,13 +196,13 @@ class Server:
     trusted_gateway: TrustedGateway = TrustedGateway()
 
     def in_flight(self, connections: int) -> int:
-        """Requests that a worker with so many database connections has under way at most."""
+        """The most requests that a worker with this many database connections handles at once."""
         return self.max_in_flight or IN_FLIGHT_PER_CONNECTION * connections
 
 
 @dataclass(frozen=True)
 class Ssl:
-    """TLS towards the database."""
+    """TLS for the connection to the database."""
 
     mode: str = _setting(
         "disable",
@@ -214,7 +214,7 @@ class Ssl:
 
 @dataclass(frozen=True)
 class Pool:
-    """The connections of one process; times in seconds."""
+    """The connection pool of one process; times in seconds."""
 
     max_connections: int = _setting(
         16,
@@ -234,7 +234,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Embedded:
-    """The PostgreSQL that comes with the package; it serves when no database is configured."""
+    """The PostgreSQL in the package, used when no database is configured."""
 
     data_dir: str = _setting(
         "",
@@ -245,7 +245,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Database:
-    """Where PostgreSQL is; without a host and a URL the embedded one serves."""
+    """How to reach PostgreSQL; without a host and a URL, the embedded one is used."""
 
     title: ClassVar = "The database"
 
@@ -276,13 +276,13 @@ class Database:
 
     @property
     def is_configured(self) -> bool:
-        """Whether an external database is named; else the embedded one serves."""
+        """Whether an external database is configured; otherwise the embedded one is used."""
         return bool(self.host or self.url)
 
 
 @dataclass(frozen=True)
 class Masking:
-    """What never shows in a log."""
+    """What is masked in logs."""
 
     enabled: bool = _setting(True, "Whether to mask secrets in logs, at any depth.")
     headers: tuple[str, ...] = _setting(
@@ -370,7 +370,7 @@ class BadSettings(Mistakes):
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings, and for each path where its value came from: `default`, a file and line, a variable, a flag."""
+    """The settings, and the source of each value by path: `default`, a file and line, a variable, or a flag."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -382,16 +382,16 @@ def rows() -> Iterator[Row]:
 
 
 def titles() -> dict[str, str]:
-    """What help calls each group of settings, by its path."""
+    """The title of each group of settings in help, by its path."""
     return table.titles(Settings)
 
 
 def listeners() -> tuple[str, ...]:
-    """The groups of settings that are of a listener: they have an address, and TLS."""
+    """The groups of settings that configure a listener, with an address and TLS."""
     return tuple(row.path.removesuffix(".tls.enabled") for row in rows() if row.path.endswith(".tls.enabled"))
 
 
 def built(values: Mapping[str, Any]) -> Settings:
-    """The tree with these values by path, and the defaults elsewhere."""
+    """The settings with these values by path, and the defaults elsewhere."""
     made: Settings = table.built(values, Settings)
     return made

@@ -1,7 +1,7 @@
-"""Further names of settings: those of the original HyperFleet API, so that its deployments start this one unchanged.
+"""Aliases of settings: names from the original HyperFleet API, so that its deployments start this one unchanged.
 
-A name that begins with a hyphen is a flag, one in capitals a variable, any other a path in the configuration file.
-`RETIRED` has the names of the original HyperFleet API that nothing here corresponds to, and what to do instead.
+A name that begins with a hyphen is a flag, a name in capitals is a variable, and any other name is a path in the
+configuration file. `RETIRED` lists the names without a counterpart here, with what to do instead.
 """
 
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "logging.masking.fields": ("--log-masking-sensitive-fields",),
     "logging.otel.enabled": ("HYPERFLEET_TRACING_ENABLED", "--log-otel-enabled", "tracing.enabled"),
 }
-"""The further names of each setting, by its path."""
+"""The aliases of each setting, by its path."""
 
 WINNERS: Final = frozenset({"HYPERFLEET_TRACING_ENABLED"})
-"""Variables that are taken where the setting's own variable says otherwise; with any other alias that is a mistake."""
+"""Variables that override the setting's own variable when both are set; for any other alias a conflict is a mistake."""
 
 
 @dataclass(frozen=True)
 class Retired:
-    """A setting, or a group of settings, of the original HyperFleet API that does not exist here.
+    """A setting or group of settings of the original HyperFleet API that no longer exists.
 
     `instead` completes the sentence "… is not supported: ".
     """

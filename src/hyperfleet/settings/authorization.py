@@ -1,6 +1,6 @@
-"""Entries of `server.authorization.rules` and `server.tenant.dimensions`: who may do what, whose tenant a caller is.
+"""The entries of `server.authorization.rules` and `server.tenant.dimensions`: permissions, and a caller's tenancy.
 
-What fits together, and whether expressions compile, is for assembly/access_rules.py to say.
+assembly/access_rules.py checks that entries fit together and that expressions compile.
 """
 
 import re
@@ -11,11 +11,11 @@ from typing import Final
 from hyperfleet.settings.forms import BOOLEAN, EXPRESSION, TEXTS, Form, line, member, required
 
 DIMENSION: Final = re.compile(r"[A-Za-z0-9._-]{1,63}")
-"""How the keys of dimensions are written."""
+"""The syntax of a dimension's key."""
 
 VALUE_LENGTH: Final = 128
 VALUE: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{VALUE_LENGTH}}}")
-"""How the values of dimensions are written; the identifiers of clouds have up to 79 characters."""
+"""The syntax of a dimension's value; identifiers of clouds have up to 79 characters."""
 
 HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
@@ -33,7 +33,7 @@ def _key(text: str) -> str:
 
 
 def pointer_steps(pointer: str) -> list[str]:
-    """The names along a JSON Pointer (RFC 6901), which begins with a slash."""
+    """The names in a JSON Pointer (RFC 6901), which begins with a slash."""
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
 
 
@@ -59,7 +59,7 @@ _KEY: Final = Form("word", _key)
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of who may do what."""
+    """An access rule."""
 
     name: str | None = required("The name of the rule in logs.")
     verbs: tuple[str, ...] | None = required(
@@ -71,7 +71,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Dimension:
-    """What says one thing of whose tenant a caller is."""
+    """A dimension of tenancy, and where its value comes from."""
 
     key: str | None = required("The name of the dimension in stored resources; do not change it later.", _KEY)
     header: str | None = member(

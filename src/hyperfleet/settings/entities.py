@@ -1,7 +1,7 @@
-"""An entry of `entities`: what a configuration says of a kind.
+"""An entry of `entities`: the configuration of a kind.
 
-Members are None where an entry is silent, because an entry for a built-in kind changes only what it gives. What fits
-together is for the Catalog to say (model/catalog.py); here is only how each member is written.
+A member is None if the entry does not set it: an entry for a built-in kind changes only the members that it sets. This
+module defines how each member is written; model/catalog.py checks whether the kinds fit together.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from hyperfleet.settings.forms import (
 
 
 def _or_nothing(form: Form) -> Form:
-    """The form, and 0 for a member that is not given: the original HyperFleet API writes it so."""
+    """The form, but with 0 for an unset member, as the original HyperFleet API writes it."""
 
     def read(text: str) -> Any:
         return None if text == "0" else form.read(text)
@@ -50,7 +50,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class When:
-    """Whether a condition is there."""
+    """Whether a condition exists."""
 
     expression: str | None = required("True if the condition exists.", EXPRESSION)
 
@@ -78,7 +78,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Output:
-    """What a condition says."""
+    """The content of a condition."""
 
     status: Status = Status()
     reason: Reason = Reason()
@@ -96,7 +96,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Entity:
-    """A kind: a new one, or what is different of a built-in one."""
+    """A kind: a new one, or the changes to a built-in one."""
 
     kind: str | None = required("The name of the kind: letters and digits, starting with a capital.")
     plural: str | None = member(

@@ -1,6 +1,6 @@
-"""How settings are written: each form reads a text and writes a value, and a leaf of the tree is made with one.
+"""The forms of settings: each reads text and writes values, and every leaf of the tree has one.
 
-Every value arrives as a text, also from YAML, so a form is the only place that says what a setting may be.
+Every value arrives as text, also from YAML, so the form alone determines which values a setting accepts.
 """
 
 import re
@@ -16,10 +16,10 @@ from hyperfleet.model.rules.secret import Secret as Secret
 
 @dataclass(frozen=True)
 class Form:
-    """How a setting is written: what it may be, its value from a text and the text of a value.
+    """How a setting is written: a description, the value of a text, and the text of a value.
 
-    `read` raises ValueError, which says what the value must be. Of a list it reads one item; `word` is a single text
-    that may take the place of the list.
+    `read` raises ValueError, which says what the value must be. For a list it reads one item; `word` is a single word
+    that may replace the list.
     """
 
     description: str
@@ -99,7 +99,7 @@ _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def _database_url(text: str) -> Secret:
-    """As strict as the driver, which would find a fault later and repeat the text."""
+    """Checks the URL as strictly as the driver, which would fail later, with a message that repeats the secret."""
     url = _URL.fullmatch(text)
     if not url or not re.fullmatch("[!-~]*", text) or _BAD_ESCAPE.search(text):
         raise ValueError(
@@ -135,7 +135,7 @@ def _is_port(text: str) -> bool:
 
 
 def choice(*names: str, also: Mapping[str, str] = MappingProxyType({})) -> Form:
-    """One of these words; `also` has other words for some of them."""
+    """One of these words; `also` maps synonyms to them."""
 
     def read(text: str) -> str:
         word = also.get(text, text)
@@ -147,7 +147,7 @@ def choice(*names: str, also: Mapping[str, str] = MappingProxyType({})) -> Form:
 
 
 def whole(least: int, most: int) -> Form:
-    """A whole number within these bounds, both included."""
+    """A whole number from `least` to `most`, both included."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
@@ -179,20 +179,20 @@ _FORMS: Final = {str: TEXT, bool: BOOLEAN, Secret: SECRET, tuple: TEXTS}
 
 
 def setting(default: Any, help: str, form: Form | None = None) -> Any:
-    """A leaf: its default, what it is for, how it is written when its type does not say."""
+    """A leaf: its default, its help, and its form if the type of the default does not imply it."""
     return field(default=default, metadata={"help": help, "form": form or _FORMS[type(default)]})
 
 
 def entries(of: type, help: str, default: tuple[Any, ...] = ()) -> Any:
-    """A leaf that is a list of entries, each with the members of the class `of`."""
+    """A leaf that is a list of entries of the class `of`."""
     return field(default=default, metadata={"help": help, "form": ENTRIES, "entry": of})
 
 
 def member(help: str, form: Form = TEXT, *, absent: str = "") -> Any:
-    """A member of an entry, None where it is not given; `absent` says in words what holds then."""
+    """A member of an entry, None if it is not set; `absent` describes the effect of that."""
     return field(default=None, metadata={"help": help, "form": form, "absent": absent})
 
 
 def required(help: str, form: Form = TEXT) -> Any:
-    """A member that every entry must give; None only in an entry that is refused."""
+    """A member that every entry must set; None only in a rejected entry."""
     return field(default=None, metadata={"help": help, "form": form, "is_required": True})

@@ -1,6 +1,6 @@
-"""An entry of `server.jwt.configs`: an issuer whose tokens are taken, and what of them says who is calling.
+"""An entry of `server.jwt.configs`: a trusted issuer, and how its tokens identify a caller.
 
-The rule for addresses is here because it holds twice: for what is configured, and for where an issuer redirects to.
+The rule for URLs is here because it applies twice: to configured URLs, and to redirects from an issuer.
 """
 
 import re
@@ -16,7 +16,7 @@ _ADDRESS: Final = re.compile(r"[!-~]{1,2000}")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, without its port, is this machine itself."""
+    """Whether a host, without its port, is a loopback address."""
     if host == "localhost":
         return True
     try:
@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def require_secure(url: str) -> str:
-    """The URL; raises ValueError unless it is https, or http of this machine, without user and fragment."""
+    """Returns the URL; raises ValueError unless it is https, or http on loopback, without user and fragment."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -55,7 +55,7 @@ _PATTERN: Final = Form("regular expression", _pattern)
 
 @dataclass(frozen=True)
 class Issuer:
-    """Somebody whose tokens are taken."""
+    """A trusted issuer of tokens."""
 
     issuer_url: str | None = required("The exact `iss` of the issuer's tokens.", _URL)
     jwk_cert_url: str | None = member(

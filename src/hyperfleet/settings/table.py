@@ -1,4 +1,4 @@
-"""The settings as a table: a row for each leaf of a tree of classes, with all the names that it can be set by."""
+"""The settings as a table: one row for each leaf of a tree of classes, with every name of the setting."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -9,15 +9,15 @@ from hyperfleet.settings.forms import ENTRIES, Form, Secret
 
 PREFIX: Final = "HYPERFLEET_"
 FILE_SUFFIX: Final = "_file"
-"""What makes of a path or a variable the name of a file that holds the value; in capitals in a variable."""
+"""The suffix of a path or, in capitals, of a variable that names a file with the value."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A leaf of the tree: its path and the names that follow from it.
+    """A leaf of the tree: its path, and the names derived from it.
 
-    `entry` is the class of what a list of entries holds. Of a member of such an entry, `is_required` tells whether it
-    must be given, and `absent` says what holds without it.
+    `entry` is the class of the entries of a list. For a member of such an entry, `is_required` says whether it must be
+    set, and `absent` describes the effect of leaving it out.
     """
 
     path: str
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Its further names."""
+        """Its aliases."""
         return ALIASES.get(self.path, ())
 
     @property
@@ -65,12 +65,12 @@ class Row:
 
     @property
     def is_flat(self) -> bool:
-        """Whether one text can say it, so that it can be a variable and a flag, and come from a file of its own."""
+        """Whether one text can express its value, so that a variable, a flag or a file of its own can set it."""
         return self.form is not ENTRIES
 
 
 def is_flag(name: str) -> bool:
-    """Whether a name is that of a flag."""
+    """Whether a name is a flag."""
     return name.startswith("-")
 
 
@@ -85,7 +85,7 @@ def flag_of(path: str) -> str:
 
 
 def rows(of: type, prefix: str = "") -> Iterator[Row]:
-    """Every setting, in the order of the tree; or every member of such a class of entries."""
+    """Every setting, in the order of the tree, or every member of a class of entries."""
     types = get_type_hints(of)
     for item in fields(of):
         path = prefix + item.name
@@ -96,7 +96,7 @@ def rows(of: type, prefix: str = "") -> Iterator[Row]:
 
 
 def titles(of: type) -> dict[str, str]:
-    """The title of each group in a tree, by its name: the class's `title`, or its name where it has none."""
+    """The title of each group in a tree, by its name: the class's `title`, otherwise the capitalized name."""
     types = get_type_hints(of)
     groups = {item.name: types[item.name] for item in fields(of) if is_dataclass(types[item.name])}
     return {name: getattr(group, "title", name.capitalize()) for name, group in groups.items()}

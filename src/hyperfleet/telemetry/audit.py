@@ -1,4 +1,4 @@
-"""What every audit line says of who did it, and to what. A line is one of the ordinary log with `audit=true`."""
+"""The fields of every audit line: who acted, on which resource. An audit line is a log line with `audit=true`."""
 
 from hyperfleet.model.caller import Caller
 from hyperfleet.model.standing import Node, Standing

@@ -1,7 +1,7 @@
-"""Log lines on their way out: collected, and written together ten times a second.
+"""Buffers log lines and writes them together, ten times a second.
 
-A system call for each request's line is a tenth of what the cheapest request costs. A process that is killed hard loses
-the lines of its last moment; one that ends in any other way writes them.
+A system call for each line would cost a tenth of the cheapest request. A process that is killed loses the lines of its
+last moment; a process that ends in any other way writes them.
 """
 
 import atexit
@@ -10,13 +10,13 @@ import threading
 from typing import BinaryIO, Final
 
 INTERVAL: Final = 0.1
-"""Seconds that a line waits at most."""
+"""The longest time, in seconds, that a line waits."""
 
 _FULL: Final = 256
 
 
 class Lines:
-    """What structlog calls a logger: it takes a rendered line by the name of its level, all of them alike."""
+    """A logger for structlog: takes a rendered line through a method for each level, all of them the same."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -27,7 +27,7 @@ class Lines:
         atexit.register(self.drain)
 
     def take(self, line: bytes) -> None:
-        """Takes a line, without its end; waits for the stream only when many lines do."""
+        """Takes a line without its line break; blocks on the stream only when many lines are buffered."""
         self._waiting.append(line + b"\n")
         if self._thread is None:
             self._start()
@@ -37,7 +37,7 @@ class Lines:
     debug = info = warning = error = critical = exception = take
 
     def drain(self) -> None:
-        """Writes every line that waits."""
+        """Writes all buffered lines."""
         with self._writing:
             lines, self._waiting = self._waiting, []
             if lines:
@@ -45,7 +45,7 @@ class Lines:
                     self._stream.write(b"".join(lines))
                     self._stream.flush()
                 except (OSError, ValueError):
-                    # Whoever read the log is gone; the service goes on.
+                    # The reader of the log has exited; the service continues.
                     return
 
     def _start(self) -> None:
@@ -58,7 +58,7 @@ class Lines:
             self.drain()
 
     def _forget(self) -> None:
-        """In a forked child the lines belong to the parent, and the thread is not there."""
+        """In a forked child, the lines belong to the parent, and the thread does not exist."""
         self._waiting = []
         self._writing = threading.Lock()
         self._thread = None

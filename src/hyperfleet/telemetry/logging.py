@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line, or a readable line for people, from our own events and from other libraries alike.
+"""Logs: one JSON object or one readable line for each record, from our own code and from libraries alike.
 
-Call sites write `_log.info("event", field=value)`. A request's id joins every record written while it is served.
+Call sites write `_log.info("event", field=value)`. Every record written during a request has the request's id.
 """
 
 import logging as standard
@@ -33,12 +33,12 @@ _lines: Lines | None = None
 
 
 def get(component: str) -> Any:
-    """The logger of one part of the service; `component` shows in each of its records."""
+    """The logger of one part of the service; each of its records has `component`."""
     return structlog.get_logger(component=component)
 
 
 def configure(configured: settings.Logging, *, version: str, hostname: str = "") -> None:
-    """Sets up this process's logs; call it once, before anything is logged."""
+    """Configures this process's logs; call it once, before the first record."""
     level = standard.getLevelNamesMapping()[configured.level.upper()]
     output = stream(configured)
     lines = Lines(output)
@@ -61,33 +61,33 @@ def configure(configured: settings.Logging, *, version: str, hostname: str = "")
     root = standard.getLogger()
     root.handlers = [_Bridge([*processors, renderer], lines)]
     root.setLevel(max(level, standard.INFO))
-    # Alembic logs its own set-up on every import; our own record says what was migrated.
+    # Alembic logs its set-up on every import; our own record lists what was migrated.
     standard.getLogger("alembic").setLevel(max(level, standard.WARNING))
 
 
 def stream(configured: settings.Logging) -> BinaryIO:
-    """Where logs are written."""
+    """The stream that logs are written to."""
     return (sys.stderr if configured.output == "stderr" else sys.stdout).buffer
 
 
 def is_for_people(configured: settings.Logging) -> bool:
-    """Whether logs are text: when the settings say so, or by default on a terminal."""
+    """Whether logs are text: if the settings say so, or on a terminal by default."""
     return configured.format == "text" or (configured.format == "auto" and stream(configured).isatty())
 
 
 def _takes_colors(output: BinaryIO) -> bool:
-    """Whether to color text: on a terminal that knows colors, unless the user objects (no-color.org)."""
+    """Whether to color text: on a terminal that supports it, unless NO_COLOR is set (no-color.org)."""
     return output.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def drain() -> None:
-    """Writes the lines that wait; call it where a process ends without Python's own exit."""
+    """Writes the buffered lines; call it where a process skips Python's exit handlers."""
     if _lines is not None:
         _lines.drain()
 
 
 class _Bridge(standard.Handler):
-    """Records of libraries that use the standard module, through the same steps as ours."""
+    """Passes the records of libraries that use the standard module through the same processors as ours."""
 
     def __init__(self, processors: list[Any], lines: Lines) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _Bridge(standard.Handler):
         self._lines = lines
 
     def emit(self, record: standard.LogRecord) -> None:
-        """Hands the record on; one whose arguments do not fit its text must not make its caller fail."""
+        """Passes the record on. Arguments that do not fit its text must not make the caller fail."""
         try:
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):
@@ -165,7 +165,7 @@ def _json(_logger: Any, _level: str, event: Event) -> bytes:
     try:
         return _encode(event)
     except (UnicodeEncodeError, ValueError, RecursionError):
-        # A record that cannot be spelled as JSON (a lone surrogate, say) is still worth more than none.
+        # A record that JSON cannot represent, such as one with a lone surrogate, is still logged, with escapes.
         return _encode({key: _spellable(value) for key, value in event.items()})
 
 
@@ -189,7 +189,7 @@ _DIM: Final = "2"
 
 def _text(*, colored: bool) -> Callable[[Any, str, Event], bytes]:
     def paint(text: str, color: str | None) -> str:
-        # What is painted is printable already: only the service's own escapes reach the terminal.
+        # The text is already printable, so only the service's own escapes reach the terminal.
         return f"\x1b[{color}m{text}\x1b[0m" if colored and color else text
 
     def render(_logger: Any, _level: str, event: Event) -> bytes:

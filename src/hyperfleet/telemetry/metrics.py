@@ -1,8 +1,8 @@
-"""The named instruments, one row each, and the functions that feed them.
+"""The metrics, one row each, and the functions that update them.
 
-The processes of one service share the directory that PROMETHEUS_MULTIPROC_DIR names; it must be set before this module
-is imported, and `exposition` adds up what is in it. Children are kept by their labels: looking one up through the
-library costs three times the count itself.
+All processes of a service share the directory named by PROMETHEUS_MULTIPROC_DIR; set it before this module is imported.
+`exposition` sums the files in it. Children are cached by their labels: a look-up through the library costs three times
+as much as the count itself.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ SearchRefusal = Literal["deadline", "crowd"]
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A row: the metric's name, type and labels, and what it tells.
+    """A row: the metric's name, type, labels and meaning.
 
-    `across` says how a gauge is added up over processes. `values` has for each label all values that alerts and the
-    dashboard watch: their series start at zero, since a counter that came with its first event would not be seen to
-    increase. None: a series comes with its first event.
+    `across` is how a gauge is combined over processes. `values` lists, for each label, all values that alerts and the
+    dashboard watch. Their series start at zero: a counter that first appears with its first event would not be seen to
+    increase. With None, a series appears with its first event.
     """
 
     name: str
@@ -157,7 +157,7 @@ def _made(row: Instrument, registry: CollectorRegistry) -> Any:
 
 
 class Instruments:
-    """The instruments of a table, in a registry."""
+    """The metrics of a table, in a registry."""
 
     def __init__(self, rows: Sequence[Instrument], registry: CollectorRegistry) -> None:
         self._rows = rows
@@ -168,7 +168,7 @@ class Instruments:
         return self._families[name].labels(*COMMON_VALUES, *labels)
 
     def start_at_zero(self) -> None:
-        """Shows every series whose labels are known beforehand."""
+        """Creates every series whose labels are known in advance."""
         for row in self._rows:
             for labels in product(*row.values) if row.values is not None else ():
                 self.child(row.name, *labels)
@@ -180,70 +180,70 @@ start_at_zero: Final = _ALL.start_at_zero
 
 
 def set_build_info(commit: str, python_version: str) -> None:
-    """Says what runs; `commit` is `unknown` where it was not built from one."""
+    """Sets the build information; `commit` is `unknown` for a build without one."""
     _child("hyperfleet_api_build_info", commit, python_version).set(1)
 
 
 def request_started() -> None:
-    """A request has arrived."""
+    """Counts a request in flight."""
     _child("hyperfleet_api_requests_in_flight").inc()
 
 
 def request_finished() -> None:
-    """A request has been answered, or given up."""
+    """Ends the count of a request in flight, answered or abandoned."""
     _child("hyperfleet_api_requests_in_flight").dec()
 
 
 def add_unsent_bytes(amount: int) -> None:
-    """So many more bytes of answers wait for their callers; negative when callers have read them."""
+    """Adds to the bytes of responses that callers have not read; negative when callers have read them."""
     _child("hyperfleet_api_unsent_bytes").inc(amount)
 
 
 def count_abandoned_answer() -> None:
-    """A caller read its answer too slowly."""
+    """Counts a response that was abandoned because the caller read too slowly."""
     _child("hyperfleet_api_answers_abandoned_total").inc()
 
 
 def observe_request(method: str, path: str, code: int, seconds: float) -> None:
-    """A request was answered; `path` is the route's template, `-` for an unknown one."""
+    """Records a response; `path` is the route's template, `-` for an unknown one."""
     _child("hyperfleet_api_requests_total", method, path, str(code)).inc()
     _child("hyperfleet_api_request_duration_seconds", method, path, str(code)).observe(seconds)
 
 
 def observe_statement(name: str, seconds: float) -> None:
-    """A statement was answered."""
+    """Records the duration of a statement."""
     _child("hyperfleet_db_query_duration_seconds", name).observe(seconds)
 
 
 def count_database_error(error_type: DatabaseError) -> None:
-    """A statement or a connection failed."""
+    """Counts a failed statement or connection."""
     _child("hyperfleet_db_errors_total", error_type).inc()
 
 
 def set_connections(open: int, in_use: int) -> None:
-    """How many connections this process has, and how many of them are busy."""
+    """Sets the number of this process's open and busy connections."""
     _child("hyperfleet_db_connections_open").set(open)
     _child("hyperfleet_db_connections_in_use").set(in_use)
 
 
 def observe_pool_wait(seconds: float) -> None:
-    """A connection was free only after a wait."""
+    """Records a wait for a free connection."""
     _child("hyperfleet_db_pool_wait_seconds").observe(seconds)
 
 
 def set_searches(*, running: int, waiting: int) -> None:
-    """How many searches this process has under way, and how many wait for their place."""
+    """Sets the number of this process's running and waiting searches."""
     _child("hyperfleet_db_searches", "running").set(running)
     _child("hyperfleet_db_searches", "waiting").set(waiting)
 
 
 def count_search_refused(reason: SearchRefusal) -> None:
-    """A search was given up at its deadline, or not begun because too many wait."""
+    """Counts a search that hit its deadline, or was rejected because too many wait."""
     _child("hyperfleet_db_searches_refused_total", reason).inc()
 
 
 def add_writes_waiting(more: int) -> None:
-    """So many more writes wait for another one of the same resource; fewer when it is negative."""
+    """Adds to the writes that wait for another write of the same resource; negative when fewer wait."""
     _child("hyperfleet_db_writes_waiting").inc(more)
 
 
@@ -251,9 +251,9 @@ _adapters: set[str] = set()
 
 
 def _adapter(name: str, *, is_new: bool = True) -> str:
-    """The name as a label; from the hundred-and-first on they are one, since callers choose them.
+    """The adapter's label: its name for the first hundred, then a common one, because callers choose the names.
 
-    A name that only refused reports bear takes no place: `is_new` says whether an unknown one may have one.
+    With `is_new` false, an unknown name does not use up a place: names that appear only in refused reports must not.
     """
     if name not in _adapters:
         if not is_new or len(_adapters) >= ADAPTERS_TOLD_APART:
@@ -263,31 +263,31 @@ def _adapter(name: str, *, is_new: bool = True) -> str:
 
 
 def count_report(resource_type: str, adapter: str, result: str) -> None:
-    """A report was stored, unchanged, outdated or invalid."""
+    """Counts a report as stored, unchanged, outdated or invalid."""
     label = _adapter(adapter, is_new=result != "invalid")
     _child("hyperfleet_api_reports_total", resource_type, label, result).inc()
 
 
 def observe_clock_skew(adapter: str, seconds: float) -> None:
-    """A report was older than 30 minutes when it came."""
+    """Sets the age of a report that was more than 30 minutes old on arrival."""
     _child("hyperfleet_api_report_clock_skew_seconds", _adapter(adapter)).set(seconds)
 
 
 def count_reconciliation_started(resource_type: str, *, is_delete: bool) -> None:
-    """Desired state was stored; call it after the commit."""
+    """Counts a stored change of desired state; call it after the commit."""
     _child("hyperfleet_api_reconciliation_started_total", resource_type, str(is_delete).lower()).inc()
 
 
 def count_confined(task: str, result: str) -> None:
-    """Counts an evaluation or a check that was not done within the process that answers callers."""
+    """Counts an evaluation or a check that ran outside the process that serves callers."""
     _child("hyperfleet_api_confined_total", task, result).inc()
 
 
 def count_worker_replaced() -> None:
-    """A worker process died."""
+    """Counts a worker process that died."""
     _child("hyperfleet_api_workers_replaced_total").inc()
 
 
 def exposition(registry: CollectorRegistry = REGISTRY) -> bytes:
-    """All metrics as Prometheus reads them: of every process when they share a directory, else of this one."""
+    """The metrics in Prometheus's text format, summed over all processes if they share a directory."""
     return generate_latest(registry)

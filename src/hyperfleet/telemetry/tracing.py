@@ -1,7 +1,7 @@
-"""Traces: a span for each request and one for each of its statements, sent to where the standard `OTEL_*` say.
+"""Traces: a span for each request and each of its statements, exported as the standard `OTEL_*` variables say.
 
-Until `start` is called nothing of the library is imported. Spans name routes and statements, never values. The sampler
-is the SDK's, by `OTEL_TRACES_SAMPLER`; without it, a caller's decision counts, and all else is kept.
+The library is imported only when `start` is called. Spans name routes and statements, never values. The sampler is the
+SDK's, set by `OTEL_TRACES_SAMPLER`; by default a caller's decision is followed, and all other requests are sampled.
 """
 
 import os
@@ -15,11 +15,11 @@ SERVICE_NAME: Final = "hyperfleet-api"
 EXPORTERS: Final = ("otlp", "console", "none")
 PROTOCOLS: Final = ("http/protobuf",)
 STOP_SECONDS: Final = 3.0
-"""How long the last spans may take to leave at a stop; a collector that is away must not hold it up."""
+"""How long to wait for the last spans at a stop; an unreachable collector must not delay it further."""
 
 
 class _Library(NamedTuple):
-    """What of the library is in use, imported when tracing begins."""
+    """The parts of the library in use, imported when tracing starts."""
 
     provider: Any
     tracer: Any
@@ -32,7 +32,7 @@ _used: _Library | None = None
 
 
 def contradictions(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Standard variables that ask for what is not here: the variable's name and a sentence."""
+    """Values of standard variables that are not supported: the variable's name, and a sentence."""
     known = {
         "OTEL_TRACES_EXPORTER": EXPORTERS,
         "OTEL_EXPORTER_OTLP_PROTOCOL": PROTOCOLS,
@@ -50,7 +50,7 @@ def is_on() -> bool:
 
 
 def start(*, version: str, hostname: str = "") -> None:
-    """Begins to trace in this process."""
+    """Starts tracing in this process."""
     global _used
     from opentelemetry import context, propagate, trace
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -83,18 +83,18 @@ def _processor(exporter: str) -> Any:
 
 
 def stop() -> None:
-    """Sends what waits, within a bounded time, and ends tracing."""
+    """Exports the remaining spans, within a bounded time, and ends tracing."""
     global _used
     used, _used = _used, None
     if used is not None:
-        # In a thread that may be left behind: its own limit does not hold while it tries again to reach a collector.
+        # In a thread that can be abandoned: the exporter's own limit does not apply while it retries a collector.
         last = threading.Thread(target=used.provider.shutdown, daemon=True)
         last.start()
         last.join(STOP_SECONDS)
 
 
 def ids() -> tuple[str, str] | None:
-    """The present trace's and span's ids, 32 and 16 hexadecimal digits; None where nothing is traced."""
+    """The ids of the current trace and span, 32 and 16 hexadecimal digits; None without a current span."""
     if _used is None:
         return None
     here = _used.api.get_current_span().get_span_context()
@@ -102,7 +102,7 @@ def ids() -> tuple[str, str] | None:
 
 
 class RequestSpan:
-    """The span of a request, the present one until it ends."""
+    """The span of a request; it is the current span until it ends."""
 
     __slots__ = ("_span", "_token", "_used")
 
@@ -113,12 +113,12 @@ class RequestSpan:
 
     @property
     def response_header(self) -> tuple[bytes, bytes]:
-        """What tells the caller which trace this was, W3C Trace Context level 2's `traceresponse`."""
+        """The response header with the trace's id: `traceresponse`, from W3C Trace Context level 2."""
         here = self._span.get_span_context()
         return b"traceresponse", b"00-%032x-%016x-%02x" % (here.trace_id, here.span_id, here.trace_flags)
 
     def tell(self, method: str, template: str, status: int, size: int) -> None:
-        """What became of the request; a status of the server's own is the span's failure."""
+        """Sets the outcome of the request; a 5xx status marks the span as failed."""
         self._span.update_name(f"{method} {template}")
         self._span.set_attributes(
             {
@@ -133,13 +133,13 @@ class RequestSpan:
             self._span.set_status(self._used.api.StatusCode.ERROR)
 
     def end(self) -> None:
-        """Ends it."""
+        """Ends the span."""
         self._used.context.detach(self._token)
         self._span.end()
 
 
 def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestSpan | None:
-    """The span of a request that begins, within the trace that its headers name; None where nothing is traced."""
+    """The span of a new request, within the trace that its headers name; None if tracing is off."""
     if _used is None:
         return None
     carrier: dict[str, str] = {}
@@ -152,7 +152,7 @@ def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestSpan | 
 
 @contextmanager
 def statement(name: str) -> Iterator[None]:
-    """The span of a statement, when it belongs to a request that is traced."""
+    """The span of a statement, if it belongs to a traced request."""
     used = _used
     if used is None or not used.api.get_current_span().is_recording():
         yield
@@ -160,7 +160,7 @@ def statement(name: str) -> Iterator[None]:
     attributes = {"db.system.name": "postgresql", "db.query.summary": name}
     span = used.tracer.start_span(name, None, used.api.SpanKind.CLIENT, attributes)
     try:
-        # What a driver says may hold values, so only the class of a failure is recorded.
+        # A driver's message may contain values, so only the class of a failure is recorded.
         with used.api.use_span(span, record_exception=False, set_status_on_exception=False):
             yield
     except BaseException as failure:

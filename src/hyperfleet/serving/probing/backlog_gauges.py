@@ -1,6 +1,6 @@
-"""The gauges over the whole fleet, read by the parent process at most every half minute, however many scrapes come.
+"""The gauges of the whole fleet: the parent process reads them at most every 30 seconds, however often it is scraped.
 
-A reading that fails is counted and leaves its gauges out; the rest of the scrape goes on.
+A failed reading is counted and omits its gauges; the rest of the scrape still succeeds.
 """
 
 import asyncio
@@ -36,21 +36,21 @@ Sample = tuple[tuple[str, ...], float]
 
 
 class Seen(NamedTuple):
-    """What was read, and how many readings failed so far."""
+    """The backlog that was read, and the number of failed readings so far."""
 
     backlog: Backlog
     errors: int
 
 
 class Reading(NamedTuple):
-    """A row: a metric of the whole fleet, and its samples; it is absent without any."""
+    """One row: a metric of the whole fleet, and the function that yields its samples; without samples it is absent."""
 
     instrument: Instrument
     samples: Callable[[Seen], Iterable[Sample]]
 
 
 def _waiting(measure: Callable[[Waiting], float]) -> Callable[[Seen], Iterator[Sample]]:
-    """The samples of a measure of what waits, without those at zero."""
+    """A function that yields the nonzero samples of a measure of waiting resources."""
 
     def samples(seen: Seen) -> Iterator[Sample]:
         for waiting in seen.backlog.waiting:
@@ -104,7 +104,7 @@ READINGS: Final = (
         lambda seen: [((), seen.errors)],
     ),
 )
-"""What the parent process reads from the database, for the whole fleet."""
+"""The gauges that the parent process reads from the database, for the whole fleet."""
 
 _NOTHING: Final = Backlog([], {}, {})
 
@@ -112,9 +112,9 @@ _log = logging.get("metrics")
 
 
 class BacklogGauges(Collector):
-    """Resources of `kinds` by phase, pending and stuck ones; a resource is stuck after `threshold` seconds.
+    """Counts the resources of `kinds`: by phase, pending, and stuck, which means pending for over `threshold` seconds.
 
-    Nothing is read before `database` is set, which the start does once it has one.
+    Reads nothing until startup sets `database`.
     """
 
     def __init__(self, kinds: Sequence[Kind], *, threshold: float, readings: Sequence[Reading] = READINGS) -> None:
@@ -128,7 +128,7 @@ class BacklogGauges(Collector):
         self._errors = 0
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges of the last reading, or of a new one when that is too old, and how many readings failed."""
+        """The gauges and the number of failed readings; reads the gauges again if the last reading is too old."""
         with self._lock:
             if self.database is not None and monotonic() - self._read_at > SECONDS:
                 self._backlog = self._read(self.database)
@@ -145,13 +145,13 @@ class BacklogGauges(Collector):
     def _read(self, database: settings.Database) -> Backlog:
         try:
             return asyncio.run(backlog.read(database, self._kinds, threshold=self._threshold, timeout=TIMEOUT))
-        except Exception as failure:  # noqa: BLE001 - whatever it is, the scrape goes on
+        except Exception as failure:  # noqa: BLE001 - no failure of a reading may fail the scrape
             self._errors += 1
             _log.warning("the fleet's backlog cannot be read", driver=type(failure).__name__, text=str(failure))
             return _NOTHING
 
     def exposition(self) -> bytes:
-        """The gauges as Prometheus reads them."""
+        """The gauges in Prometheus's text format."""
         registry = CollectorRegistry()
         registry.register(self)
         return metrics.exposition(registry)

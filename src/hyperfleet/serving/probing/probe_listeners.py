@@ -1,7 +1,8 @@
-"""A small HTTP server for probes and scrapes: one thread for all connections, and a few for pages that take time.
+"""A small HTTP server for probes and scrapes: one thread for all connections, and a few threads for slow pages.
 
-Whoever can reach it can say nothing, or a byte a second, on as many connections as they like. So connections, threads,
-and the time and size of a request are bounded, and what must answer first never waits for a thread.
+Anyone who can connect could open many connections and send nothing, or one byte a second. So the number of connections
+and threads, and the time and size of a request, are bounded. A page that must respond first, such as liveness, never
+waits for a thread.
 """
 
 import asyncio
@@ -23,13 +24,13 @@ from hyperfleet.serving.addresses import Address, refusal
 from hyperfleet.telemetry import logging
 
 MOST_CONNECTIONS: Final = 256
-"""Connections of a listener; for one more, the one that has waited longest for its request is closed."""
+"""The most connections of a listener; a new one closes the connection that has waited longest for its request."""
 
 REQUEST_SECONDS: Final = 10.0
-"""The total time that a request may take to arrive, the handshake of TLS included."""
+"""The total time, in seconds, for a request to arrive, including the TLS handshake."""
 
 ANSWER_SECONDS: Final = 10.0
-"""The total time that an answer may take to be made and to be taken."""
+"""The total time, in seconds, to produce a response and send it."""
 
 LARGEST_REQUEST: Final = 16 << 10
 PAGE_THREADS: Final = 4
@@ -39,7 +40,7 @@ _log = logging.get("probes")
 
 
 class Page(NamedTuple):
-    """An answer to a GET."""
+    """A response to a GET."""
 
     status: int
     media_type: str
@@ -47,7 +48,7 @@ class Page(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What makes a page; one that `blocks` asks a database or reads files, and runs in a thread."""
+    """The function that makes a page; with `blocks` it queries a database or reads files, and runs in a thread."""
 
     page: Callable[[], Page]
     blocks: bool = False
@@ -60,7 +61,7 @@ class _Request(NamedTuple):
 
 
 class _Listener:
-    """Serves on `listener` until it is stopped; everything but `stop` runs in the thread of its event loop."""
+    """Serves on `listener` until stopped; everything except `stop` runs in the thread of its event loop."""
 
     def __init__(self, listener: socket.socket, pages: Mapping[str, Source], tls: ssl.SSLContext | None) -> None:
         self._socket = listener
@@ -72,7 +73,7 @@ class _Listener:
         self._threads = ThreadPoolExecutor(PAGE_THREADS, thread_name_prefix="page")
         self._stopped = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
-        # Connections that wait for a request, the longest first.
+        # Connections that wait for a request, in the order of their waiting time, longest first.
         self._waiting: dict[asyncio.Task[None], None] = {}
 
     def run(self) -> None:
@@ -82,7 +83,7 @@ class _Listener:
         self._loop.close()
 
     def stop(self) -> None:
-        """Ends `run`, from another thread."""
+        """Makes `run` return; called from another thread."""
         self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _served(self) -> None:
@@ -109,7 +110,7 @@ class _Listener:
                 task.add_done_callback(self._forget)
             else:
                 connection.close()
-            # Accepting does not wait while more connections are there, so the others get their turn here.
+            # Accepting does not yield while more connections are pending; this lets other tasks run.
             await asyncio.sleep(0)
 
     def _make_room(self) -> bool:
@@ -133,7 +134,7 @@ class _Listener:
             async with asyncio.timeout(REQUEST_SECONDS) as limit:
                 transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls)
                 assert isinstance(transport, asyncio.WriteTransport)
-                # So that draining waits until the last byte has been taken.
+                # Makes drain() wait until the last byte has been sent.
                 transport.set_write_buffer_limits(0)
                 writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
                 while (request := await self._requested(reader)) is not None:
@@ -152,7 +153,7 @@ class _Listener:
                 transport.abort()  # type: ignore[attr-defined]
 
     async def _requested(self, reader: asyncio.StreamReader) -> _Request | None:
-        """The next request, None when there is none; raises ValueError for one that is too large."""
+        """The next request, None at the end of the connection; raises ValueError for a request that is too large."""
         task = asyncio.current_task()
         assert task is not None
         self._waiting.setdefault(task, None)
@@ -192,27 +193,27 @@ class _Listener:
             if source.blocks:
                 return await self._loop.run_in_executor(self._threads, source.page)
             return source.page()
-        except Exception:  # noqa: BLE001 - whatever it is, the prober gets an answer and the log the traceback
+        except Exception:  # noqa: BLE001 - any failure gets a response, and its traceback is logged
             _log.exception("a probe failed", path=request.path)
             return Page(500, "text/plain; charset=utf-8", b"")
 
 
 def _parsed(lines: list[str]) -> _Request:
-    """A request from its lines; one without a method is not HTTP."""
+    """Parses the lines of a request; without a method if they are not HTTP."""
     words = lines[0].split(" ")
     if len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1"):
         return _Request("", "", keeps_open=False)
     headers = {name.lower(): value.strip().lower() for name, _, value in (line.partition(":") for line in lines[1:])}
     asked = headers.get("connection", "")
     keeps_open = "keep-alive" in asked if words[2] == "HTTP/1.0" else "close" not in asked
-    # A body is never read, so nothing can follow one.
+    # A body is never read, so no request can follow one.
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     return _Request(words[0], words[1].partition("?")[0], keeps_open=keeps_open and not has_body)
 
 
 @contextmanager
 def listening(address: Address, setting: str, pages: Mapping[str, Source], tls: settings.Tls) -> Iterator[None]:
-    """Serves these pages while the context lasts; raises Unavailable when the port cannot be had."""
+    """Serves these pages within the context; raises Unavailable when the port cannot be bound."""
     context = certificates.context(tls) if tls.enabled else None
     with socket.socket(address.family, socket.SOCK_STREAM) as bound:
         try:

@@ -1,7 +1,7 @@
-"""What health and metrics say: pages of the parent process, so that they answer while workers start or stop.
+"""The health and metrics pages: the parent process serves them, so they respond while workers start or stop.
 
-Readiness asks the database over a connection of its own: a full pool or a busy worker does not make an instance
-unready, and a probe never waits behind requests.
+Readiness checks the database on its own connection: a full pool or a busy worker does not make an instance unready, and
+a probe never queues behind requests.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from hyperfleet.telemetry import logging
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SHARED_SECONDS: Final = 0.5
-"""How long one answer of the database serves all probes: several probers open one connection, not one each."""
+"""How long all probes share one result of the database check: several probers open one connection in total."""
 
 _log = logging.get("probes")
 
 
 class Readiness:
-    """Whether this instance should get requests: `stage` is None while it is up, else why it does not serve."""
+    """Whether this instance should get requests: `stage` is None while it serves, otherwise the reason why not."""
 
     def __init__(self, timeout: float) -> None:
         self.stage: str | None = "starting"
@@ -63,18 +63,18 @@ async def _failure_of(database: settings.Database, timeout: float) -> str | None
                 await connection.fetchval("SELECT 1")
                 await connection.close()
             finally:
-                # A farewell to a database that has gone silent is never answered; after one that was, this is nothing.
+                # close() would wait for a database that no longer responds; after a close() this does nothing.
                 connection.terminate()
     except TimeoutError:
         return f"The database did not respond within {timeout:g} s."
-    except Exception as failure:  # noqa: BLE001 - whatever it is, the database cannot be used
+    except Exception as failure:  # noqa: BLE001 - any failure means that the database cannot be used
         _log.warning("the database does not respond", driver=type(failure).__name__, text=str(failure))
         return "The database is not available."
     return None
 
 
 def health_pages(readiness: Readiness) -> dict[str, Source]:
-    """What the health listener serves, by path."""
+    """The pages of the health listener, by path."""
 
     def alive() -> Page:
         return _line(200, {"status": "ok"})
@@ -87,13 +87,13 @@ def health_pages(readiness: Readiness) -> dict[str, Source]:
 
 
 def metrics_pages(directory: Path, fleet: Callable[[], bytes]) -> dict[str, Source]:
-    """What the metrics listener serves, by path.
+    """The pages of the metrics listener, by path.
 
-    `directory` is the one that the workers count in, `fleet` gives what is read from the database.
+    `directory` is where the workers keep their metrics; `fleet` returns the gauges read from the database.
     """
 
     def metrics() -> Page:
-        # First the reading: what fails in it is counted, and the count is among the rest.
+        # Read the fleet first, so that a failure during the reading is counted in this scrape.
         from_database = fleet()
         return Page(200, METRICS_TYPE, _summed(directory) + from_database)
 
@@ -110,7 +110,7 @@ def _summed(directory: Path) -> bytes:
 
     from hyperfleet.telemetry.metrics import exposition
 
-    # What a dead worker counted stays; how many requests or connections it had open does not.
+    # Keep the counters of a dead worker, but drop its gauges, such as open requests and connections.
     for pid in {int(file.stem.rpartition("_")[2]) for file in directory.glob("gauge_live*.db")}:
         if not _is_alive(pid):
             mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
