@@ -1,1 +1,1 @@
-"""The benchmark: the real service, its database and the load on one machine, each figure beside its ceiling."""
+"""The benchmark: the real service, its database and the load on one machine; each rate is shown with its ceiling."""

@@ -18,7 +18,7 @@ from bench.scenarios import SCENARIOS, Scenario
 
 
 def main() -> None:
-    """Runs the benchmark; raises SystemExit when an answer was not a success."""
+    """Runs the benchmark; raises SystemExit when a request failed."""
     options = argparse.ArgumentParser(prog="bench", description=__doc__)
     options.add_argument("--clusters", type=int, default=10_000)
     options.add_argument("--rounds", type=int, default=3)
@@ -58,7 +58,7 @@ def _compared(folder: Path, scenarios: list[Scenario], started: str, given: argp
 def measured(
     running: service.Service, scenarios: list[Scenario], *, clusters: int, rounds: int, seconds: float, started: str
 ) -> dict[str, object]:
-    """The figures of a service with so many clusters, as they are stored; raises SystemExit when a request failed."""
+    """The figures of a service with this many clusters, as stored; raises SystemExit when a request failed."""
     asyncio.run(service.execute(running, ceilings.NUMBERS))
     samples = asyncio.run(service.samples(running))
     every = [Figures(scenario) for scenario in scenarios]
@@ -81,7 +81,7 @@ def measured(
 
 
 def _medians(figures: Figures) -> dict[str, object]:
-    """What is stored of a scenario; `hot` and `ceiling` are None where it has none."""
+    """The stored figures of a scenario; `hot` and `ceiling` are None where the scenario has none."""
     return {
         "name": figures.scenario.name,
         "rate": median(figures.rate),

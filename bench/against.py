@@ -1,7 +1,7 @@
-"""Two checkouts of the service in one run: rounds alternate between them, and each scenario gets a ratio.
+"""Compares two checkouts in one run: rounds alternate between them, and each scenario gets a ratio.
 
-Both use one PostgreSQL, each a database of its own with the same fleet. A ratio is the median of the rounds' ratios:
-the two turns of a round follow each other, so a machine that slows down slows down both.
+Both use one PostgreSQL, each with its own database and the same fleet. A ratio is the median of the rounds' ratios: the
+two turns of a round follow each other, so a slow moment of the machine affects both.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ def interpreter(checkout: Path) -> str:
 
 @contextlib.contextmanager
 def both(folder: Path, checkout: Path) -> Iterator[dict[str, service.Service]]:
-    """The services of this checkout and of the other one, by name, on one PostgreSQL."""
+    """Starts the services of this checkout and of the other one on one PostgreSQL; yields them by name."""
     pythons = {THIS: sys.executable, OTHER: interpreter(checkout)}
     server = embedded.start(folder / "data")
     try:
@@ -65,11 +65,11 @@ def both(folder: Path, checkout: Path) -> Iterator[dict[str, service.Service]]:
 def measure(
     services: dict[str, service.Service], scenarios: list[Scenario], *, rounds: int, seconds: float, started: str
 ) -> list[list[str]]:
-    """The rows of the table; raises SystemExit when an answer was not a success."""
+    """The rows of the table; raises SystemExit when a request failed."""
     measured = {name: [Figures(scenario) for scenario in scenarios] for name in services}
     for round in range(rounds):
         for number, scenario in enumerate(scenarios):
-            # The first of a round changes, so that neither always runs on what the other warmed.
+            # The order alternates, so that neither side always runs on what the other has warmed up.
             turns = list(services)[:: 1 if round % 2 else -1]
             for name in turns:
                 measured[name][number].measure(services[name], round=round, started=started, seconds=seconds)
@@ -81,7 +81,7 @@ def measure(
 
 
 def row(other: Figures, this: Figures) -> list[str]:
-    """The cells of a scenario: medians as `other → this`, and ratios as `this ÷ other`."""
+    """The cells of a scenario: medians as `other → this`, ratios as `this ÷ other`."""
     rates = _ratios(other.rate, this.rate)
     return [
         this.scenario.name,
@@ -107,7 +107,7 @@ def _ratios(other: list[float], this: list[float]) -> list[float]:
 
 
 def lines(rows: list[list[str]], checkout: Path, *, clusters: int, rounds: int, seconds: float) -> list[str]:
-    """The table with what was compared."""
+    """The table, with a line that says what was compared."""
     return [
         *report.table(rows, HEAD),
         "",

@@ -1,7 +1,7 @@
-"""`python -m bench.callers`: what tokens, rules and tenants cost: one service without them and one with, in turns.
+"""`python -m bench.callers`: what tokens, access rules and tenancy cost: a service without them against one with them.
 
-Both have the same fleet; the second one's is a tenant's, beside another with a tenth as much. Every request there has a
-token and a tenant. `--write` puts the table into docs/performance.md.
+Both have the same fleet. In the second service it belongs to one tenant, beside another with a tenth as many clusters,
+and every request has a token and a tenant. `--write` puts the table into docs/performance.md.
 """
 
 import argparse
@@ -34,7 +34,7 @@ ORG: Final = "X-Org"
 
 
 def _configured(folder: Path) -> tuple[str, dict[str, str]]:
-    """A configuration with all of it, and the headers of a caller of the large tenant."""
+    """The path of a configuration with all three, and the headers of a caller of the large tenant."""
     issuer.write(folder / "issuer")
     tree = yaml.safe_load((folder / "issuer" / issuer.CONFIGURATION).read_text(encoding="utf-8"))
     dimensions = [{"key": "org", "header": ORG, "required": True}]
@@ -61,7 +61,7 @@ def _measured(folder: Path, given: argparse.Namespace) -> dict[str, object]:
         rates: dict[str, list[list[float]]] = {name: [[], []] for name in NAMES if given.only in name}
         for round in range(given.rounds):
             for scenario in (each for each in SCENARIOS if each.name in rates):
-                # Who begins changes, so that neither always runs on what the other warmed.
+                # The order alternates, so that neither side always runs on what the other has warmed up.
                 for which in (0, 1) if round % 2 else (1, 0):
                     running = services[which]
                     seen = load.run(
@@ -80,13 +80,13 @@ def _measured(folder: Path, given: argparse.Namespace) -> dict[str, object]:
 
 
 def _medians(name: str, without: list[float], having: list[float]) -> dict[str, object]:
-    """The medians, and the median of what each turn kept: turns are short, so that the machine is the same for both."""
+    """The medians, and the median ratio of the turns: turns are short, so both run under the same conditions."""
     kept = median(one / other for one, other in zip(having, without, strict=True))
     return {"name": name, "without": median(without), "with": median(having), "kept": kept}
 
 
 def main() -> None:
-    """Runs the measurement; raises RuntimeError when an answer was no success."""
+    """Runs the measurement; raises RuntimeError when a request failed."""
     options = argparse.ArgumentParser(prog="bench.callers", description=__doc__)
     options.add_argument("--clusters", type=int, default=5_000)
     options.add_argument("--rounds", type=int, default=12)

@@ -1,6 +1,6 @@
-"""The ceiling of each figure: the same statements, prepared and sent by pgbench from as many connections.
+"""The ceiling of each rate: the same statements, prepared and sent by pgbench over as many connections.
 
-pgbench cannot hold ids, so a table numbers them; that look-up is part of the ceiling and lowers it a little.
+pgbench cannot hold ids, so it looks them up in a numbered table; the look-up lowers the ceiling a little.
 """
 
 import re
@@ -36,7 +36,7 @@ ANALYZE bench_fresh;
 def run(
     running: Service, scenario: Scenario, samples: Mapping[str, str], *, clusters: int, seconds: float
 ) -> float | None:
-    """Transactions a second of the scenario's statements; None where it has no ceiling."""
+    """The transactions a second of the scenario's statements; None if the scenario has no ceiling."""
     script = _script(scenario, samples, clusters)
     if not script:
         return None
@@ -76,7 +76,7 @@ _READ: Final = {"with_rules": _NO_RULES, "with_envelope": "false"}
 
 
 def _one(id: str) -> dict[str, str]:
-    """The values of a resource by its id."""
+    """The parameters that select a resource by its id."""
     return {"id": id, "kinds": "'{Cluster}'", "owner_id": "NULL", "tenancy": _TENANCY}
 
 
@@ -90,13 +90,13 @@ def _filled(statement: Statement, values: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    # pgbench takes a colon before a letter or digit for a variable of its own.
+    # pgbench reads a colon before a letter or digit as the start of a variable.
     escaped = text.replace("\\", "\\\\").replace("'", "''").replace(":", "\\003A")
     return f"U&'{escaped}'"
 
 
 def _assessed(samples: Mapping[str, str], phase: str) -> dict[str, str]:
-    """The values of a status."""
+    """The parameters for a status."""
     return {
         **{name: _quoted(samples[name]) for name in ("status", "condition_status", "conditions")},
         "phase": phase,
@@ -108,7 +108,7 @@ def _assessed(samples: Mapping[str, str], phase: str) -> dict[str, str]:
 
 
 def _desired(samples: Mapping[str, str]) -> dict[str, str]:
-    """The values of what a caller writes."""
+    """The parameters for a desired state."""
     return {
         **{name: _quoted(samples[name]) for name in ("labels", "spec", "envelope")},
         "updated_time": "now()",

@@ -1,6 +1,6 @@
-"""`python -m bench.deleting`: what deletion costs: clusters with 40 node pools, the last Finalized, a very large tree.
+"""`python -m bench.deleting`: times deletions: clusters with 40 node pools, the last `Finalized`, a very large tree.
 
-Clusters and node pools require an adapter each, so that a deletion goes through all its steps. `--write` puts tables
+Clusters and node pools require an adapter each, so a deletion goes through all its steps. `--write` puts the tables
 into docs/performance.md.
 """
 
@@ -29,7 +29,7 @@ Client = httpx2.AsyncClient
 
 
 async def _each(work: Iterable[Callable[[], Awaitable[float]]], most: int) -> list[float]:
-    """Does all the work, so much at once; the seconds that each part took."""
+    """Runs all the work, at most `most` parts at once; returns the seconds that each part took."""
     slots = asyncio.Semaphore(most)
 
     async def one(part: Callable[[], Awaitable[float]]) -> float:
@@ -56,7 +56,7 @@ def _finalized(adapter: str) -> dict[str, Any]:
 
 
 async def _tree(client: Client, name: str, pools: int) -> tuple[str, list[str]]:
-    """A cluster with so many node pools; the paths of all."""
+    """Creates a cluster with this many node pools; returns its path and the paths of the node pools."""
     made = await client.post(_ROOT, json={"name": name, "spec": {"nodes": 3}})
     cluster = f"{_ROOT}/{made.raise_for_status().json()['id']}"
     paths: list[str] = []
@@ -97,7 +97,7 @@ async def _measured(running: service.Service, trees: int, large: int) -> dict[st
         )
         whole: list[dict[str, object]] = []
         cluster, _ = await _tree(client, "large", large)
-        # As autovacuum does within a minute: plans made while the tables were tiny read all of them for each row.
+        # Autovacuum does this within a minute. Plans made while the tables were tiny read them completely for each row.
         await service.execute(running, "VACUUM ANALYZE")
         seconds = await _sent(client, "DELETE", cluster, expected=[202])
         whole.append({"name": f"DELETE of a cluster with {large:,} node pools", "seconds": seconds})
@@ -114,7 +114,7 @@ def _quantiles(name: str, seconds: list[float]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Runs the measurement; raises RuntimeError for an answer that is no success."""
+    """Runs the measurement; raises RuntimeError when a request failed."""
     options = argparse.ArgumentParser(prog="bench.deleting", description=__doc__)
     options.add_argument("--trees", type=int, default=50)
     options.add_argument("--large", type=int, default=10_000)

@@ -1,7 +1,7 @@
-"""`python -m bench.large`: what lists cost in a large fleet, against the same lists in one of ten thousand.
+"""`python -m bench.large`: measures lists in a large fleet, beside the same lists in a fleet of ten thousand clusters.
 
-Rows are copies of one that the service made, spread over labels, conditions and times; the statements are the service's
-own, timed around the store, one after another.
+The rows are copies of one that the service created, with different labels, conditions and times. The statements are the
+service's own; they are timed at the store, one after another.
 """
 
 import argparse
@@ -34,7 +34,7 @@ LABEL: Final = "labels.shard = 's7'"
 CONDITION: Final = "status.conditions.Reconciled = 'False'"
 BOTH: Final = f"{LABEL} and {CONDITION}"
 
-# The two 2 % overlap in a hundredth of the fleet, so that their conjunction has matches.
+# The label and the condition match 2 % each and share 1 % of the fleet, so that a search for both has matches.
 _COPIES: Final = """
     INSERT INTO resources (id, created_time, updated_time, last_updated_time, last_transition_time, generation,
         observed_generation, kind, name, href, created_by, updated_by, phase, rules, labels, condition_status,
@@ -53,7 +53,7 @@ _COPIES: Final = """
 
 
 async def _grow(db: Database, first: int, last: int) -> None:
-    """Adds copies up to a number, in steps that stay within a statement's time."""
+    """Adds copies up to a number, in steps that stay within a statement's deadline."""
     for start in range(first, last, 20_000):
         await db.fetch(Statement("COPIES", _COPIES), start, min(start + 20_000, last) - 1)
     await db.fetch(Statement("LIMIT", "SET statement_timeout = 0"))
@@ -65,7 +65,7 @@ def _report(number: int) -> Report:
 
 
 class _Page(msgspec.Struct):
-    """What is looked at of a page; its items are skipped."""
+    """The members of a page that are read; its items are skipped."""
 
     size: int
     next_page_token: str | None = None

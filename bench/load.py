@@ -1,4 +1,4 @@
-"""wrk: makes its script for a scenario, runs it, reads what it says."""
+"""Runs wrk: writes its script for a scenario, runs it, and parses its output."""
 
 import re
 import subprocess
@@ -40,7 +40,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw: requests a second, latencies in milliseconds, answers in all, and those that were no success."""
+    """The result of wrk: requests a second, latencies in milliseconds, and the number of responses and of failures."""
 
     rate: float
     p50: float
@@ -59,7 +59,7 @@ def run(
     seconds: float,
     headers: Mapping[str, str] = NOTHING,
 ) -> Load:
-    """Sends `request` over 64 connections for so many seconds, each with these further headers."""
+    """Sends `request` over 64 connections for this many seconds, each time with these additional headers."""
     further = ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items())
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT.format(folder=folder, round=round, started=started, request=request, headers=further))

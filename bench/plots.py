@@ -1,7 +1,7 @@
-"""The plots of docs/performance.md: bars, as SVG, the same bytes from the same figures.
+"""The plots of docs/performance.md: bars in SVG, the same bytes for the same figures.
 
-A plot brings its own background, so it can be read whatever surrounds it, and follows light and dark as the reader's
-system says. Nothing in it depends on the machine, the time or a library's version.
+A plot has its own background, so it is readable on any page, and follows the reader's light or dark mode. The output
+does not depend on the machine, the time or a library's version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ SERIES: Final = ("first", "second")
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Horizontal bars. `rows` are labels with a value for each series; stacked, or one below the other."""
+    """Horizontal bars: each row has a label and a value for each series, stacked or one below the other."""
 
     title: str
     unit: str
@@ -33,7 +33,7 @@ class Plot:
     stacked: bool = False
 
     def svg(self) -> str:
-        """The text of the file."""
+        """The content of the SVG file."""
         thickness = BAR * (1 if self.stacked else len(self.series))
         bottom = TOP + len(self.rows) * (thickness + GAP)
         most = max(sum(values) if self.stacked else max(values) for _, values in self.rows)
@@ -79,7 +79,7 @@ class Plot:
 
 
 def _step(most: float) -> float:
-    """The distance of two lines of the grid: 1, 2 or 5 times a power of ten, so that there are four to nine."""
+    """The distance between grid lines: 1, 2 or 5 times a power of ten, so that there are four to nine lines."""
     power = float(10 ** floor(log10(most)))
     return next(part * power for part in (0.1, 0.2, 0.5, 1.0, 2.0) if most / (part * power) <= 9)
 
@@ -118,7 +118,7 @@ def _document(title: str, height: float, parts: list[str]) -> str:
 
 
 def drawn(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The text of each plot by the name of its file."""
+    """The content of each plot, by file name."""
     scenarios = figures["bench"]["scenarios"]
     cpu = ("service", "database")
 

@@ -1,5 +1,6 @@
-"""The figures of the last run in docs/performance/figures.json, and what is written from them alone: the tables and
-plots of docs/performance.md. `python -m bench.report` writes both again without measuring.
+"""The figures of the last runs, in docs/performance/figures.json, and the tables and plots of docs/performance.md.
+
+`python -m bench.report` regenerates the tables and the plots from the figures without measuring.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +39,7 @@ def _line(cells: list[str] | tuple[str, ...]) -> str:
 
 
 def write(lines: list[str], name: str, document: Path = DOCUMENT) -> None:
-    """Replaces the text between the markers of that name."""
+    """Replaces the text between the markers with this name."""
     document.write_text(_replaced(document.read_text(encoding="utf-8"), lines, name), encoding="utf-8")
 
 
@@ -56,7 +57,7 @@ def stored() -> dict[str, Figures]:
 
 
 def _rounded(value: Any) -> Any:
-    """Three decimals are more than a run can tell."""
+    """The figures with three decimals, which is more than a run can resolve."""
     if isinstance(value, float):
         return round(value, 3)
     if isinstance(value, Mapping):
@@ -65,7 +66,7 @@ def _rounded(value: Any) -> Any:
 
 
 def page(text: str, figures: Mapping[str, Figures]) -> str:
-    """The document with its tables made from these figures."""
+    """The document with its tables regenerated from these figures."""
     for name, lines in TABLES.items():
         text = _replaced(text, lines(figures[name]), name)
     return text
@@ -141,7 +142,7 @@ TABLES: Final[Mapping[str, Callable[[Figures], list[str]]]] = {
 
 
 def finish(name: str, figures: Figures, *, write: bool) -> None:
-    """Prints the table of a run. With `write` its figures replace the stored ones, and tables and plots follow."""
+    """Prints the table of a run. With `write`, stores its figures and regenerates the tables and plots."""
     figures = _rounded(figures)
     print("\n".join(TABLES[name](figures)))
     if write:

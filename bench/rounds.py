@@ -1,4 +1,4 @@
-"""One scenario in one round: the load, and what the service and the database used for it."""
+"""One scenario in one round: the load, and the resources that the service and the database used."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from bench import load, service
 from bench.scenarios import Scenario
 
 SETTLING_SECONDS = 0.5
-"""Connections of the load before are counted once they are gone, not while they go."""
+"""Waits until the connections of the previous load have closed, so that their end is not counted."""
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Figures:
 
 
 def require_successes(measured: list[Figures]) -> None:
-    """Raises SystemExit with the scenarios that had answers other than success."""
+    """Raises SystemExit with the scenarios that had failed requests."""
     failed = [figures.scenario.name for figures in measured if figures.failures]
     if failed:
         raise SystemExit(f"bench: some requests failed in: {', '.join(failed)}")

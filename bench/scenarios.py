@@ -1,4 +1,4 @@
-"""What is measured: each scenario is a request as wrk sends it, and the statements that are its ceiling."""
+"""What is measured: each scenario is a request that wrk sends, and the statements of its ceiling."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,14 +15,14 @@ from testbed.fleet import CLUSTER
 CLUSTERS: Final = "/api/hyperfleet/v1/clusters"
 LABEL: Final = "labels.shard = 's7'"
 FRESH: Final = 500
-"""Clusters that nobody reports on: changing the others would make them found by the search for a condition."""
+"""Clusters without reports: changes to the others would make the search for a condition match them."""
 
 CONDITION: Final = "status.conditions.Reconciled = 'False'"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A row of the result. `lua` is the body of wrk's `request` function; `listing` names its statement, if a list."""
+    """A row of the result. `lua` is the body of wrk's `request` function; `listing` is the list it asks for, if any."""
 
     name: str
     lua: str
@@ -98,7 +98,7 @@ SCENARIOS: Final = (
 
 
 def list_statement(listing: Listing) -> str:
-    """The statement of a list with its values written into it, for pgbench."""
+    """The statement of a list with its values inlined, for pgbench."""
     parameters = Parameters()
     order = orders.completed(orders.NEWEST_FIRST)
     text = pages.statement(Scope(CLUSTER), listing, order, parameters, projected=WHOLE, bound="").text

@@ -1,4 +1,4 @@
-"""The service under load: started as an operator starts it, filled over its own API, watched from outside."""
+"""The service under load: started as an operator starts it, filled through its own API, observed from outside."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ ADAPTERS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running service: its supervisor's process id, its database, the folder of this run, its addresses."""
+    """The running service: its supervisor's process id, its database server, the folder of this run, and its URLs."""
 
     pid: int
     server: embedded.Server
@@ -45,10 +45,10 @@ def running(
     database: str = embedded.DATABASE,
     variables: Mapping[str, str] = NOTHING,
 ) -> Iterator[Service]:
-    """`hyperfleet-api serve`, ready, with as many workers as it takes by itself, and stopped at the end.
+    """Starts `hyperfleet-api serve` with its default number of workers; yields it when ready, and stops it at the end.
 
-    `python` is the interpreter of the checkout that serves. With `server` the service uses that PostgreSQL's
-    `database`, otherwise an embedded PostgreSQL of its own. `variables` come on top of those that the benchmark sets.
+    `python` is the interpreter of the served checkout. With `server` the service uses `database` on that PostgreSQL,
+    otherwise an embedded PostgreSQL of its own. `variables` are added to the benchmark's own.
     """
     settings = serving.on(server.settings(database)) if server else {}
     service = serving.Service(folder, variables={**settings, **variables}, python=python)
@@ -69,7 +69,7 @@ def running(
 
 
 def spec(chance: random.Random) -> dict[str, Any]:
-    """A desired state of about one KB."""
+    """A desired state of about 1 KB."""
     pools = [
         {
             "name": f"pool-{number}",
@@ -89,9 +89,9 @@ def spec(chance: random.Random) -> dict[str, Any]:
 
 
 async def fill(clusters: int, url: str, headers: Mapping[str, str] = NOTHING) -> tuple[list[str], list[str]]:
-    """Creates the fleet and has every adapter report on each cluster; 2 % of the clusters are not reconciled.
+    """Creates the fleet and sends a report of every adapter on each cluster; 2 % of the clusters are not reconciled.
 
-    The ids of these, and of further ones that nobody reports on.
+    Returns the ids of these clusters, and those of further clusters without reports.
     """
     chance = random.Random(1)
     ids: list[str] = []
@@ -126,7 +126,7 @@ async def fill(clusters: int, url: str, headers: Mapping[str, str] = NOTHING) ->
 
 
 def prepare(service: Service, clusters: int, headers: Mapping[str, str] = NOTHING) -> None:
-    """Fills the fleet, writes the files that wrk's scripts read, and gathers the planner's statistics."""
+    """Creates the fleet, writes the files that wrk's scripts read, and updates the planner's statistics."""
     ids, fresh = asyncio.run(fill(clusters, service.url, headers))
     (service.folder / "ids").write_text("\n".join(ids))
     (service.folder / "fresh").write_text("\n".join(fresh))
@@ -154,7 +154,7 @@ def _report(adapter: int, *, fails: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds of CPU so far, of the service's processes and of the database's, and statements so far."""
+    """CPU seconds of the service's processes and of the database's, and the number of statements, since the start."""
 
     service: float
     database: float
@@ -162,7 +162,7 @@ class Usage:
 
 
 def usage(service: Service) -> Usage:
-    """What has been used since the start."""
+    """The usage since the start."""
     tree = {service.pid, *processes.descendants(service.pid)}
     database = {service.server.pid, *processes.descendants(service.server.pid)}
     of_database = sum(map(cpu_seconds, database)) + processes.cpu_seconds_of_the_gone(service.server.pid)
@@ -175,7 +175,7 @@ def worker_memory(service: Service) -> float:
 
 
 async def updates(service: Service) -> tuple[int, int]:
-    """How many rows of `resources` were updated so far, and how many of these touched no index."""
+    """The number of updates of rows in `resources` so far, and how many of them touched no index (HOT)."""
     counted = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'resources'"
     async with session(service.server.settings(service.database), "bench") as connection:
         await connection.execute("SELECT pg_stat_force_next_flush()")
@@ -184,12 +184,12 @@ async def updates(service: Service) -> tuple[int, int]:
 
 
 async def execute(service: Service, statements: str) -> None:
-    """Runs SQL as it is."""
+    """Runs SQL."""
     await sessions.execute(service.server.settings(service.database), statements)
 
 
 async def samples(service: Service) -> dict[str, str]:
-    """A stored row and the report that its ceiling writes again, as texts; a reconciled one, so that nothing flips."""
+    """A stored row and a report, as texts, for the ceiling to write again; reconciled, so that no status changes."""
     async with session(service.server.settings(service.database), "bench") as connection:
         row = await connection.fetchrow(
             "SELECT * FROM resources JOIN adapter_statuses ON resource_id = id"

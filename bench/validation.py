@@ -1,7 +1,7 @@
-"""`python -m bench.validation`: what it costs to check a spec of 1 KB, beside what decoding it costs.
+"""`python -m bench.validation`: measures validating a spec of 1 KB, beside decoding it.
 
-In one process, without HTTP or a database; the medians of interleaved rounds. `--write` puts the table into
-docs/performance.md.
+Runs in one process, without HTTP or a database; the figures are medians of interleaved rounds. `--write` puts the table
+into docs/performance.md.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ROUNDS: Final = 40
 
 
 def specs() -> dict[str, tuple[SpecSchema, dict[str, Any]]]:
-    """The schemas and specs by what a row calls them."""
+    """The schema and spec of each row of the table, by the row's name."""
     gcp = yaml_documents.read(PROVIDERS / "gcp" / "openapi.yaml")
     cluster, pool = SpecSchema(gcp, "ClusterSpec"), SpecSchema(gcp, "NodePoolSpec")
     good = next(each["spec"] for each in _good("gcp") if each["name"] == "full cluster")
@@ -46,7 +46,7 @@ def _good(provider: str) -> list[dict[str, Any]]:
 
 
 def microseconds(work: Callable[[], object], least: float = 0.005) -> float:
-    """What one call takes, from as many as fill `least` seconds."""
+    """How long one call takes, in microseconds, measured over at least `least` seconds."""
     calls = 0
     begin = time.perf_counter()
     while (elapsed := time.perf_counter() - begin) < least:
@@ -56,7 +56,7 @@ def microseconds(work: Callable[[], object], least: float = 0.005) -> float:
 
 
 def figures() -> dict[str, object]:
-    """What decoding and checking took, in microseconds, for each spec."""
+    """The microseconds that decoding and validating each spec took."""
     measured = specs()
     texts = {name: msgspec.json.encode(spec) for name, (_, spec) in measured.items()}
     decoding: dict[str, list[float]] = {name: [] for name in measured}

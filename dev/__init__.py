@@ -1,1 +1,1 @@
-"""What a developer's machine needs and nobody ships."""
+"""Tools for development that are not shipped."""

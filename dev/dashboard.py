@@ -93,7 +93,7 @@ def _panel(number: int, panel: Panel, x: int, y: int, height: int) -> dict[str, 
 
 
 def _panels() -> list[dict[str, Any]]:
-    """Every panel at its place, from left to right, below the title of its row."""
+    """Every panel with its position, from left to right, below the title of its row."""
     found: list[dict[str, Any]] = []
     y = 0
     for title, row in ROWS.items():
@@ -132,14 +132,14 @@ def _variable(name: str, label: str, query: str, *, multi: bool = True) -> dict[
         "sort": 1,
         "multi": multi,
         "includeAll": True,
-        # Also series without the label, of a Prometheus without Kubernetes.
+        # Also matches series without the label, from a Prometheus outside Kubernetes.
         "allValue": ".*",
         "current": {"text": "All", "value": "$__all"},
     }
 
 
 def dashboard() -> dict[str, Any]:
-    """The dashboard as Grafana imports it."""
+    """The dashboard in the format that Grafana imports."""
     seen = 'namespace=~"$namespace",job=~"$job"'
     return {
         "title": "HyperFleet API",
@@ -169,5 +169,5 @@ def dashboard() -> dict[str, Any]:
 
 
 def page() -> str:
-    """charts/files/dashboard.json."""
+    """The content of charts/files/dashboard.json."""
     return json.dumps(dashboard(), indent=2) + "\n"

@@ -1,8 +1,8 @@
-"""`python -m dev.issuer FOLDER [FLAGS]`: an issuer for development, whose key is made on the spot and forgotten.
+"""`python -m dev.issuer FOLDER [FLAGS]`: a token issuer for development, with a new key that is not stored.
 
-Leaves in the folder its public keys, a configuration that trusts them, and a token. Whoever reads the token may do
-everything on a service that runs by that configuration, for a week. FLAGS are the service's, so that the printed
-commands have its real address.
+Writes its public keys, a configuration that trusts them, and a token to the folder. Anyone who can read the token may
+do everything on a service with that configuration for a week. FLAGS are those of the service, so that the printed
+commands have its address.
 """
 
 import json
@@ -30,7 +30,7 @@ TOKEN: Final = "token"
 
 
 def write(folder: Path) -> None:
-    """Writes the three files, each for its owner only, over those of another time."""
+    """Writes the three files, readable by their owner only; replaces earlier ones."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = f"development-{time.time_ns()}"
     public: dict[str, Any] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
@@ -60,13 +60,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Writes the files and says what to do with them."""
+    """Writes the files and prints how to use them."""
     folder, given = Path(sys.argv[1]), sys.argv[2:]
     write(folder)
     token = folder / TOKEN
     url = _address(folder / CONFIGURATION, given)
     if url is None:
-        # The service is about to say what is wrong with the flags.
+        # The service itself will report what is wrong with the flags.
         return
     print(
         f"Requests require a token. {token} has one for {IDENTITY}, valid for a week:\n\n"
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _address(file: Path, given: Sequence[str]) -> str | None:
-    """Where a service with this configuration and these flags is reached; None when they are wrong."""
+    """The URL of a service with this configuration and these flags; None when they are invalid."""
     command = [sys.executable, "-m", "hyperfleet", "config", "--config", str(file), *given]
     printed = subprocess.run(command, capture_output=True, text=True, check=False)
     if printed.returncode != 0:

@@ -1,6 +1,6 @@
-"""The panels of the Grafana dashboard, a row each; dashboard.py makes Grafana's JSON of them.
+"""The panels of the Grafana dashboard, one row each; dashboard.py turns them into Grafana's JSON.
 
-In expressions `@` means the selectors of the dashboard's variables, `@kind` these and the kinds of resources.
+In expressions, `@` expands to the selectors of the dashboard's variables, and `@kind` adds the selector of the kind.
 """
 
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ _BY_PHASE: Final = {".* Ready": _GREEN, ".* NotReady": _ORANGE, ".* Failed": _RE
 
 @dataclass(frozen=True)
 class Panel:
-    """A row of the table: `queries` are expressions by legend, `thresholds` values by colour from the lowest up.
+    """A row of the table: `queries` maps legends to expressions, `thresholds` maps colours to their lowest values.
 
-    `colors` gives series a colour by a pattern of their name; `alerts` names the alerts that watch the same.
+    `colors` maps patterns of series names to colours; `alerts` names the alerts on the same metrics.
     """
 
     title: str
@@ -35,7 +35,7 @@ def _stat(title: str, description: str, unit: str, expression: str, **more: Any)
 
 
 def _apart(aggregation: str, expression: str) -> dict[str, str]:
-    """By kind, deletions apart."""
+    """The expression by kind, with a separate series for deletions."""
     return {
         legend: f"{aggregation} by (resource_type) ({expression.replace('@kind', selector)})"
         for legend, selector in (
@@ -45,7 +45,7 @@ def _apart(aggregation: str, expression: str) -> dict[str, str]:
     }
 
 
-# Gauges that are absent at zero: a zero where the service itself is seen, nothing where it is not.
+# For gauges that are absent at zero: yields zero while the service is scraped, and nothing otherwise.
 _ZERO: Final = "or 0 * max(hyperfleet_api_build_info{@})"
 _PENDING: Final = "hyperfleet_api_resource_pending_reconciliation"
 _STARTED: Final = "rate(hyperfleet_api_reconciliation_started_total{@kind}[$__rate_interval])"

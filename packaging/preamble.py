@@ -1,7 +1,7 @@
-"""Runs first in ./hyperfleet-api: refuses a Python that its compiled parts were not made for, and tidies its cache.
+"""Runs first in ./hyperfleet-api: rejects a Python that its compiled parts do not support, and cleans up its cache.
 
-Each build unpacks into a folder of its own. One that no process has run from for a day is removed at the next start of
-another; a lock that is held for as long as a process runs tells which are in use.
+Each build unpacks into its own folder. A folder that no process has used for a day is removed when another build
+starts. A process holds a lock on its folder while it runs, so folders in use are kept.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ site_packages = Path(__file__).parents[1]
 
 
 def refuse_other_python() -> None:
-    """Ends the program when this is not the Python that the compiled parts were made for."""
+    """Exits when the compiled parts were built for another version of Python."""
     made_for = {path.suffixes[0].split("-")[1] for path in site_packages.rglob("*.cpython-*.so")}
     here = f"{sys.version_info[0]}{sys.version_info[1]}"
     if made_for and here not in made_for:
@@ -31,7 +31,7 @@ def refuse_other_python() -> None:
 
 
 def remove_unused(own: Path, now: float) -> None:
-    """Removes the folders of other builds beside `own` that no process runs from, nor has for a day."""
+    """Removes the folders of other builds beside `own` that no process uses or has used for a day."""
     program = own.name.partition("_")[0]
     for lock in own.parent.glob(f"{program}_*/{LOCK}"):
         if lock.parent == own or now - lock.stat().st_mtime < UNUSED_SECONDS:
@@ -47,7 +47,7 @@ def remove_unused(own: Path, now: float) -> None:
 
 
 def hold(own: Path) -> None:
-    """Marks a folder as in use until this process ends: the descriptor stays open."""
+    """Marks a folder as in use until this process exits: the descriptor stays open."""
     descriptor = os.open(own / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     os.utime(own / LOCK)

@@ -1,7 +1,7 @@
-"""Fetches Swagger UI from npm and keeps what the package needs of it, compressed: `python packaging/swagger_ui.py`.
+"""Downloads Swagger UI from npm and stores the files that the package needs: `python packaging/swagger_ui.py`.
 
-To take another version, change VERSION and INTEGRITY (`npm view swagger-ui-dist@VERSION dist.integrity`), run it, and
-look at the page: tests/browser opens it.
+To change the version, set VERSION and INTEGRITY (`npm view swagger-ui-dist@VERSION dist.integrity`), run this script,
+and check the page; tests/browser opens it.
 """
 
 import base64
@@ -20,12 +20,12 @@ FOLDER: Final = Path(__file__).parents[1] / "src" / "hyperfleet" / "http" / "des
 COMPRESSED: Final = ("swagger-ui-bundle.js", "swagger-ui.css")
 AS_THEY_ARE: Final = ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt")
 
-# The page's rules let it ask nobody for a source map, and the package has none.
+# The page's content security policy blocks source maps, and the package has none.
 _SOURCE_MAP: Final = re.compile(rb"\s*(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+\*/)\s*$")
 
 
 def fetch(into: Path = FOLDER) -> None:
-    """Writes the files. Raises ValueError when npm gives another package than was seen."""
+    """Writes the files. Raises ValueError when the integrity hash of the package does not match."""
     with tempfile.TemporaryDirectory() as scratch:
         command = ("npm", "pack", "--silent", f"swagger-ui-dist@{VERSION}")
         subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
