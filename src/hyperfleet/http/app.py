@@ -1,8 +1,8 @@
-"""The ASGI application: finds the row of the route table that a path means, and the kind, and calls the endpoint.
+"""The ASGI application: matches a path to a row of the route table and to a kind, and calls the endpoint.
 
-Rows are generic in the kind, so a request is matched against few patterns however many kinds there are: those of as
-many segments. Paths without a variable part are looked up before. Paths are matched as they were sent, never decoded,
-so that an encoded slash separates nothing.
+Rows are generic over kinds, so the number of patterns does not grow with the number of kinds. A path without variables
+is a dictionary lookup; any other is matched only against the patterns with the same number of segments. Paths are
+matched as sent, never decoded, so that an encoded slash does not separate segments.
 """
 
 import asyncio
@@ -52,10 +52,11 @@ def application(
 ) -> Middleware:
     """The service's ASGI application; its lifespan opens and closes the database.
 
-    `provider` is the OpenAPI document that describes specs, None without one. `issuers` are those whose tokens callers
-    need, `gateway` is who vouches for callers without one; without both every caller is the system. `tenants` says
-    whose tenant a caller is, `permissions` what it may do; None: of none, and everything. With `recomputes` it also
-    computes again what other rules left in the database; one process of a service is enough. `rows` is the route table.
+    `provider` is the OpenAPI document that describes specs, or None. `issuers` are the trusted token issuers, and
+    `gateway` vouches for callers without a token; without either, every caller is the system. `tenants` finds a
+    caller's tenancy, None on a service without tenants. `permissions` are the access rules, None where every caller may
+    do everything. With `recomputes` it also recomputes stored resources after a change of rules; one process of a
+    service is enough. `rows` is the route table.
     """
     in_flight = InFlight(settings)
     callers, guard = Callers(issuers, tenants, gateway), Guard(catalog, permissions)
@@ -94,12 +95,12 @@ def application(
 
 
 def _lifespan(db: Database, catalog: Catalog, callers: Callers, *, recomputes: bool) -> Lifespan[Any]:
-    """What runs beside the requests, from the start of the application to its end."""
+    """Opens the database and runs the background tasks, from the application's start to its end."""
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
-        # The parent has waited for the database. A worker that takes the place of another while it is away answers 503
-        # until it is back, instead of dying in turn.
+        # The parent has already waited for the database. A replacement worker that starts during an outage of the
+        # database answers 503 until the database is back, instead of exiting.
         with suppress(HyperFleetError):
             await db.open()
         once = (recomputing.keep_trying(db, catalog), lingering.tell(db, catalog)) if recomputes else ()
@@ -120,7 +121,7 @@ def _lifespan(db: Database, catalog: Catalog, callers: Callers, *, recomputes: b
 
 
 class _Bound:
-    """A row as an ASGI application: finds the kind that the path names, then the endpoint of the method."""
+    """A row as an ASGI application: finds the path's kind, then the method's endpoint."""
 
     def __init__(self, row: Row, catalog: Catalog, in_flight: InFlight, callers: Callers, guard: Guard) -> None:
         self._in_flight = in_flight

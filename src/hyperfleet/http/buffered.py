@@ -1,7 +1,7 @@
-"""Answers that the HTTP server has taken over: they stay in this process until their callers have read them.
+"""Counts the responses that the HTTP server has accepted. They stay in memory until their callers have read them.
 
-The server does not report what became of them. The kernel does: as long as a caller is behind, its connection has bytes
-that it has not acknowledged; when it has none, the server has nothing left of the answer either.
+The server does not report when it has sent a response. The kernel does: while a caller is behind, its connection has
+unacknowledged bytes. When there are none left, the server has sent everything.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from typing import Final
 from hyperfleet.http import sockets
 
 PAUSE_SECONDS: Final = 0.1
-"""The time between two looks at the connections. A look costs some microseconds for each."""
+"""The time between two scans of the connections. A scan costs a few microseconds per connection."""
 
 _HANDED_ON_SECONDS: Final = 0.05
-"""How long the server may take until an answer has reached the kernel."""
+"""How long the server may take to pass a response to the kernel."""
 
 _INT: Final = struct.Struct("i")
 _Peer = tuple[str, str]
 
 
 class Buffered:
-    """The bytes that were taken over, by connection: all that may be unread, at most. 0 where the system hides it."""
+    """Bytes accepted by the server, by connection: an upper bound of what is unread. 0 on systems without /proc."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -35,7 +35,7 @@ class Buffered:
         self._looked_at = float("-inf")
 
     def add(self, client: tuple[object, object], size: int) -> None:
-        """The server has taken over so many bytes for this caller."""
+        """Records that the server has accepted `size` bytes for this caller."""
         if not self._is_known:
             return
         peer = (str(client[0]), str(client[1]))
@@ -44,7 +44,7 @@ class Buffered:
         self.now += size
 
     async def settle(self) -> None:
-        """Forgets what callers have read, and those who are gone; unless that was done just now."""
+        """Drops what callers have read, and connections that are closed, unless a scan has just been made."""
         if self._looking is None or self._looking.done():
             if asyncio.get_running_loop().time() < self._looked_at + PAUSE_SECONDS:
                 return
@@ -63,7 +63,7 @@ class Buffered:
 
 
 def peers_behind() -> frozenset[_Peer]:
-    """The addresses and ports of the callers that have not acknowledged all that was sent to them."""
+    """The addresses and ports of callers that have not acknowledged everything sent to them."""
     found = set()
     for each in sockets.own():
         # A listener has no peer.

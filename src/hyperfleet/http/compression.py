@@ -1,7 +1,8 @@
-"""Answers in gzip, for who asks and where it pays.
+"""Compresses responses with gzip when the caller accepts it and the body is large enough.
 
-At the fastest level a page of a hundred resources takes half a millisecond; higher levels take ten times that for a
-tenth less. Large bodies are compressed in a thread, which releases the interpreter: others are served meanwhile.
+At the fastest level, a page of a hundred resources takes half a millisecond. Higher levels take ten times as long and
+save a tenth of the bytes. Large bodies are compressed in a thread, which releases the GIL, so that other requests are
+served meanwhile.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from hyperfleet.http.media_types import LONGEST, elements
 
 SMALLEST: Final = 1024
 LARGEST_INLINE: Final = 1 << 20
-"""Bodies up to this size take less time than handing them to a thread and back is worth."""
+"""Bodies up to this size are compressed too fast for a thread to be worth its overhead."""
 
 THREADS: Final = 2
 
@@ -27,7 +28,7 @@ _threads: Final = ThreadPoolExecutor(THREADS, thread_name_prefix="gzip")
 
 
 async def compressed(body: bytes, accept_encoding: bytes | None) -> bytes | None:
-    """The body in gzip; None when it goes as it is: it is small, or the caller did not ask."""
+    """The body in gzip; None when the body is small, or when the caller does not accept gzip."""
     if len(body) < SMALLEST or not takes_gzip(accept_encoding):
         return None
     if len(body) <= LARGEST_INLINE:
@@ -41,15 +42,15 @@ def _packed(body: bytes) -> bytes:
 
 
 def takes_gzip(accept_encoding: bytes | None) -> bool:
-    """Whether the caller asked for gzip; a header that is too long to be read asks for nothing."""
+    """Whether the caller accepts gzip; a header that is too long counts as absent."""
     return accept_encoding is not None and len(accept_encoding) <= LONGEST and accepts_gzip(accept_encoding)
 
 
 @lru_cache(maxsize=256)
 def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Whether a value of `Accept-Encoding` takes gzip, at least as gladly as no encoding (RFC 9110, section 12.5.3).
+    """Whether an `Accept-Encoding` value accepts gzip and does not prefer `identity` (RFC 9110, section 12.5.3).
 
-    Tokens are compared whole; a quality of 0 refuses; `*` covers everything else; a malformed entry says nothing.
+    Tokens are compared whole. A quality of 0 refuses, `*` covers all other encodings, malformed entries are ignored.
     """
     qualities: dict[str, float] = {}
     for coding, *parameters in elements(accept_encoding):

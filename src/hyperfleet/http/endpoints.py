@@ -1,7 +1,7 @@
-"""One short function per route: what the path, the query and the body say goes to a service, its bytes come back.
+"""One short function per route: it reads the path, the query and the body, calls a service, and returns its bytes.
 
-The order of decisions is the contract's (Addresses): wrong path for a kind, body and parameters, then existence, which
-for an id that is none is decided here and for any other by the statement that looks for it.
+Errors are checked in the contract's order (Addresses): a path that the kind does not have, the body and the parameters,
+then existence. A malformed id raises NotFound here; the service's statement looks up a well-formed one.
 """
 
 import re
@@ -34,24 +34,24 @@ FEATURES: Final = (
     *("search", "order", "fields", "page_token", "count", "id", "gzip", "openapi"),
     *("patch", "merge_patch", "etag", "delete", "force_delete", "references", "resources"),
 )
-"""What callers may rely on beyond the first version's API; a name is here while the running server has it."""
+"""Features that callers may rely on beyond the first version's API; each is listed while the server supports it."""
 
 
 async def service(exchange: Exchange) -> Answer:
-    """What this is, and in which version."""
+    """The service's description of itself: its version and links."""
     queries.nothing(exchange.query)
     assert exchange.entrance is not None
     return exchange.entrance(exchange)
 
 
 async def compatibility(exchange: Exchange) -> Answer:
-    """Which features the running server has."""
+    """The features of the running server."""
     queries.nothing(exchange.query)
     return Answer(200, _compatibility())
 
 
 async def published(exchange: Exchange) -> Answer:
-    """What was made for this path when the application was built."""
+    """The static response that was built for this path at startup."""
     queries.nothing(exchange.query)
     assert exchange.route is not None
     return publications.answer(exchange.publications[exchange.route.template, exchange.media_type], exchange)
@@ -63,7 +63,7 @@ async def list_resources(
     parameters: tuple[queries.Parameter, ...] = queries.LIST_PARAMETERS,
     fields: Fields = FIELDS,
 ) -> Answer:
-    """A page of resources of a kind, or of all kinds, below the owner when the path names one."""
+    """A page of resources of one kind or of all kinds, limited to the owner's children when the path names an owner."""
     kind = exchange.kind
     wanted = queries.listing(exchange.query, _listable(kind, exchange.catalog, fields), parameters)
     if wanted.kind is not None:
@@ -75,7 +75,7 @@ async def list_resources(
 
 
 async def create(exchange: Exchange) -> Answer:
-    """A new resource; a child kind's only below its owner. At the address of all kinds the body says which."""
+    """Creates a resource. A child must be created under its owner. At `/resources` the body names the kind."""
     route = exchange.route
     if route is not None and route.owner_kind is None:
         _require_top(exchange.kind, exchange.catalog)
@@ -96,7 +96,7 @@ async def create(exchange: Exchange) -> Answer:
 
 
 async def read(exchange: Exchange, *, fields: Fields = FIELDS) -> Answer:
-    """One resource, or what is selected of it; 304 for who has this version already."""
+    """One resource, or the selected members of it; 304 when the caller already has this version."""
     listable = _listable(exchange.kind, exchange.catalog, fields) if exchange.query else None
     selection = None if listable is None else queries.selection(exchange.query, listable)
     unless = preconditions.if_none_match(exchange.header(b"if-none-match"))
@@ -109,7 +109,7 @@ async def read(exchange: Exchange, *, fields: Fields = FIELDS) -> Answer:
 
 
 async def change(exchange: Exchange) -> Answer:
-    """The resource with another desired state."""
+    """Changes a resource's desired state, and returns the resource."""
     body = await limits.body(exchange, patch=True)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
@@ -117,7 +117,7 @@ async def change(exchange: Exchange) -> Answer:
     precondition = preconditions.if_match(exchange.header(b"if-match"))
     scope, id = await _of_one_kind(exchange)
     content_type = exchange.header(b"content-type")
-    # What a merge makes of the spec is checked where it is applied.
+    # The result of a merge is checked where the merge is applied.
     replaced = None if content_type is not None and is_merge_patch(content_type) else members.get("spec")
     faults = await checking.faults(scope.kind, replaced, size=len(body))
     largest = exchange.limits.max_body_size
@@ -129,7 +129,7 @@ async def change(exchange: Exchange) -> Answer:
 
 
 async def delete(exchange: Exchange) -> Answer:
-    """The resource as it was marked for deletion."""
+    """Marks a resource for deletion, and returns the resource."""
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
     precondition = preconditions.if_match(exchange.header(b"if-match"))
@@ -141,7 +141,7 @@ async def delete(exchange: Exchange) -> Answer:
 
 
 async def force_delete(exchange: Exchange) -> Answer:
-    """Nothing: the resource is gone, with everything it owned."""
+    """Removes a resource and everything it owns; the response has no body."""
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
     reason = bodies.reason(json_text.decoded(body))
@@ -163,7 +163,7 @@ async def list_reports(exchange: Exchange) -> Answer:
 
 
 async def report(exchange: Exchange) -> Answer:
-    """An adapter's report: 201 with it as stored, 204 when it is out of date."""
+    """Stores an adapter's report: 201 with the stored report, 204 when the report is outdated."""
     body = await limits.body(exchange)
     queries.nothing(exchange.query)
     now = datetime.now(UTC)
@@ -187,13 +187,13 @@ async def report(exchange: Exchange) -> Answer:
     )
     if outcome.body is None:
         return Answer(204)
-    # RFC 9111, section 5.5: a warning that concerns no cache is 299.
+    # RFC 9111, section 5.5: 299 is the code for a warning that does not concern a cache.
     warned = () if outcome.warning is None else ((b"warning", b'299 - "%b"' % outcome.warning.encode()),)
     return Answer(201, outcome.body, headers=warned)
 
 
 def _scope(exchange: Exchange) -> Scope:
-    """What the path names; raises NotFound for an owner whose id is none."""
+    """The scope that the path names; raises NotFound for a malformed owner id."""
     route, tenancy, is_placed = exchange.route, exchange.caller.tenancy, exchange.caller.is_placed
     if exchange.kind is ANY:
         return Scope(ANY, members=exchange.kinds, tenancy=tenancy, shows_tenancy=is_placed)
@@ -204,14 +204,14 @@ def _scope(exchange: Exchange) -> Scope:
 
 
 def _narrowed(scope: Scope, kind: Kind, exchange: Exchange) -> Scope:
-    """The scope of all kinds for one of them; raises Forbidden when the caller may not do this with it."""
+    """Narrows a scope of all kinds to one kind; raises Forbidden when no access rule allows this for that kind."""
     if kind not in exchange.kinds:
         raise Forbidden(f"No access rule allows you to do this with {kind.plural}.")
     return replace(scope, kind=kind, members=())
 
 
 async def _of_one_kind(exchange: Exchange) -> tuple[Scope, UUID]:
-    """The scope of the resource that the path names, and its id; at the address of all kinds its row says its kind.
+    """The scope and id of the path's resource; below `/resources` the kind is read from the resource's row.
 
     Raises NotFound.
     """
@@ -232,7 +232,7 @@ def _require_top(kind: Kind, catalog: Catalog) -> None:
 
 @lru_cache(maxsize=1024)
 def _listable(kind: Kind, catalog: Catalog, fields: Fields) -> queries.Listable:
-    """What lists of a kind, or of all, may be asked for."""
+    """What a list of one kind, or of all kinds, can be filtered and sorted by."""
     kinds = catalog.kinds if kind is ANY else (kind,)
     references = dict.fromkeys(rule.type for each in kinds for rule in each.references)
     words = vocabulary(kinds, every=catalog.kinds, fields=fields)

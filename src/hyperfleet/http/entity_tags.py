@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110, section 8.8.3), as `ETag`, `If-Match` and `If-None-Match` hold them."""
+"""Reads and writes the entity tags of `ETag`, `If-Match` and `If-None-Match` (RFC 9110, section 8.8.3)."""
 
 import re
 from functools import lru_cache
@@ -7,23 +7,23 @@ from typing import Final
 LONGEST: Final = 4096
 ANY: Final = b"*"
 
-# An entity tag, weak or strong; a comma may be inside the quotes.
+# A weak or strong entity tag; the quoted part may contain a comma.
 _TAG: Final = re.compile(rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _COMMA: Final = re.compile(rb"[ \t]*,[ \t,]*")
 
 
 def strong(text: bytes) -> bytes:
-    """The strong tag of this text."""
+    """The strong entity tag with this text."""
     return b'"%b"' % text
 
 
 def listed(header: bytes) -> frozenset[bytes] | None:
-    """The tags of a list, or ANY alone; None for a value that is malformed or too long."""
+    """The tags in a header, or only ANY for `*`; None for a value that is malformed or too long."""
     return _listed(header) if len(header) <= LONGEST else None
 
 
 def without_weakness(tags: frozenset[bytes]) -> frozenset[bytes]:
-    """The tags as the weak comparison sees them: a weak one is the same as the strong one."""
+    """The tags without `W/`, for the weak comparison, in which a weak tag equals the strong one."""
     return frozenset(tag.removeprefix(b"W/") for tag in tags)
 
 

@@ -1,6 +1,7 @@
-"""One request on its way through the service, and its answer: what endpoints, middleware and problems hand each other.
+"""One request and its answer, as passed between the middleware, the endpoints and the problem documents.
 
-A plain object instead of a web library's request: it costs a microsecond, and nothing is read before it is wanted.
+This is a plain object instead of a web framework's request: it costs a microsecond to create, and it reads headers,
+query and body only when asked.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -27,9 +28,9 @@ UNKNOWN: Final = "-"
 
 
 class Answer(NamedTuple):
-    """What goes back: status, body, its media type, further headers. Length and id are the middleware's.
+    """A response: status, body, media type and further headers. The middleware adds the length and the request id.
 
-    So is the encoding, unless the body has one already: then `encoding` names it.
+    The middleware also compresses the body, unless `encoding` says how it is already encoded.
     """
 
     status: int
@@ -40,9 +41,10 @@ class Answer(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """An answer made once for all callers: its body, that in gzip or None where it does not pay, a tag of its content.
+    """A static answer, built once for all callers.
 
-    `body` is called for whoever does not take gzip.
+    `body` returns the plain body, for callers that do not accept gzip. `packed` is the body in gzip, or None for a body
+    too small to compress. `tag` is a hash of the content.
     """
 
     body: Callable[[], bytes]
@@ -53,7 +55,7 @@ class Publication(NamedTuple):
 
 
 class Use(NamedTuple):
-    """An endpoint, and what rules call what it does with resources; None where it does nothing with them."""
+    """An endpoint and its verb in access rules; the verb is None where the endpoint serves no resources."""
 
     endpoint: "Endpoint"
     verb: Verb | None = None
@@ -61,10 +63,10 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A row of the route table bound to the kinds it serves; `kind` is None for rows that serve none.
+    """A row of the route table bound to a kind and its owner's kind; `kind` is None for rows that serve no kind.
 
-    `template` is the path as metrics and logs show it, with ids as `-`; `allow` the value of the header `Allow`.
-    `media_types` are the possible ones, the preferred one first; `catalog` holds all kinds of the service.
+    `template` is the path in metrics and logs, with `-` in place of ids; `allow` is the value of the `Allow` header.
+    `media_types` are those the route can return, the default first; `catalog` holds all kinds of the service.
     """
 
     template: str
@@ -82,13 +84,13 @@ def _nothing(_caller: Caller, _verb: Verb, _kind: Kind) -> bool:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and what is known of it so far.
+    """A request, and what has been found out about it so far.
 
-    Ids are as the path gives them, unchecked. `route` is None until the path is known, `answer` until there is one.
-    `kinds` are the kinds that the caller may do this with: the path's, or some of all kinds.
-    `may` tells whether the caller may do something else with a kind. `publications` are those of the application, by
-    path and media type; `entrance` answers at the service's own addresses. `media_type` is the one of the route's that
-    the caller prefers. `held` is how many bytes of the answer count as unsent.
+    `owner_id` and `id` come from the path, unchecked. `route` is None until the path is matched, `answer` until there
+    is one. `kinds` are the kinds that access rules allow for this request: the path's kind, or some of all kinds. `may`
+    returns whether the caller may use another verb on a kind. `publications` are the static answers by path and media
+    type; `entrance` answers at the service's own addresses. `media_type` is the caller's preferred one among the
+    route's. `held` is how many bytes of the answer count as unsent.
     """
 
     scope: AsgiScope
@@ -110,20 +112,20 @@ class Exchange:
     held: int = 0
 
     def hold(self, size: int) -> None:
-        """Has so many bytes of the answer count as unsent, instead of the previous number."""
+        """Sets how many bytes of the answer count as unsent, replacing the previous number."""
         self.unsent.hold(size - self.held)
         self.held = size
 
     @property
     def kind(self) -> Kind:
-        """The kind that the path names; only routes that serve one have it."""
+        """The path's kind; fails on routes that serve no kind."""
         assert self.route is not None
         assert self.route.kind is not None
         return self.route.kind
 
     @property
     def catalog(self) -> Catalog:
-        """All kinds that the service has."""
+        """All kinds of the service."""
         assert self.route is not None
         assert self.route.catalog is not None
         return self.route.catalog
@@ -135,12 +137,12 @@ class Exchange:
         return query
 
     def header_lines(self, name: bytes) -> list[bytes]:
-        """The values of a header, one for each line of that name; `name` is in small letters."""
+        """The values of a header, one per line; `name` must be lower case."""
         headers: Iterable[tuple[bytes, bytes]] = self.scope["headers"]
         return [value for key, value in headers if key == name]
 
     def header(self, name: bytes) -> bytes | None:
-        """A header's value, lines of the same name joined with commas; None without one. `name` is in small letters."""
+        """A header's value, repeated lines joined with commas, or None; `name` must be lower case."""
         found = self.header_lines(name)
         if not found:
             return None

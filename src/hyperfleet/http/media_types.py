@@ -1,7 +1,7 @@
-"""Media types as headers name them: what a body is, and what a caller takes for an answer.
+"""Reads the media types in `Content-Type` and `Accept`.
 
-Errors go out as problem documents whatever the caller takes: an error that cannot be read still has its status. Only to
-callers that take plain JSON and nothing else they go as that.
+Errors are sent as problem documents whatever `Accept` says: a caller that cannot read the document still gets the
+status. Only a caller that accepts plain JSON and nothing else gets the document as `application/json`.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-# What is read is kept; a header may have 400 KB, and hundreds of those must not stay in memory.
+# Parsed headers are cached. A header may have 400 KB, and hundreds of those must not stay in memory.
 LONGEST: Final = 1000
 
 JSON: Final = "application/json"
@@ -22,21 +22,21 @@ _QUALITY: Final = re.compile(r"q\s*=\s*([01]?\.?[0-9]*)")
 
 
 def is_json(content_type: bytes) -> bool:
-    """Whether a value of Content-Type is JSON in UTF-8, or empty; parameters besides the charset say nothing."""
+    """Whether a Content-Type value is JSON in UTF-8, or empty; parameters other than the charset are ignored."""
     return len(content_type) <= LONGEST and (not content_type.strip() or _named(content_type) == JSON)
 
 
 def is_merge_patch(content_type: bytes) -> bool:
-    """Whether a value of Content-Type is a merge patch in UTF-8 (RFC 7396)."""
+    """Whether a Content-Type value is a merge patch in UTF-8 (RFC 7396)."""
     return len(content_type) <= LONGEST and _named(content_type) == MERGE_PATCH
 
 
 def preferred(accept: bytes, media_types: tuple[str, ...]) -> str | None:
-    """The media type that a value of Accept asks for first (RFC 9110, section 12.5.1); of equals the first offered.
+    """The offered media type that an Accept value prefers (RFC 9110, section 12.5.1); the first offered on a tie.
 
-    None when it excludes all. Any type of JSON is taken for ours, `application/vnd.x+json` too; parameters other than
-    the quality are ignored. The most specific entry decides: the type itself, then `application/*` and the like, then
-    `*/*`. A value that is too long to read excludes nothing.
+    None when the value excludes all of them. Any JSON type, such as `application/vnd.x+json`, matches plain JSON.
+    Parameters other than the quality are ignored. The most specific entry decides: the type itself, then a range such
+    as `application/*`, then `*/*`. A value that is too long excludes nothing.
     """
     if len(accept) > LONGEST:
         return media_types[0]
@@ -46,7 +46,7 @@ def preferred(accept: bytes, media_types: tuple[str, ...]) -> str | None:
 
 
 def takes_plain_json_only(accept: bytes) -> bool:
-    """Whether a value of Accept leaves room for `application/json`, and none for a problem document of its own type."""
+    """Whether an Accept value accepts `application/json`, but not `application/problem+json`."""
     return len(accept) <= LONGEST and _takes_plain_json_only(accept)
 
 
@@ -58,7 +58,7 @@ def _takes_plain_json_only(accept: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def _named(content_type: bytes) -> str | None:
-    """The type that a value of Content-Type names, in small letters; None for one that is not in UTF-8."""
+    """The type of a Content-Type value, in lower case; None for a charset other than UTF-8."""
     name, *parameters = _parts(content_type.decode("latin-1").lower())
     charsets = [value.strip('"') for key, _, value in (part.partition("=") for part in parameters) if key == "charset"]
     return name if all(charset in ("utf-8", "utf8") for charset in charsets) else None
@@ -66,7 +66,7 @@ def _named(content_type: bytes) -> str | None:
 
 @lru_cache(maxsize=256)
 def _quality(accept: bytes, media_type: str) -> float:
-    """How much an Accept wants a media type, from 0 to 1; 1 when it names nothing."""
+    """The quality that an Accept value gives to a media type, from 0 to 1; 1 when the value names no type."""
     qualities: dict[str, float] = {}
     for entry, quality in _entries(accept):
         name = JSON if entry.endswith("+json") else entry
@@ -78,14 +78,14 @@ def _quality(accept: bytes, media_type: str) -> float:
 
 
 def _entries(accept: bytes) -> Iterator[tuple[str, float]]:
-    """The media types that an Accept names, each with its quality, which is 1 unless given."""
+    """The media types of an Accept value, each with its quality, which is 1 by default."""
     for name, *parameters in elements(accept):
         if name:
             yield name, _given_quality(parameters)
 
 
 def elements(header: bytes) -> Iterator[list[str]]:
-    """The elements of a list such as Accept or Accept-Encoding, in small letters: each its name and its parameters."""
+    """The elements of a header such as Accept or Accept-Encoding, in lower case: each a name and its parameters."""
     yield from map(_parts, header.decode("latin-1").lower().split(","))
 
 

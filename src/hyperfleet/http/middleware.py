@@ -1,6 +1,6 @@
-"""What surrounds every request: its id, its deadline, its log line and metrics, and the sending of its answer.
+"""Wraps every request: sets its id and deadline, writes its log line and metrics, and sends its answer.
 
-Answers leave from here only, so that compression, HEAD and the request's id are the same for all, errors included.
+Answers are sent from here only, so that compression, HEAD and the request id work the same for all, errors included.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from hyperfleet.telemetry.logging import REQUEST_ID
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 
 START_CHECK: Final = b"hyperfleet-api-start"
-"""The User-Agent of the service's own request for its entrance, by which its parent sees that it has started."""
+"""The User-Agent of the parent process's own request, which checks that the service has started."""
 
 _VALID_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _PLAIN_PATH: Final = re.compile(rb"[!-$&-~]*")
@@ -37,7 +37,7 @@ _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%2[Ff]|[^!-~]")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _READS: Final = frozenset({"GET", "HEAD"})
 _BODILESS: Final = frozenset({204, 304})
-# Without one of ours the HTTP server names itself.
+# Without this header the HTTP server sends its own name.
 _SERVER: Final = (b"server", b"hyperfleet-api")
 _VARY: Final = (b"vary", b"Accept-Encoding")
 _VARY_BY_TYPE: Final = (b"vary", b"Accept, Accept-Encoding")
@@ -46,7 +46,7 @@ _log = logging.get("http")
 
 
 class Middleware:
-    """The application around the router, which leaves its answer in the exchange, or raises."""
+    """The ASGI application around the router. The router puts its answer into the exchange, or raises."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Middleware:
         self._unsent = Unsent(limits.max_unsent_bytes, limits.timeouts.write)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Serves one request, or the application's lifespan; there are no WebSockets here."""
+        """Serves one request, or the application's lifespan; WebSockets are closed."""
         if scope["type"] == "lifespan":
             await self._router(scope, receive, send)
             return
@@ -98,14 +98,14 @@ class Middleware:
                 exchange.hold(0)
             if span is not None:
                 span.end()
-            # Scope and exchange hold each other: left so, every answer would stay until the collector comes.
+            # Scope and exchange reference each other; without this, every answer would wait for the garbage collector.
             del scope["exchange"]
             metrics.request_finished()
             DEADLINE.reset(deadline_token)
             REQUEST_ID.reset(id_token)
 
     async def _answer(self, exchange: Exchange, raw_path: bytes) -> Answer:
-        """The router's answer, or the problem document of what it raised."""
+        """The router's answer, or the problem document for the error that it raised."""
         scope = exchange.scope
         scope["path"] = normal_path(raw_path)
         try:
@@ -116,10 +116,10 @@ class Middleware:
         except HyperFleetError as error:
             problem = error
             if error.status >= 500 and not isinstance(error, BadRequest):
-                # What is full or away is for its callers to try again; a 500 is for the operator to look at.
+                # Callers retry a 503 or 504; an operator must look at a 500.
                 log = _log.error if error.status == 500 else _log.warning
                 log("request failed", code=error.row.full_name, detail=error.detail)
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the traceback
+        except Exception:  # noqa: BLE001 - any error gets an answer, and its traceback is logged
             problem = HyperFleetError("An unexpected error occurred.")
             _log.exception("request failed unexpectedly", code=problem.row.full_name)
         ids = tracing.ids()
@@ -133,15 +133,15 @@ class Middleware:
             )
             return await _encoded(answer, exchange)
         finally:
-            # Its traceback holds this frame, which would hold it: until the collector came, the request's body would
-            # count as wanted, and its connection stay open.
+            # The error's traceback references this frame, and the frame the error. Without this, the request's body and
+            # its connection would stay until the garbage collector runs.
             del problem
 
 
 def normal_path(raw: bytes) -> str:
-    """A raw path with only what never needs encoding decoded (RFC 3986, section 6.2.2); empty for one that is none.
+    """A raw path with only unreserved characters decoded (RFC 3986, section 6.2.2); empty for a malformed path.
 
-    So two spellings of a path are one, while an encoded slash stays what it is: part of no path of ours.
+    Two spellings of a path become the same path. A path with an encoded slash matches no route, so it is empty, too.
     """
     if _PLAIN_PATH.fullmatch(raw):
         return raw.decode()
@@ -170,9 +170,9 @@ def _request_id(exchange: Exchange) -> str:
 
 
 async def _encoded(answer: Answer, exchange: Exchange) -> Answer:
-    """The answer in gzip, if the caller asked and it pays; a large one counts as unsent from here on.
+    """The answer, in gzip where that is accepted and worthwhile; a large answer counts as unsent from here on.
 
-    Raises Unavailable when a read has no room. A write took effect, so its caller hears of that whatever there is.
+    Raises Unavailable when there is no room for a read's answer. A write has taken effect, so it is always answered.
     """
     body = answer.body
     if not body or answer.status in _BODILESS:
@@ -214,7 +214,7 @@ async def _send(
 
 
 def _record(exchange: Exchange, status: int, size: int, seconds: float, span: tracing.RequestSpan | None) -> None:
-    """The log line, the metrics and the span of a request."""
+    """Writes the request's log line, metrics and span."""
     method = exchange.method if exchange.method in METHODS else UNKNOWN
     template = exchange.route.template if exchange.route is not None else UNKNOWN
     metrics.observe_request(method, template, status, seconds)

@@ -1,6 +1,6 @@
-"""Errors as problem documents (RFC 9457): the only place where an error becomes bytes.
+"""Renders errors as problem documents (RFC 9457); no other file does.
 
-Texts that callers sent come back in them, so everything is cut and freed of control characters here, once, for all.
+Problem documents repeat text that callers sent, so all text is truncated and cleaned of control characters here.
 """
 
 from datetime import datetime
@@ -23,18 +23,17 @@ LONGEST_VALUE: Final = 200
 LONGEST_PATH: Final = 1000
 
 _encode: Final = msgspec.json.Encoder().encode
-# Printable ASCII except what a URI must not contain literally; `%` stays, because the path is encoded already.
+# Printable ASCII that a URI may contain literally; `%` stays, because the path is already encoded.
 _URI: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
 def answer(
     error: HyperFleetError, *, instance: bytes, now: datetime, accept: bytes | None = None, trace_id: str = ""
 ) -> Answer:
-    """The problem document of an error; `instance` is the raw path of the request without its query.
+    """The problem document for an error; `instance` is the request's raw path without its query.
 
-    `trace_id` is included unless empty, when the request is not traced.
-
-    To a caller whose `accept` leaves room for plain JSON only it goes as that; some read nothing else.
+    `trace_id` is empty for a request that is not traced, and is then left out. A caller whose `accept` takes only plain
+    JSON gets `application/json`, because some clients read nothing else.
     """
     row = error.row
     document: dict[str, Any] = {
@@ -69,7 +68,7 @@ def _field_error(wrong: FieldError) -> dict[str, Any]:
 
 
 def _shown(value: Given) -> Given:
-    """The value in its own type; only a text, or a number of many digits, is cut, and then it is a text."""
+    """The value in its own type. Long strings are truncated; numbers with too many digits become truncated strings."""
     if isinstance(value, str):
         return printable(value, LONGEST_VALUE)
     if isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:

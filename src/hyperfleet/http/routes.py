@@ -1,7 +1,7 @@
-"""The route table: a path with its methods a row, and what every kind makes of it.
+"""The route table: one row per path with its methods, expanded for every kind.
 
-A row is complete: it has each endpoint's verb, the media types that it answers with, and whether it is open. Metrics,
-logs and traces show its path. The order of the rows means nothing: a literal segment wins over a variable.
+A row is complete: it has each endpoint's verb, the media types it returns, and whether it is open. Metrics, logs and
+traces show its path. The order of the rows does not matter: a literal segment takes precedence over a variable.
 """
 
 import re
@@ -26,7 +26,7 @@ _VARIABLE: Final = re.compile(r"\{[a-z_]+\}")
 class Row(NamedTuple):
     """A row of the route table; `{plural}` and `{owner_plural}` are the plurals of each kind and its owner.
 
-    Rows that are open are answered without a token.
+    An open row needs no token.
     """
 
     path: str
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
     @property
     def shape(self) -> tuple[bool, ...]:
-        """For each segment whether it is a variable, so that of two rows for one path the smaller one is meant."""
+        """Whether each segment is a variable; of two rows that match a path, the one with the smaller shape wins."""
         return tuple(segment.startswith("{") for segment in self.path.split("/"))
 
 
@@ -69,9 +69,9 @@ ROWS: Final = (
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """The rows in the order in which a path is held against them; raises ValueError for rows that make no sense.
+    """The rows in the order in which a path is matched against them; raises ValueError for invalid rows.
 
-    Two rows must not be for the same paths, and what is done with resources has a verb, by which rules allow it.
+    No two rows may match the same paths, and every endpoint that serves resources needs a verb for access rules.
     """
     for shape, times in Counter(_VARIABLE.sub("{}", row.path) for row in rows).items():
         if times > 1:
@@ -84,7 +84,7 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 
 def routes(row: Row, catalog: Catalog) -> Iterator[Route]:
-    """What a row of the table means for each kind that it serves."""
+    """Expands a row into one route for each kind that it serves."""
     methods = dict(row.methods)
     allow = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
     for kind in (*catalog.kinds, ANY) if _KIND in row.path else (None,):

@@ -1,4 +1,4 @@
-"""The connections and listeners of this process: the HTTP server opens them and gives nobody else a handle of them."""
+"""Finds this process's TCP sockets, because the HTTP server that opens them does not expose them."""
 
 import contextlib
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def own() -> Iterator[socket.socket]:
-    """A handle of each TCP socket of this process, closed when the next one is taken; none where the system hides them.
+    """A duplicate of each TCP socket of this process, closed when the next is taken; none on systems without /proc.
 
-    Shutting a handle down ends the connection, and options that are set on it hold for the socket.
+    Shutting a duplicate down ends the connection, and options set on it apply to the original socket.
     """
     try:
         entries = list(Path("/proc/self/fd").iterdir())
     except OSError:
         return
     for entry in entries:
-        # Others may open and close descriptors meanwhile.
+        # Other threads may open and close descriptors meanwhile.
         with contextlib.suppress(OSError):
             descriptor = int(entry.name)
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):

@@ -1,7 +1,7 @@
-"""Large answers on their way to their callers: how many bytes wait in this process, and how long a caller may take.
+"""Limits large answers on their way to callers: how many bytes wait in this process, and how long a caller may take.
 
-The HTTP server takes a whole body at once and keeps it until the caller has read it (buffered.py). Given in pieces, it
-takes the next one only when there is room, so what has not been taken yet can be counted, limited and given up.
+The HTTP server accepts a whole body at once and keeps it until the caller has read it (buffered.py). It accepts the
+next piece of a body only when it has room, so unsent pieces can be counted, limited and dropped.
 """
 
 import asyncio
@@ -20,24 +20,24 @@ from hyperfleet.store.shares import Share
 from hyperfleet.telemetry import logging, metrics
 
 SMALL: Final = 8 * 1024
-"""Bodies up to this size are not counted: as many as there are connections fit into memory."""
+"""Bodies up to this size are not counted: one for every connection fits into memory."""
 
 WHOLE: Final = 256 * 1024
-"""Bodies up to this size are sent whole, which is the cheapest; more than this the server does not take of others."""
+"""Bodies up to this size are sent whole, which is cheapest; of larger ones the server buffers no more than this."""
 
 PIECE: Final = 128 * 1024
 """The size of the pieces of larger bodies."""
 
 SLOWEST: Final = 128 * 1024
-"""Bytes a second at which a caller must read a large answer, on average."""
+"""The bytes per second at which a caller must read a large answer, on average."""
 
 RETRY_AFTER: Final = 5
 
 LIGHT: Final = 1 << 20
-"""A list that is expected to have no more bytes is made at once, beside all others."""
+"""A list with an expected size up to this many bytes is prepared at once, without a turn."""
 
 TOGETHER: Final = 2
-"""Larger lists that a worker makes at a time: each keeps a core busy, here and in the database."""
+"""How many larger lists a worker prepares at a time; each keeps a core busy, here and in the database."""
 
 _ITEM: Final = 4096
 _MOST_KEPT: Final = 1024
@@ -47,7 +47,7 @@ _Peer = tuple[str, str]
 
 
 class Unsent:
-    """The bytes of answers that this process holds; `most` of them at a time."""
+    """Counts the bytes of unsent answers in this process, `most` at a time. `patience` is in seconds."""
 
     def __init__(self, most: int, patience: float) -> None:
         self.most = most
@@ -61,12 +61,12 @@ class Unsent:
         self._closing: asyncio.Task[None] | None = None
 
     def lacks_room(self, size: int = 0) -> bool:
-        """Whether so many bytes more are too many, or there are too many now; there is always room for one answer."""
+        """Whether `size` more bytes would exceed the limit. There is always room for one answer."""
         taken = self.now + self._expected + self.buffered.now
         return bool(taken) and taken + max(size, 1) > self.most
 
     async def find_room(self, size: int = 0) -> None:
-        """Raises Unavailable when there is no room for this many more bytes."""
+        """Raises Unavailable when there is no room for `size` more bytes."""
         if not self.lacks_room(size):
             return
         await self.buffered.settle()
@@ -78,10 +78,10 @@ class Unsent:
             )
 
     async def made(self, name: Hashable, items: int, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The list that `make` makes: a large one has its bytes taken into account before, and waits for its turn.
+        """The list that `make` returns. A large list reserves its expected size first, and waits for its turn.
 
-        The size of a list is estimated from the previous list of that `name`, or from its number of items. Raises
-        Unavailable when there is no room for it, or no turn before the request's deadline.
+        The expected size comes from the previous list of that `name`, else from the number of items. Raises Unavailable
+        when there is no room for the list, or no turn before the request's deadline.
         """
         before = self._lists.get(name, 0)
         expected = before or items * _ITEM
@@ -113,12 +113,12 @@ class Unsent:
             ) from None
 
     def hold(self, size: int) -> None:
-        """Counts bytes that wait from now on; a negative size when they do no longer."""
+        """Counts `size` more bytes as unsent; a negative size when they are sent or dropped."""
         self.now += size
         metrics.add_unsent_bytes(size)
 
     async def deliver(self, body: bytes, scope: Scope, send: Send) -> bool:
-        """Sends a body, a large one in pieces as the caller reads it; whether it did, or its connection was closed."""
+        """Sends a body, a large one in pieces as the caller reads it; False when the caller was too slow."""
         if len(body) <= WHOLE:
             await send({"type": "http.response.body", "body": body})
             if len(body) > SMALL:
@@ -142,7 +142,7 @@ class Unsent:
         return True
 
     def _close(self, scope: Scope) -> None:
-        """Closes the caller's connection, soon: what the server has buffered would go on to the caller for long."""
+        """Closes the caller's connection soon; otherwise the server would keep sending its buffer for a long time."""
         host, port = scope["client"]
         self._doomed.add((str(host), str(port)))
         if self._closing is None or self._closing.done():
@@ -155,7 +155,7 @@ class Unsent:
 
 
 def close_connections(peers: frozenset[_Peer]) -> int:
-    """Closes this process's connections with these addresses and ports; how many. None where the system hides them."""
+    """Closes this process's connections to these peers, and returns how many; 0 on systems without /proc."""
     closed = 0
     for each in sockets.own():
         # A listener has no peer.

@@ -1,7 +1,7 @@
-"""Who is asking, from a request's headers: decided before its body is looked at (operations: Callers).
+"""Identifies the caller from the request's headers, before the body is read (operations: Callers).
 
-Without issuers and a gateway nobody is asked for credentials, every caller is the system and may do everything, but
-pages of other sites change nothing. Else only routes that are open to everybody are answered without an identity.
+Without issuers and without a gateway there is no authentication: every caller is the system and may do everything,
+except that writes from pages of other sites are refused. Otherwise only open routes are served without an identity.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ _READING: Final = frozenset({"GET", "HEAD"})
 
 
 class Callers:
-    """Decides who asks; the order of the issuers is that in which their headers are looked at.
+    """Identifies callers. The issuers' headers are checked in the order of `issuers`.
 
-    `tenants` says whose tenant that is, None where they are not told apart. A `gateway` says who is calling without a
-    token, and is then the only one that requests are taken from.
+    `tenants` finds the caller's tenancy; it is None on a service without tenants. A `gateway` identifies callers that
+    send no token; with a gateway, requests from any other peer are rejected.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Callers:
         for issuer in issuers:
             by_header.setdefault(issuer.header.lower(), []).append(issuer)
         claims = tenants.claims if tenants is not None else ()
-        # A token counts for the issuers of the header that it comes in, and for no other.
+        # A token is valid only for the issuers that are configured for the header it arrived in.
         self._verifiers = {header: Verifier(those, claims=claims) for header, those in by_header.items()}
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """The headers that tokens come in, in small letters; none where nobody needs a token."""
+        """The lower-case names of the headers that carry tokens; empty where no token is needed."""
         return tuple(self._verifiers)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Fetches the issuers' keys ahead for as long as the context lasts."""
+        """Keeps the issuers' keys fresh for as long as the context lasts."""
         tasks = [asyncio.create_task(issuer.keys.keep_fresh()) for issuer in self._issuers]
         try:
             yield
@@ -64,7 +64,8 @@ class Callers:
     async def caller(self, exchange: Exchange) -> Caller:
         """The caller of a request.
 
-        Raises Unauthenticated, Unavailable when an issuer's keys cannot be had, Forbidden when it is of no tenant.
+        Raises Unauthenticated, Unavailable when an issuer's keys cannot be fetched, Forbidden for a caller without a
+        valid tenancy.
         """
         caller = await self._identified(exchange)
         return caller if self._tenants is None else self._tenants.placed(caller, exchange)
@@ -109,12 +110,12 @@ def _with_identity_header(verified: Verified, exchange: Exchange) -> Caller:
 
 
 def _token(lines: list[bytes], header: str) -> bytes:
-    """The token that a header brings; raises Unauthenticated when it brings none, or several."""
+    """The token in a header's lines; raises Unauthenticated when there is none, or when the header is repeated."""
     if len(lines) > 1:
         raise invalid(f"The {_shown(header)} header appears twice; send it once.")
     scheme, _, token = lines[0].partition(b" ")
     if scheme.lower() in _SCHEMES:
-        # Several blanks are allowed in between (RFC 9110, section 11.4); anything else around a token is part of it.
+        # RFC 9110, section 11.4, allows several spaces after the scheme; anything else is part of the token.
         token = token.strip(b" ")
     elif header == AUTHORIZATION:
         token = b""

@@ -1,4 +1,4 @@
-"""Claims of a token by their names: a name, a dotted path, or a JSON Pointer (RFC 6901)."""
+"""Looks up a token's claims by name, by dotted path, or by JSON Pointer (RFC 6901)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,13 +10,13 @@ _VERIFIED: Final = "email_verified"
 
 
 def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim of this name; None without one. A name that no claim has leads into objects and lists."""
+    """The claim with this name, or None. A name that matches no claim is a path into nested objects and lists."""
     holder, step = _holder(claims, name)
     return _member(holder, step)
 
 
 def is_unverified_email(claims: Mapping[str, Any], name: str) -> bool:
-    """Whether the claim of this name is an e-mail address of which the claim beside it says that nobody verified it."""
+    """Whether the claim is named `email` and the `email_verified` claim beside it is false."""
     holder, step = _holder(claims, name)
     if step != _EMAIL or not isinstance(holder, Mapping):
         return False
@@ -25,14 +25,14 @@ def is_unverified_email(claims: Mapping[str, Any], name: str) -> bool:
 
 
 def kept(value: Any) -> str | bool | None:
-    """A claim as it is remembered; False if it is too long, or has the wrong type."""
+    """A claim in the form that is cached; False if it is too long or has the wrong type."""
     if isinstance(value, str):
         return value if len(value) <= VALUE_LENGTH else False
     return value if value is None or isinstance(value, bool) else False
 
 
 def _holder(claims: Mapping[str, Any], name: str) -> tuple[Any, str]:
-    """What holds the claim, None when nothing can, and the claim's name in it."""
+    """The object or list that contains the claim, or None, and the claim's name in it."""
     if name in claims:
         return claims, name
     steps = pointer_steps(name) if name.startswith("/") else name.split(".")

@@ -1,10 +1,11 @@
-"""One bounded GET by httpcore2: an issuer's keys, without a thread, without cookies.
+"""Downloads an issuer's keys: one bounded GET with httpcore2, without threads or cookies.
 
-The issuer may be broken or hostile: the library bounds the head of its answer, this file the body and the redirects,
-and no redirect leads from https to anything else. The caller sets the deadline: a cancelled download closes at once.
+The issuer may be broken or hostile. The library limits the response's head; this file limits the body and the
+redirects, and refuses a redirect to another scheme. The caller sets the deadline: cancelling a download closes its
+connection at once.
 
-Only the first download imports the library, which costs a tenth of a second and a mebibyte: a process that fetches no
-keys does not pay for it.
+The library is imported by the first download only. The import takes a tenth of a second and a mebibyte, which a
+process that fetches no keys does not pay.
 """
 
 import ssl
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 1 << 18
 MOST_PIECES: Final = 4096
-"""An answer in tiny pieces would keep this process busy: each costs the same, however small it is."""
+"""The most chunks of one response. Every chunk costs the same, so many tiny ones would keep this process busy."""
 
 MOST_REDIRECTS: Final = 3
 _LONGEST_REASON: Final = 300
@@ -33,11 +34,11 @@ _HEADERS: Final[dict[bytes | str, bytes | str]] = {
 
 
 class DownloadFailed(Exception):
-    """The response cannot be used; the text says why, for the log."""
+    """The response cannot be used; the message gives the reason, for the log."""
 
 
 async def get(url: str, trust: ssl.SSLContext) -> bytes:
-    """The body of a 200 answer; raises DownloadFailed for any other, one that is too large, and no answer at all."""
+    """The body of a 200 response. Raises DownloadFailed for any other response, a too large one, or none at all."""
     import httpcore2
 
     try:
@@ -56,7 +57,7 @@ async def get(url: str, trust: ssl.SSLContext) -> bytes:
 
 
 def _reason(failure: BaseException) -> str:
-    """The system's own words; the library wraps its failures once as an argument, then as a cause."""
+    """The operating system's message. The library wraps the original failure in an argument, and then in a cause."""
     wrapped = failure.args[0] if failure.args else None
     cause = (wrapped if isinstance(wrapped, BaseException) else failure).__cause__
     return str(cause or failure)[:_LONGEST_REASON] or type(failure).__name__
@@ -75,12 +76,12 @@ def _redirected(url: str, status: int, location: str) -> str:
 
 
 async def _answer(url: str, trust: ssl.SSLContext) -> bytes | tuple[int, str]:
-    """The body of a 200 answer, of any other its status and `Location`."""
+    """The body of a 200 response; for any other response its status and `Location`."""
     from httpcore2 import URL
 
     parts = urlsplit(url)
     host, proxy = parts.hostname or "", _proxy(parts)
-    # Of an address in IPv6 the library writes no brackets, which a proxy needs.
+    # A proxy needs brackets around an IPv6 address; the library does not write them.
     named = f"[{host}]" if proxy and ":" in host else host
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     async with (
@@ -101,7 +102,7 @@ async def _answer(url: str, trust: ssl.SSLContext) -> bytes | tuple[int, str]:
 
 
 def _proxy(parts: SplitResult) -> str | None:
-    """The proxy that the environment names for a URL, None without one; this machine is behind none."""
+    """The proxy that the environment sets for a URL, or None. Loopback addresses never use a proxy."""
     host = parts.hostname or ""
     proxy = getproxies().get("https") if parts.scheme == "https" and not is_loopback(host) else None
     return proxy if proxy and not proxy_bypass(f"{host}:{parts.port or 443}") else None

@@ -1,6 +1,7 @@
-"""The gateway that says who is calling, where one in front of the service has asked for credentials already.
+"""Takes the caller's identity from a gateway in front of the service that has already authenticated the caller.
 
-Whoever can send its header can be anybody, so it counts only from the gateway's own addresses.
+Anyone who can send the gateway's header can claim any identity, so the header is trusted only from the gateway's own
+addresses.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ _PEERS_REMEMBERED: Final = 4096
 
 
 class Gateway:
-    """A trusted gateway: it sends the caller's identity in `header`, in small letters, from one of `networks`."""
+    """A trusted gateway. It sends the caller's identity in `header` (lower case) from an address in `networks`."""
 
     def __init__(self, header: str, networks: Sequence[str] = LOOPBACK) -> None:
         self.header = header
@@ -26,7 +27,7 @@ class Gateway:
         self._is_allowed = lru_cache(maxsize=_PEERS_REMEMBERED)(self._within)
 
     def caller(self, exchange: Exchange) -> Caller | None:
-        """The caller that the gateway identifies, None if it names none; raises Unauthenticated for any other peer."""
+        """The caller that the gateway identifies, or None if it names none. Raises Unauthenticated for other peers."""
         peer = exchange.scope.get("client")
         if not peer or not self._is_allowed(peer[0]):
             raise Unauthenticated(
@@ -36,7 +37,7 @@ class Gateway:
         return Caller(identity) if identity else None
 
     def missing(self) -> Unauthenticated:
-        """The refusal of a request in which the gateway does not say who is calling."""
+        """The error for a request without the gateway's identity header."""
         return Unauthenticated(
             f"This request requires an identity: the gateway must send it in the {self.header} header."
         )

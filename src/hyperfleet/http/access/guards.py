@@ -1,4 +1,4 @@
-"""What a caller may do with which kinds, decided from its rules before a body is read or anything is looked up."""
+"""Decides what a caller may do with which kinds, from the access rules, before reading the body or the database."""
 
 import time
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from hyperfleet.model.rules.permission import SYSTEM_VERBS, Allowed, Permissions
 from hyperfleet.telemetry import logging
 
 REMEMBERED: Final = 4096
-"""Callers whose grants are kept."""
+"""How many callers' grants are cached."""
 
 _log = logging.get("authorization")
 _Key = tuple[bytes, str, tuple[tuple[str, str], ...], bool]
 
 
 class Guard:
-    """Holds callers to the rules; `permissions` is None where every caller may do everything."""
+    """Enforces the access rules; `permissions` is None where every caller may do everything."""
 
     def __init__(
         self, catalog: Catalog, permissions: Permissions | None, *, clock: Callable[[], float] = time.time
@@ -31,7 +31,10 @@ class Guard:
         self._known: Memory[_Key, Allowed] = Memory(REMEMBERED, clock)
 
     def allowed(self, caller: Caller, verb: Verb, kind: Kind) -> tuple[Kind, ...]:
-        """The kinds that the caller may do this with: `kind`, or of ANY some. Raises Forbidden when there is none."""
+        """The kinds that the caller may use this verb on: `kind`, or some of all kinds for ANY.
+
+        Raises Forbidden when there are none.
+        """
         if caller.is_system and verb not in SYSTEM_VERBS:
             raise Forbidden(f"System callers may only {' and '.join(sorted(SYSTEM_VERBS))}.")
         wanted = self._catalog.kinds if kind is ANY else (kind,)
@@ -44,7 +47,7 @@ class Guard:
         return found
 
     def allows(self, caller: Caller, verb: Verb, kind: Kind) -> bool:
-        """Whether the caller may do this with resources of one kind."""
+        """Whether the caller may use this verb on resources of one kind."""
         try:
             return bool(self.allowed(caller, verb, kind))
         except Forbidden:

@@ -1,7 +1,7 @@
-"""The keys of one issuer, kept at hand: fetched ahead, again at regular times, and when a token names an unknown one.
+"""Caches the keys of one issuer. They are fetched in advance, at intervals, and when a token names an unknown key.
 
-However many requests wait, one fetch runs at a time and begins at most once a cooldown. What was fetched last stays in
-force while the issuer is away or answers nonsense, so that it may be down without a request failing.
+However many requests wait, only one fetch runs at a time, and at most one begins per cooldown. While the issuer is
+unreachable or returns nonsense, the last fetched keys remain valid, so an outage fails no request with a known key.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ REFRESH_SECONDS: Final = 300.0
 FETCH_SECONDS: Final = 5.0
 MOST_WAITING: Final = 500
 MOST_DOUBTED: Final = 100
-"""With so many requests waiting, a token with a wrong signature is rejected at once: forged tokens must leave room for
-tokens that name a new key."""
+"""When this many requests wait, a token with a wrong signature is rejected at once, so that forged tokens leave room
+for tokens that name a new key."""
 
 _log = logging.get("issuers")
 
 Source = Callable[[], Awaitable[bytes]]
-"""Gets what the issuer publishes; raises DownloadFailed or OSError."""
+"""Fetches the issuer's published key set; raises DownloadFailed or OSError."""
 
 
 class IssuerKeys:
-    """The keys of an issuer; `issuer` is its name in logs. Times are in seconds."""
+    """The keys of one issuer; `issuer` is its name in logs. Times are in seconds."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class IssuerKeys:
         self._waiting = 0
 
     def hold(self, key: Key) -> bool:
-        """Whether the issuer still publishes this key, as far as is known."""
+        """Whether the issuer published this key at the last successful fetch."""
         return key in self._keys.keys
 
     async def find(self, id: str | None, algorithm: str) -> Key | None:
         """The key that a token names; None when the issuer does not publish it.
 
-        An unknown key is looked up in keys fetched after this call; without a key id, any published key is returned.
-        Raises Unavailable when there are none to be had: the issuer is away, or too many wait already.
+        An unknown key id waits for keys fetched after this call. A token without a key id matches the issuer's only key
+        for that algorithm. Raises Unavailable when the issuer is unreachable, or when too many requests wait already.
         """
         wanted_at = time.monotonic()
         while (key := self._keys.find(id, algorithm)) is None and self._answered_at < wanted_at:
@@ -73,10 +73,10 @@ class IssuerKeys:
         return key
 
     async def find_other(self, wrong: Key, id: str | None, algorithm: str) -> Key | None:
-        """The key that a token names, after `wrong` under the same name did not fit its signature.
+        """The key that a token names, after `wrong`, which has the same id, did not verify its signature.
 
-        An issuer may change a key without changing its id, so keys fetched after this call are looked at, at most one
-        fetch a cooldown for all callers. None when they have no other, or cannot be had.
+        An issuer may change a key without changing its id, so this waits for keys fetched after this call, with at most
+        one fetch per cooldown for all callers. None when there is no other key, or when the keys cannot be fetched.
         """
         wanted_at = time.monotonic()
         while (key := self._keys.find(id, algorithm)) is wrong and self._answered_at < wanted_at:
@@ -86,7 +86,7 @@ class IssuerKeys:
         return None if key is wrong else key
 
     async def keep_fresh(self) -> None:
-        """Fetches now and at regular times, sooner while the issuer is away; never returns."""
+        """Fetches now and at intervals, more often while the issuer is unreachable; never returns."""
         pause = self._cooldown
         while True:
             await asyncio.shield(self._next())
@@ -94,13 +94,13 @@ class IssuerKeys:
             await asyncio.sleep(pause if self._is_away else self._refresh)
 
     async def close(self) -> None:
-        """Gives up the fetch under way."""
+        """Cancels the running fetch, if there is one."""
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
 
     def _rests(self) -> bool:
-        """Whether the issuer is away and was asked only just now."""
+        """Whether the issuer is unreachable and the cooldown since the last fetch has not ended."""
         return self._fetch is None and self._is_away and time.monotonic() < self._asked_at + self._cooldown
 
     async def _wait(self) -> None:
@@ -108,7 +108,7 @@ class IssuerKeys:
             raise self._unavailable("Too many requests are waiting for the token issuer's keys")
         self._waiting += 1
         try:
-            # Who gives up waiting does not end the fetch that others wait for.
+            # A request that stops waiting must not cancel the fetch that other requests wait for.
             await asyncio.shield(self._next())
         finally:
             self._waiting -= 1
@@ -117,9 +117,9 @@ class IssuerKeys:
         return Unavailable(f"{what}; try again soon.", retry_after=max(1, round(self._cooldown)))
 
     def _next(self) -> asyncio.Task[None]:
-        """The fetch under way, else one that begins as soon as the cooldown is over."""
+        """The running fetch, else a new one that begins when the cooldown ends."""
         if self._fetch is None or self._fetch.done():
-            # In a context of its own: it is nobody's request, whose id and deadline would go along.
+            # In a new context: the fetch belongs to no request, so it must not inherit a request's id and deadline.
             self._fetch = asyncio.get_running_loop().create_task(self._fetched(), context=Context())
         return self._fetch
 
@@ -134,10 +134,10 @@ class IssuerKeys:
                 self._miss(f"the issuer did not respond within {self._patience:g} s")
             except (DownloadFailed, BadKeySet, OSError) as failure:
                 self._miss(str(failure))
-            except Exception:  # noqa: BLE001 - whatever a stranger's answer does, fetching goes on
+            except Exception:  # noqa: BLE001 - no response may stop the fetching
                 _log.exception("fetching issuer keys failed unexpectedly", issuer=self.issuer)
                 self._miss("unexpected error")
-            # A response describes the time of its request, not the present.
+            # The response shows the issuer's keys as of the request, not as of now.
             self._answered_at = asked_at
         finally:
             self._fetch = None

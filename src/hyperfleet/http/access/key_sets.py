@@ -1,7 +1,7 @@
-"""A JSON Web Key Set (RFC 7517), as an issuer publishes it, to keys that check signatures.
+"""Parses an issuer's JSON Web Key Set (RFC 7517) into keys that verify signatures.
 
-The algorithm belongs to the key: what it is for follows from its own members, and a token's word only has to be among
-that. Nothing secret is ever a key here, so a signature by HMAC, or none, has nothing to be checked with.
+The key decides the algorithm: its own members say which algorithms it supports, and a token's `alg` must be one of
+them. A secret is never accepted as a key, so HMAC signatures and unsigned tokens can never be verified.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,19 +20,19 @@ LONGEST_RSA: Final = 8192
 _SIGNATURES: Final[Mapping[str, Algorithm]] = {name: get_default_algorithms()[name] for name in ALGORITHMS}
 _OF_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "Ed25519": "EdDSA", "Ed448": "EdDSA"}
 _OF_RSA: Final = tuple(name for name in ALGORITHMS if name[:2] in ("RS", "PS"))
-# Only what is public is handed on, so that a set which holds private keys by mistake gives none to this process.
+# Only the public members are used. If an issuer publishes private keys by mistake, this process does not load them.
 _PUBLIC: Final = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 
 _decode: Final = msgspec.json.Decoder().decode
 
 
 class BadKeySet(ValueError):
-    """What an issuer publishes is not a key set, or none of its keys can be used; the text says why."""
+    """The issuer's document is not a key set, or none of its keys is usable; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Key:
-    """A public key: its `kid`, or None, the algorithms that it is for, and what it is made of."""
+    """A public key: its `kid` or None, the algorithms it supports, and the values of its public members."""
 
     id: str | None
     algorithms: tuple[str, ...]
@@ -40,7 +40,7 @@ class Key:
     public: Any
 
     def verifies(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
-        """Whether the signature is this key's; never for an algorithm that it is not for."""
+        """Whether this key made the signature; False for an algorithm that the key does not support."""
         return algorithm in self.algorithms and _SIGNATURES[algorithm].verify(signed, self.public, signature)
 
 
@@ -54,14 +54,14 @@ class KeySet:
             self._by_id.setdefault(key.id, []).append(key)
 
     def find(self, id: str | None, algorithm: str) -> Key | None:
-        """The key of this id and algorithm. Without an id the only key of that algorithm, None when it is not clear."""
+        """The key for this id and algorithm, or without an id, for the algorithm; None unless exactly one matches."""
         among: Iterable[Key] = self.keys if id is None else self._by_id.get(id, ())
         found = [key for key in among if algorithm in key.algorithms]
         return found[0] if len(found) == 1 else None
 
 
 def json_object(text: bytes) -> dict[str, Any] | None:
-    """The JSON object that a text from elsewhere is; None for any other text, however deep it is nested."""
+    """Parses an untrusted text; None when it is not a JSON object, or is nested too deeply."""
     try:
         found = _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -70,7 +70,7 @@ def json_object(text: bytes) -> dict[str, Any] | None:
 
 
 def key_set(published: bytes, before: KeySet) -> KeySet:
-    """The published keys; known keys stay the same objects. Raises BadKeySet."""
+    """The published keys; a key that is also in `before` stays the same object. Raises BadKeySet."""
     entries = (json_object(published) or {}).get("keys")
     if not isinstance(entries, list):
         raise BadKeySet("it is not a JSON Web Key Set: a JSON object with a list `keys`")
@@ -78,7 +78,7 @@ def key_set(published: bytes, before: KeySet) -> KeySet:
         raise BadKeySet(f"the key set has more than {MOST_KEYS} keys")
     known = {(key.id, key.algorithms, key.made_of): key for key in before.keys}
     found = {(key.id, key.algorithms, key.made_of): key for key in _usable(entries)}
-    # A set without keys is an answer: its issuer has revoked them all.
+    # An empty key set is valid: the issuer has revoked all of its keys.
     if entries and not found:
         raise BadKeySet(f"none of the {len(entries)} keys can verify a signature with {', '.join(ALGORITHMS)}")
     return KeySet(known.get(same, key) for same, key in found.items())
@@ -92,7 +92,7 @@ def _usable(entries: list[Any]) -> Iterator[Key]:
 
 
 def _key(entry: Mapping[str, Any]) -> Key | None:
-    """The key that an entry is; None for one that is for something else, or is none."""
+    """Parses one entry; None when it is malformed, or is not a key for verifying signatures."""
     kind, uses = entry.get("kty"), entry.get("key_ops", ["verify"])
     members = _PUBLIC.get(kind) if isinstance(kind, str) else None
     if members is None or not all(isinstance(entry.get(member), str) for member in members):
@@ -110,7 +110,7 @@ def _key(entry: Mapping[str, Any]) -> Key | None:
 
 
 def _public(members: dict[str, Any]) -> Any | None:
-    """The key in the library's form; None when its numbers do not make a key, or make a weak or slow one."""
+    """The key as an object of the library; None when its numbers are invalid, or make a weak or slow key."""
     try:
         if members["kty"] == "EC":
             return ECAlgorithm.from_jwk(members)

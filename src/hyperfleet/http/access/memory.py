@@ -1,4 +1,4 @@
-"""What is remembered of callers: a bounded number of conclusions, each until the token that it rests on expires."""
+"""A bounded cache of what was decided about callers; each entry expires with the token it was derived from."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,11 +8,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 SWEEP_SECONDS: Final = 60.0
-"""How long an expired entry that nobody asks for may stay."""
+"""How long an expired entry that is not requested again may stay."""
 
 
 class Memory(Generic[K, V]):
-    """At most `most` values, the one used longest ago is dropped first; `clock` gives the seconds of the epoch."""
+    """Keeps at most `most` values and evicts the least recently used; `clock` returns seconds since the epoch."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = most
@@ -24,7 +24,7 @@ class Memory(Generic[K, V]):
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """The value, None when it is not remembered or has expired."""
+        """The value, or None when it is not cached or has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -35,7 +35,7 @@ class Memory(Generic[K, V]):
         return entry[0]
 
     def put(self, key: K, value: V, *, expires_at: float) -> None:
-        """Remembers the value until then."""
+        """Caches the value until `expires_at`."""
         now = self._clock()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS

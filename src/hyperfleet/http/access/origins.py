@@ -1,7 +1,7 @@
-"""Pages of other sites: without authentication a browser on the same machine must not write on their behalf.
+"""Refuses writes from pages of other sites, where the service runs without authentication.
 
-A page may send a write to any address, localhost included, without being allowed to read the answer. Browsers say where
-such a request comes from, and callers that are not browsers say nothing.
+A page may send a write to any address, localhost included, even though it may not read the answer. Browsers send the
+request's origin in its headers; other clients send no such headers.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ _ADVICE: Final = "Call the service from its own pages or from a client other tha
 
 
 def refuse_foreign(exchange: Exchange) -> None:
-    """Raises Forbidden for a request that a page of another site makes."""
+    """Raises Forbidden for a request from a page of another site."""
     if exchange.header(b"sec-fetch-site") == b"cross-site":
         raise Forbidden(f"Pages from other sites must not make changes (Sec-Fetch-Site). {_ADVICE}")
     origin = exchange.header(b"origin")
@@ -26,13 +26,13 @@ def refuse_foreign(exchange: Exchange) -> None:
     scheme = origin.decode("latin-1").partition("://")[0].lower()
     if host is None or _address(origin.decode("latin-1"), scheme) != _with_port(host, scheme):
         raise Forbidden(f"Pages from other sites must not make changes (Origin). {_ADVICE}")
-    # A name that leads to this machine can be anybody's, changed after the page was loaded.
+    # DNS rebinding: anyone can point a host name at this machine after the page was loaded.
     if is_loopback(exchange.limits.host) and not (is_loopback(host[0]) or host[0].endswith(".localhost")):
         raise Forbidden(f"This service accepts only localhost as Host. {_ADVICE}")
 
 
 def _address(url: str, scheme: str) -> tuple[str, int | None] | None:
-    """Host and port of a URL, the scheme's own port where it names none; None when it has no host."""
+    """The host and port of a URL, with the scheme's default port; None when the URL has no host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

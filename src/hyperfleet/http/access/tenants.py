@@ -1,7 +1,8 @@
-"""Whose tenant a caller is (operations: Callers, Tenancy): stamped on what it creates, and all that it sees.
+"""Finds a caller's tenancy (operations: Callers, Tenancy). It is written to what the caller creates, and limits what
+the caller sees.
 
-Headers count because a gateway in front sets them, and removes them from what callers send. Where a token and a header
-both say something, the token counts.
+Headers are trusted because a gateway in front sets them and removes them from what callers send. Where a token and a
+header disagree, the token wins.
 """
 
 import json
@@ -19,9 +20,9 @@ _IS_SYSTEM: Final = b"true"
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """What brings one dimension, called `key`: a claim, a header in small letters, or both; empty for neither.
+    """The sources of the dimension `key`: a claim, a header (lower case), or both; an empty name means none.
 
-    Where there is one header for all dimensions, that brings what these do not.
+    A header for all dimensions, if one is configured, gives the dimensions that these sources do not.
     """
 
     key: str
@@ -31,16 +32,16 @@ class Dimension:
 
 
 class Tenants:
-    """Tells tenants apart by `dimensions`.
+    """Finds the tenancy of callers, from `dimensions`.
 
-    `header` brings all of them as one JSON object. `system_claim`, else `system_header`, marks callers that see every
-    tenant. An empty name: there is no such header or claim.
+    `header` carries all dimensions as one JSON object. `system_claim`, else `system_header`, marks callers that see
+    every tenant. An empty name means that no such header or claim is configured.
     """
 
     def __init__(
         self, dimensions: Sequence[Dimension], *, system_header: str = "", system_claim: str = "", header: str = ""
     ) -> None:
-        # Stored sets of dimensions are compared as texts, too, so they have one order.
+        # Stored tenancies are also compared as text, so the dimensions need a fixed order.
         self._dimensions = sorted(dimensions, key=lambda each: each.key)
         self._system_header = system_header.encode()
         self._system_claim = system_claim
@@ -53,7 +54,7 @@ class Tenants:
         return tuple(dict.fromkeys(filter(None, named)))
 
     def placed(self, caller: Caller, exchange: Exchange) -> Caller:
-        """The caller with its tenancy, or as a system caller; raises Forbidden when its request does not say enough."""
+        """The caller with its tenancy, or as a system caller; raises Forbidden for a missing or malformed dimension."""
         if self._is_system(caller, exchange):
             return replace(caller, is_placed=True, is_system=True)
         members = self._members(exchange) if self._header else {}
@@ -74,7 +75,7 @@ class Tenants:
         return bool(self._system_header) and exchange.header_lines(self._system_header) == [_IS_SYSTEM]
 
     def _members(self, exchange: Exchange) -> Mapping[str, Any]:
-        """The dimensions in the header that has all of them, empty without it; raises Forbidden for a bad one."""
+        """The dimensions from the common header, empty without it; raises Forbidden for a malformed header."""
         lines = [line for line in exchange.header_lines(self._header) if line.strip()]
         if not lines:
             return {}
@@ -87,14 +88,14 @@ class Tenants:
             raise Forbidden(
                 f"The header {name} must be one JSON object that has each of your tenant's dimensions once."
             )
-        # Passed over, a dimension would widen what the caller sees.
+        # Ignoring an unknown dimension would let the caller see more than its tenant.
         if members.keys() - {each.key for each in self._dimensions}:
             known = ", ".join(each.key for each in self._dimensions)
             raise Forbidden(f"The header {name} has an unknown dimension; the dimensions are {known}.")
         return members
 
     def _value(self, each: Dimension, caller: Caller, exchange: Exchange, members: Mapping[str, Any]) -> str | None:
-        """The dimension's value from the first source that has one, None without; raises Forbidden for a bad one."""
+        """The dimension's value from the first source that has one, or None; raises Forbidden for a malformed value."""
         candidates = (
             caller.tenant_claims.get(each.claim) if each.claim else None,
             _line(exchange.header_lines(each.header.encode())) if each.header else None,
@@ -112,7 +113,7 @@ class Tenants:
         return value
 
     def _sources(self, each: Dimension) -> Iterator[str]:
-        """What may bring the dimension, in words."""
+        """The sources of the dimension, in words for messages."""
         if each.claim:
             yield f"The claim {each.claim} of the token"
         if each.header:
@@ -122,14 +123,14 @@ class Tenants:
 
 
 def _line(lines: Sequence[bytes]) -> str | bool | None:
-    """A header's value, None without one; False for several, because none of them can be trusted."""
+    """The header's value, or None; False for a repeated header, because no value can be trusted."""
     if len(lines) > 1:
         return False
     return lines[0].decode("latin-1").strip(" \t") if lines else None
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """An object with these members; raises ValueError when two are alike, since nobody knows which one counts."""
+    """An object with these members; raises ValueError for a duplicate name, because it is unclear which one counts."""
     members = dict(pairs)
     if len(members) < len(pairs):
         raise ValueError

@@ -1,8 +1,8 @@
-"""JSON Web Tokens (RFC 7519, 7515): what a token's issuer says of its bearer, once the token is known to be its own.
+"""Verifies JSON Web Tokens (RFC 7519, 7515) and reads the caller from their claims.
 
-PyJWT reads a token and checks everything that needs no key, so that an expired token costs neither a fetch nor a
-signature. A token does not choose how it is checked: the key is the one that its issuer publishes, and the algorithm
-belongs to the key. This file checks only what PyJWT cannot or does not; each such place says why.
+PyJWT parses a token and checks everything that needs no key, so an expired token costs neither a fetch nor a signature
+check. A token cannot choose how it is verified: its issuer publishes the key, and the key decides the algorithm. This
+file checks only what PyJWT does not check; a comment at each such place says why.
 """
 
 import re
@@ -30,8 +30,8 @@ LONGEST_IDENTITY: Final = 256
 REMEMBERED: Final = 1000
 DEFAULT_IDENTITY_CLAIMS: Final = ("email", "sub")
 
-# Without the signature, which comes last, PyJWT checks what it is asked for by name. Not `sub` and `jti`: an issuer may
-# put numbers there.
+# The signature is verified last, and with it off PyJWT checks only what is named here. `sub` and `jti` are not checked,
+# because an issuer may put numbers there.
 _CHECKS: Final[Options] = {
     "require": ["exp", "iss"],
     "verify_signature": False,
@@ -54,7 +54,7 @@ _MALFORMED: Final = (
 
 @dataclass(frozen=True)
 class Issuer:
-    """Whose tokens are taken, by which keys, and which claims say who is calling (operations: Callers)."""
+    """A trusted issuer: its URL, its keys, and the claims that identify a caller (operations: Callers)."""
 
     url: str
     keys: IssuerKeys
@@ -66,18 +66,21 @@ class Issuer:
     identity_header: str = ""
 
     def caller(self, claims: Mapping[str, Any]) -> Caller:
-        """Who a token's bearer is, without an identity when no claim gives it; raises Unauthenticated for a bad one."""
+        """The caller with these claims; its identity is empty when no claim gives one. Raises Unauthenticated."""
         attributes = self.attributes(claims)
         return Caller(self._identity(claims), self.url, lambda: attributes)
 
     def attributes(self, claims: Mapping[str, Any]) -> Attributes:
-        """What a token says beside who its bearer is."""
+        """The caller's groups and claims."""
         groups = claim(claims, self.groups_claim)
         named = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
         return Attributes(tuple(group for group in named if isinstance(group, str)), claims)
 
     def _identity(self, claims: Mapping[str, Any]) -> str:
-        """The first claim that gives an identity; an e-mail address that its issuer has not verified does not."""
+        """The first claim that gives an identity, empty without one.
+
+        An e-mail address that the issuer has not verified is skipped; as the last claim it raises Unauthenticated.
+        """
         for name in self.identity_claims:
             value = claim(claims, name)
             if not isinstance(value, str) or not value.strip():
@@ -92,7 +95,7 @@ class Issuer:
         return ""
 
     def identity(self, text: str) -> str:
-        """The identity that a claim or a header gives, empty when it says nothing; raises Unauthenticated."""
+        """The identity in a claim or a header, empty when that is blank; raises Unauthenticated."""
         identity = printable_identity(text)
         if identity and self.identity_pattern and not self.identity_pattern.fullmatch(identity):
             raise invalid("The identity is not accepted by this service.")
@@ -100,7 +103,7 @@ class Issuer:
 
 
 def printable_identity(text: str) -> str:
-    """An identity without the blanks around it; raises Unauthenticated when it is none to be shown in a line."""
+    """The identity without surrounding whitespace; raises Unauthenticated when it is too long or not printable."""
     identity = text.strip()
     if len(identity) > LONGEST_IDENTITY or not identity.isprintable():
         raise invalid(
@@ -110,7 +113,7 @@ def printable_identity(text: str) -> str:
 
 
 def header_identity(lines: Sequence[bytes]) -> str:
-    """The identity in a header of a gateway, empty when it says nothing; raises Unauthenticated."""
+    """The identity in a gateway's header, empty when there is none; raises Unauthenticated."""
     if len(lines) > 1:
         raise invalid("The identity header appears twice; the gateway must send it once.")
     try:
@@ -120,7 +123,7 @@ def header_identity(lines: Sequence[bytes]) -> str:
 
 
 class Verified(NamedTuple):
-    """A token that was found right: whose it is, and the key that proved it."""
+    """A valid token: its caller, its issuer, and the key that verified it."""
 
     caller: Caller
     issuer: Issuer
@@ -133,10 +136,10 @@ def invalid(detail: str) -> Unauthenticated:
 
 
 class Verifier:
-    """Tells whose tokens are right.
+    """Verifies tokens and caches the result.
 
-    It keeps `remembers` tokens by `clock`, which gives the seconds of the epoch: of each a digest, the identity and the
-    claims of these names, nothing that grows with the token.
+    The cache holds up to `remembers` tokens; `clock` returns seconds since the epoch. It keeps a digest of the token,
+    the identity and the named `claims`, so an entry does not grow with the token.
     """
 
     def __init__(
@@ -152,7 +155,7 @@ class Verifier:
         self._remembered: Memory[bytes, Verified] = Memory(remembers, clock)
 
     def remembered(self, token: bytes) -> Verified | None:
-        """Whose a token is that was found right before and still is; None when that must be found out."""
+        """The cached result for a token that is still valid; None when the token must be verified."""
         digest = sha256(token).digest()
         known = self._remembered.get(digest)
         if known is None:
@@ -164,7 +167,7 @@ class Verifier:
         return None
 
     async def verified(self, token: bytes) -> Verified:
-        """Whose the token is. Raises Unauthenticated, or Unavailable when its issuer's keys cannot be had."""
+        """Verifies a token. Raises Unauthenticated, or Unavailable when its issuer's keys cannot be fetched."""
         found = await self._checked(token)
         small = found._replace(caller=replace(found.caller, attributes=Attributes))
         self._remembered.put(found.caller.digest, small, expires_at=found.caller.expires_at)
@@ -176,11 +179,11 @@ class Verifier:
         read = self._read(token)
         header, claims = read["header"], read["payload"]
         algorithm, key_id = header.get("alg"), header.get("kid")
-        # A key is found for its own algorithms only, but a token with another one must not cause a fetch of keys.
+        # No key would be found for another algorithm, but the lookup would fetch the keys again.
         if algorithm not in ALGORITHMS:
             raise invalid(f"The token's algorithm must be one of {', '.join(ALGORITHMS)}.")
         issuer = self._issuers[claims["iss"]]
-        # Whose audience it must be depends on the issuer, which PyJWT does not know before it has read the claims.
+        # The expected audience depends on the issuer, which PyJWT does not know until it has read the claims.
         if issuer.audience and issuer.audience not in _audiences(claims):
             raise invalid("The token's audience (aud) is not this service.")
         key = await issuer.keys.find(key_id, algorithm)
@@ -188,7 +191,7 @@ class Verifier:
             raise invalid("The token is signed with a key that its issuer does not publish.")
         signed, signature = token.rpartition(b".")[0], read["signature"]
         if not key.verifies(algorithm, signed, signature):
-            # Its issuer may have put another key under the same id.
+            # The issuer may have published another key under the same id.
             key = await issuer.keys.find_other(key, key_id, algorithm)
             if key is None or not key.verifies(algorithm, signed, signature):
                 raise invalid("The token's signature is invalid.")
@@ -201,23 +204,23 @@ class Verifier:
         return Verified(caller, issuer, key)
 
     def _read(self, token: bytes) -> dict[str, Any]:
-        """Header, claims and signature of a token that is right but for its signature; raises Unauthenticated."""
-        # PyJWT takes padding as well, but what is remembered, and forgotten, is one spelling of a token.
+        """The header, claims and signature of a token, all checked but the signature; raises Unauthenticated."""
+        # PyJWT also accepts padding, but the cache must see only one spelling of each token.
         if b"=" in token:
             raise invalid(_MALFORMED)
         try:
             return _tokens.decode_complete(token, options=_CHECKS, issuer=self._issuers, leeway=LEEWAY_SECONDS)
         except jwt.InvalidTokenError as wrong:
-            # In our words: the library's may repeat the token.
+            # Our own message: the library's may contain the token.
             code, detail = _REFUSALS.get(type(wrong), ("AUT-002", _MALFORMED))
             raise Unauthenticated(detail, code=code) from None
 
 
 class _Tokens(jwt.PyJWT):
-    """PyJWT, but strict about claims of the wrong type."""
+    """PyJWT with strict checks of the claims' types."""
 
     def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
-        """The claims. PyJWT takes them in any encoding, and texts, booleans and numbers without end for times."""
+        """The claims. PyJWT itself accepts any encoding, and strings, booleans and infinite numbers as times."""
         claims = json_object(decoded["payload"])
         if claims is None:
             raise jwt.DecodeError
@@ -232,7 +235,7 @@ _tokens: Final = _Tokens()
 
 
 def _attributes(issuer: Issuer, token: bytes) -> Attributes:
-    """What a token that was found right says, read from it again."""
+    """The attributes of a verified token, read from the token again."""
     return issuer.attributes(json_object(base64url_decode(token.split(b".")[1])) or {})
 
 

@@ -1,7 +1,7 @@
-"""The OpenAPI document of this server: the packaged one, every kind of the Catalog, the provider's schemas of specs.
+"""Builds this server's OpenAPI document from the packaged one, the kinds of the Catalog, and the provider's schemas.
 
-A kind that is not built in is described by the words of a built-in one: of NodePool when it has an owner, of Cluster at
-the top. So what the sources say of those two holds for every kind, and a new route of theirs is one of all kinds.
+A configured kind is described by the text of a built-in kind with its names replaced: NodePool's if it has an owner,
+else Cluster's. So the TypeSpec of those two describes every kind, and a route added to them is added to every kind.
 """
 
 import json
@@ -20,21 +20,21 @@ Document = dict[str, Any]
 
 _CLUSTER, _NODE_POOL = BUILT_IN
 _COMMON_TAGS: Final = 3
-"""How many tags of the packaged document, the last of them, are of no kind."""
+"""How many tags at the end of the packaged document's list belong to no kind."""
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 _REPORT: Final = "NewReport"
-"""The schema of reports on every kind."""
+"""The schema for reports on any kind."""
 
 _SHOWN: Final = ("name_min_length", "name_max_length", "references", "mandatory_conditions")
-"""What examples of a built-in kind may contradict when an entry changes it."""
+"""Declarations of a kind that the packaged examples may contradict once the configuration changes them."""
 
 _BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 
 def packaged() -> Document:
-    """The project's own document, which comes with the package, as a tree that nothing else holds."""
+    """The OpenAPI document in the package, as a copy that the caller may change."""
     whole: Document = json.loads(files(__package__).joinpath("openapi.json").read_bytes())
     return whole
 
@@ -47,11 +47,11 @@ def document(
     is_vouched: bool = False,
     forbids: bool = False,
 ) -> Document:
-    """The document as a tree that nothing else holds. `provider` is a provider's OpenAPI document, parsed.
+    """This server's document, as a copy that the caller may change. `provider` is a parsed OpenAPI document, or None.
 
-    Its components that describe a kind's `spec` replace ours, with everything that they refer to (contract: Kinds).
-    `token_headers` are the headers, in small letters, that callers send a token in; none where nobody needs one.
-    `is_vouched`: a gateway says who they are. `forbids`: callers may be told that they may not do something.
+    The provider's schemas of specs replace ours, together with everything that they reference (contract: Kinds).
+    `token_headers` are the lower-case names of the headers that carry tokens, empty where no token is needed.
+    `is_vouched` means that a gateway identifies callers, `forbids` that requests can be refused with 403.
     """
     whole = packaged()
     schemas = whole["components"]["schemas"]
@@ -70,13 +70,13 @@ def document(
     if is_open:
         _drop_answer(whole, "401")
     if not forbids:
-        # Where nobody shows who they are, pages of other sites are still refused when they write.
+        # Without authentication, writes from pages of other sites are still refused.
         _drop_answer(whole, "403", ("get",) if is_open else _METHODS)
     return whole
 
 
 def _tell_of_tokens(whole: Document, headers: Sequence[str]) -> None:
-    """Says how callers show who they are on this server; nothing of it where they need not."""
+    """Describes how callers authenticate on this server; removes the security schemes where they need not."""
     schemes = {_scheme_name(header): _scheme(header) for header in headers}
     if schemes:
         whole["components"]["securitySchemes"] = schemes
@@ -105,7 +105,7 @@ def _scheme(header: str) -> Document:
 
 
 def _declare(whole: Document, kind: Kind, identifier: str, kinds: tuple[Kind, ...]) -> None:
-    """Writes what the kind declares into its schemas and operations."""
+    """Adds the kind's own declarations to its schemas and operations."""
     schemas = whole["components"]["schemas"]
     resource, new, selected, _, name, _, patch = (schemas[name] for name in _schema_names(identifier))
     kind_schemas.add_name_lengths(kind, name)
@@ -133,7 +133,7 @@ def _body_schemas(paths: Document) -> Iterator[Document]:
 def _adopt(
     whole: Document, provider: Mapping[str, Any], kinds: tuple[Kind, ...], identifiers: Mapping[str, str]
 ) -> None:
-    """Takes over the provider's schemas of specs."""
+    """Copies the provider's schemas of specs into the document."""
     wanted: dict[str, str] = {}
     shared: dict[str, str] = {}
     for kind in kinds:
@@ -150,7 +150,7 @@ def _adopt(
 
 
 def _further(kinds: tuple[Kind, ...], identifiers: Mapping[str, str], schemas: Document) -> dict[str, str]:
-    """The specs that our own schemas describe under another name than the kind's, which is that name, by their own."""
+    """For each kind whose `spec_schema_name` is another one of our own schemas: that name, by the kind's spec name."""
     return {
         f"{identifiers[kind.name]}Spec": kind.spec_schema_name
         for kind in kinds
@@ -159,26 +159,26 @@ def _further(kinds: tuple[Kind, ...], identifiers: Mapping[str, str], schemas: D
 
 
 def _share(schemas: Document, same: Mapping[str, str]) -> None:
-    """Lets schemas of specs be what others are."""
+    """Makes each schema of a spec a reference to another schema."""
     for spec, other in same.items():
         schemas[spec] = {"allOf": [{"$ref": provider_schemas.COMPONENTS + other}]}
 
 
 def _template(whole: Document, kind: Kind) -> tuple[str, str]:
-    """What is said of a built-in kind: its paths and its schemas, without their examples, as JSON."""
+    """A built-in kind's paths and schemas, without their examples, as JSON."""
     paths = {path: item for path, item in whole["paths"].items() if _kind_of(path, BUILT_IN) is kind}
     schemas = {name: whole["components"]["schemas"][name] for name in _schema_names(kind.name)}
     return json.dumps(_without_examples(paths)), json.dumps(schemas)
 
 
 def _schema_names(identifier: str) -> tuple[str, ...]:
-    """The schemas of a kind: of all that answers, bodies and lists of it are made of."""
+    """The names of a kind's schemas, for its answers, bodies and lists."""
     forms = ("{}", "New{}", "Selected{}", "{}List", "{}Name", "{}Spec", "{}Patch")
     return tuple(form.format(identifier) for form in forms)
 
 
 def _kind_of(path: str, kinds: tuple[Kind, ...]) -> Kind | None:
-    """The kind whose resources a path is about: its plural is the last that the path names."""
+    """The kind whose plural comes last in a path, or None."""
     for word in reversed(path.removeprefix(API_ROOT).split("/")):
         for kind in kinds:
             if kind.plural == word:
@@ -195,9 +195,9 @@ def _without_examples(value: Any) -> Any:
 
 
 def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
-    """Adds paths, schemas and the tag of a kind; its word in the names of schemas and operations.
+    """Adds a kind's paths, schemas and tag; returns its identifier in the names of schemas and operations.
 
-    That word is the kind's name, with a number behind it where a name that follows from it is taken.
+    The identifier is the kind's name, followed by a number if one of the derived names is taken.
     """
     said_of_paths, said_of_schemas = _template(whole, _CLUSTER if owner is None else _NODE_POOL)
     schemas = whole["components"]["schemas"]
@@ -219,13 +219,13 @@ def _add(whole: Document, kind: Kind, owner: Kind | None) -> str:
 
 
 def _numbered(word: str) -> Iterator[str]:
-    """The word, then with a number behind it, from 2."""
+    """The word, then the word followed by 2, 3 and so on."""
     yield word
     yield from (f"{word}{number}" for number in count(2))
 
 
 def _tag(whole: Document, kind: Kind, owner: Kind | None, operations: list[Document]) -> None:
-    """Gathers the operations of a kind below a tag of its own, except the operations for all kinds."""
+    """Puts a kind's operations under its own tag; common tags are kept."""
     common = [tag["name"] for tag in whole["tags"][-_COMMON_TAGS:]]
     own = _capital(_titles(kind))
     if own in common:
@@ -242,7 +242,7 @@ def _operations(paths: Document) -> list[Document]:
 
 
 def _words(kind: Kind, identifier: str, owner: Kind | None) -> dict[str, str]:
-    """What is written instead of each word of the built-in kinds."""
+    """The replacement for each word of the built-in kinds."""
     if owner is None:
         return _spellings(_CLUSTER, kind, identifier)
     return _spellings(_CLUSTER, owner, owner.name) | _spellings(_NODE_POOL, kind, identifier)
@@ -253,7 +253,7 @@ def _spellings(old: Kind, new: Kind, identifier: str) -> dict[str, str]:
 
 
 def _forms(kind: Kind, identifier: str) -> tuple[str, ...]:
-    """Every form in which a kind appears, in names, paths and sentences."""
+    """Every form of a kind's name in identifiers, paths and sentences."""
     is_regular = kind.plural == f"{kind.name.lower()}s"
     many = (
         f"{kind.name}s" if is_regular else "".join(map(_capital, kind.plural.split("-")))
@@ -266,7 +266,7 @@ def _forms(kind: Kind, identifier: str) -> tuple[str, ...]:
 
 
 def _titles(kind: Kind) -> str:
-    """The title of many."""
+    """The plural title."""
     is_regular = kind.plural.replace("-", "") == kind.title.replace(" ", "") + "s"
     return f"{kind.title}s" if is_regular else kind.plural.replace("-", " ")
 
@@ -276,14 +276,14 @@ def _capital(text: str) -> str:
 
 
 def _reworded(text: str, words: Mapping[str, str]) -> Document:
-    """The tree of a JSON text with all words replaced at once, the longest of those with a common prefix."""
+    """Parses a JSON text with all words replaced in one pass; of words with a common prefix the longest matches."""
     pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     found: Document = json.loads(re.sub(pattern, lambda match: json.dumps(words[match[0]])[1:-1], text))
     return found
 
 
 def _drop_examples_of_specs(item: Document) -> None:
-    """Leaves out the examples of a path that show a `spec`, which the provider describes in another way than we do."""
+    """Removes a path's examples that show a `spec`, because the provider's schema differs from ours."""
     for operation in item.values():
         answers = [operation.get("requestBody", {}), *operation["responses"].values()]
         for content in (each for answer in answers for each in answer.get("content", {}).values()):

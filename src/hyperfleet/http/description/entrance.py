@@ -1,8 +1,8 @@
-"""What the service says of itself at its own addresses: JSON for programs, and at `/` a page for browsers.
+"""The service's description of itself at its own addresses: JSON for programs, and at `/` also a page for browsers.
 
-Links are relative, and below the API's root where there is a choice, so that they work behind a gateway that passes
-only that. Health and metrics have listeners of their own: their links are absolute, with the host name of the request,
-and left out where the caller could not follow them.
+Links are relative, and below the API's root where there is a choice, so that they work behind a gateway that forwards
+only the API. Health and metrics have their own listeners. Their links are absolute, with the request's host name, and
+are left out where the caller could not reach them.
 """
 
 import html
@@ -37,14 +37,14 @@ ADDRESSES: Final = {
     API_ROOT: (JSON,),
     f"{API_ROOT}/": (JSON,),
 }
-"""Where the service describes itself, and in which forms."""
+"""The paths where the service describes itself, with their media types."""
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?")
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::", "[::]", ""})
 
 
 def entrance(catalog: Catalog, settings: Settings) -> Callable[[Exchange], Answer]:
-    """The page served at ADDRESSES, for these kinds and settings."""
+    """A function that answers requests to ADDRESSES, for these kinds and settings."""
     facts = {
         "id": "hyperfleet",
         "kind": "API",
@@ -76,13 +76,13 @@ def entrance(catalog: Catalog, settings: Settings) -> Callable[[Exchange], Answe
 
 
 def _host(header: bytes | None) -> str:
-    """The host name of a Host header, without its port; `localhost` when there is none that could be linked to."""
+    """The host name of a Host header, without its port; `localhost` when the header is missing or malformed."""
     found = _HOST.fullmatch((header or b"").decode("latin-1"))
     return found[1] if found else "localhost"
 
 
 def _address(listener: Health | Metrics, path: str, host: str) -> str | None:
-    """Where a caller that reached `host` finds another listener; None when only the machine itself reaches that."""
+    """The URL of another listener for a caller that reached `host`; None when only this machine can reach it."""
     if listener.host in _WILDCARDS:
         reached = host
     elif not is_loopback(listener.host):

@@ -1,8 +1,8 @@
-"""What a kind declares of its own, written into the schemas and operations that the document has of it.
+"""Adds a kind's own declarations to its schemas in the document.
 
-The document has schemas of every kind already, made alike; here they get what differs: the lengths of names, the
-references, and the conditions that a report must have. OpenAPI 3.0 cannot say "has an item such that", hence "not every
-item is not".
+The schemas of all kinds are alike until here. This file adds what differs: the lengths of names, the references, and
+the conditions that a report must have. OpenAPI 3.0 has no `contains` ("some item is"), so `_has` says "not every item
+is not".
 """
 
 from typing import Any, Final
@@ -13,7 +13,7 @@ from hyperfleet.model.kind import Kind, ReferenceRule
 from hyperfleet.model.schemas.json_schema import MUST, PASSED_OVER
 
 MOST_TARGETS: Final = 1000
-"""Resources that one resource references by one type at most."""
+"""The most targets of one reference type in one resource."""
 
 Schema = dict[str, Any]
 
@@ -26,12 +26,12 @@ _UUID: Final = {
 
 
 def add_name_lengths(kind: Kind, name: Schema) -> None:
-    """How long names are."""
+    """Sets the lengths of names."""
     name["minLength"], name["maxLength"] = kind.name_min_length, kind.name_max_length
 
 
 def add_references(kind: Kind, whole: Schema, selected: Schema, new: Schema, patch: Schema) -> None:
-    """Which references are given, which a new resource has, and which a change may name."""
+    """Adds the references to the schemas of answers, new resources and changes."""
     if not kind.references:
         return
     served = "The referenced resources by reference type; types without references are omitted."
@@ -47,16 +47,16 @@ def add_references(kind: Kind, whole: Schema, selected: Schema, new: Schema, pat
 
 
 def references(kind: Kind) -> Schema:
-    """References by type as a body may name them, each null or any number of targets.
+    """The schema of references in a body: each type has null or any number of targets.
 
-    How many there must be is left out: in a change, only what comes of it shows that.
+    The required number is left out, because for a change it is known only from the result.
     """
     types = {rule.type: _targets(rule) | {"nullable": True} for rule in kind.references}
     return {"type": "object", "nullable": True, "properties": types, "additionalProperties": False}
 
 
 def _changed(kind: Kind) -> Schema:
-    """References in a change: in a merge, a type that is null names nothing any more."""
+    """The schema of references in a change; in a merge, null removes all references of a type."""
     told = "The referenced resources by reference type. In a merge patch, null removes all references of that type."
     types = {rule.type: _targets(rule) | {"uniqueItems": True, "nullable": True} for rule in kind.references}
     return _of_types(types, told) | {"nullable": True}
@@ -93,7 +93,7 @@ def _targets(rule: ReferenceRule) -> Schema:
 
 
 def report(kind: Kind, common: str) -> Schema | None:
-    """The schema of a report on this kind, from the one of all kinds; None when it demands nothing of its own."""
+    """The schema of a report on this kind, based on the one for all kinds; None without mandatory conditions."""
     if not kind.mandatory_conditions:
         return None
     types = ", ".join(f"`{type}`" for type in kind.mandatory_conditions)
@@ -108,6 +108,6 @@ def report(kind: Kind, common: str) -> Schema | None:
 
 
 def _has(type: str) -> Schema:
-    """A list that has a condition of this type."""
+    """The schema of a list with at least one condition of this type."""
     other = {"type": "object", "properties": {"type": {"type": "string", "not": {"enum": [type]}}}}
     return {"not": {"type": "array", "items": other}}

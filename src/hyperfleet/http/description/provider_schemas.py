@@ -1,7 +1,7 @@
-"""Components of a provider's OpenAPI document, taken into ours with everything that they refer to.
+"""Copies components of a provider's OpenAPI document into ours, with everything that they reference.
 
-What they refer to keeps its name unless ours has a component of that name; then it gets one of its own. A reference is
-any pointer into the provider's document, so what it names need not be a component there.
+A referenced schema keeps its name, unless our document has a component with that name; then it gets a new one. A
+reference may be any pointer into the provider's document, so its target need not be a component.
 """
 
 import re
@@ -17,9 +17,9 @@ _NAMED: Final = frozenset({"properties", "patternProperties"})
 
 
 def adopt(provider: Mapping[str, Any], schemas: dict[str, Any], wanted: Mapping[str, str]) -> frozenset[str]:
-    """Puts components of the provider's document into `schemas`; returns the names of its components.
+    """Copies components of the provider's document into `schemas`; returns the provider's names of those it found.
 
-    `wanted` gives for each component of the provider's the name that it has in ours, where it replaces what is there.
+    `wanted` maps each of the provider's components to its name in our document, where it replaces the existing one.
     """
     theirs = (provider.get("components") or {}).get("schemas") or {}
     found = frozenset(name for name in wanted if name in theirs)
@@ -29,7 +29,7 @@ def adopt(provider: Mapping[str, Any], schemas: dict[str, Any], wanted: Mapping[
 
 
 class _Adoption:
-    """Components on their way; `names` says what each pointer of the provider's document is called in ours."""
+    """One run of `adopt`; `names` maps pointers into the provider's document to names in ours."""
 
     def __init__(self, provider: Mapping[str, Any], schemas: dict[str, Any], names: dict[str, str]) -> None:
         self._provider = provider
@@ -43,7 +43,7 @@ class _Adoption:
             self._schemas[self._names[pointer]] = self._schema(_target(self._provider, pointer))
 
     def _schema(self, given: Any) -> Any:
-        """A schema, or a list of them, with references into our document."""
+        """Converts a schema, or a list of schemas, so that its references point into our document."""
         if isinstance(given, list):
             return [self._schema(item) for item in given]
         if not isinstance(given, dict):
@@ -73,7 +73,7 @@ class _Adoption:
         pointer = unquote(given)
         if pointer not in self._names:
             self._names[pointer] = name = self._free_name(pointer)
-            # The name is taken from now on; the schema itself comes when it is its turn.
+            # This reserves the name; `run` adds the schema itself later.
             self._schemas[name] = {}
             self._waiting.append(pointer)
         return COMPONENTS + self._names[pointer]
@@ -93,7 +93,7 @@ def _candidates(name: str) -> Iterator[str]:
 
 
 def _target(document: Mapping[str, Any], pointer: str) -> Any:
-    """What a pointer names, an empty schema when there is nothing."""
+    """The target of a pointer; an empty schema when there is none."""
     at: Any = document
     for part in pointer.removeprefix("#/").split("/"):
         name = part.replace("~1", "/").replace("~0", "~")

@@ -1,7 +1,7 @@
-"""What is answered from memory: the OpenAPI document in its forms, its page, and the files of the page.
+"""Static answers from memory: the OpenAPI document as JSON and YAML, its page, and the page's files.
 
-Bodies, their gzip and their tags are made once, when the application is built. The page refers to everything by
-relative addresses, so that it works at both of its own, also where only paths below the API's root reach the service.
+Bodies, their gzip form and their tags are made once, when the application is built. The page uses relative URLs, so it
+works at both of its addresses, even where only paths below the API's root reach the service.
 """
 
 import gzip
@@ -35,21 +35,21 @@ DOCUMENT: Final = {
     f"{API_ROOT}/openapi": (JSON, YAML),
     f"{API_ROOT}/openapi.html": (HTML,),
 }
-"""Where the document is, and in which forms; it describes these addresses itself."""
+"""The paths of the document, with their media types; the document describes these paths itself."""
 
 PARTS: Final = {
     "/favicon.ico": _ICON[1],
     "/openapi-ui/entrance.css": "text/css",
     **{f"{root}/openapi-ui/{name}": media_type for root in ("", API_ROOT) for name, media_type in _PARTS},
 }
-"""What browsers fetch for the pages; the document does not describe these addresses."""
+"""The files that browsers fetch for the pages; the document does not describe these paths."""
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = (
-    # Kept by browsers, and asked for again each time: what a server describes changes with its configuration.
+    # Browsers cache the answers but revalidate each time, because the document changes with the configuration.
     (b"cache-control", b"no-cache"),
     (b"x-content-type-options", b"nosniff"),
 )
@@ -61,7 +61,7 @@ PAGE_HEADERS: Final = (
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Writes multi-line strings as blocks, and keeps the order."""
+    """Writes multi-line strings as blocks, and writes no aliases."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
@@ -75,18 +75,18 @@ _Dumper.add_representer(str, _text)
 
 
 def json_text(document: Mapping[str, Any]) -> bytes:
-    """The document as it is served in JSON."""
+    """The document as JSON."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def yaml_text(document: Mapping[str, Any]) -> bytes:
-    """The document as it is served in YAML."""
+    """The document as YAML."""
     text: bytes = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, encoding="utf-8", width=120)
     return text
 
 
 def publications(document: Mapping[str, Any]) -> dict[tuple[str, str], Publication]:
-    """By address and media type, everything that is answered from memory, for the document of this server."""
+    """All static answers for this server's document, by path and media type."""
     page = _publication(_file("page.html"), HTML, PAGE_HEADERS)
     forms = {JSON: _publication(json_text(document), JSON), YAML: _publication(yaml_text(document), YAML), HTML: page}
     parts = {address.rpartition("/")[2]: media_type for address, media_type in PARTS.items()}
@@ -105,7 +105,7 @@ def _part(name: str, media_type: str) -> Publication:
     if not files(__package__).joinpath("swagger", f"{name}.gz").is_file():
         return _publication(_file(name), media_type)
     packed = _file(f"{name}.gz")
-    # Nearly everybody takes gzip; it is unpacked for the first who does not, and once for all of them.
+    # Nearly all callers accept gzip. The plain form is unpacked once, for the first caller that does not.
     plain = cache(partial(gzip.decompress, packed))
     return Publication(plain, packed, _content_type(media_type), _tag(packed), _HEADERS)
 
@@ -124,9 +124,9 @@ def _tag(content: bytes) -> bytes:
 
 
 def answer(publication: Publication, exchange: Exchange) -> Answer:
-    """The publication, or 304 when the caller names it in `If-None-Match` (RFC 9110, section 13.1.2).
+    """The publication, or 304 when `If-None-Match` names its tag (RFC 9110, section 13.1.2).
 
-    A strong tag is one of bytes as they are sent, so in gzip it is another.
+    A strong tag identifies the bytes as sent, so the gzip form has a different tag.
     """
     packed = publication.packed if takes_gzip(exchange.header(b"accept-encoding")) else None
     plain, zipped = entity_tags.strong(publication.tag), entity_tags.strong(publication.tag + b".gz")

@@ -1,8 +1,8 @@
-"""Bodies to the model: what a caller wants created, what an adapter reports. Nothing behind this checks them again.
+"""Parses request bodies into drafts and reports. Nothing after this checks them again.
 
-The request schemas say what is wrong with a body; here is what no schema can say. Every mistake is collected, in the
-caller's words and under the caller's names, before one error reports all of them. `spec`, `data` and `metadata` are
-encoded once here and travel as these bytes.
+The request schemas find most mistakes; this file checks what a schema cannot express. All mistakes are collected, under
+the names the caller used, and one error reports them together. `spec`, `data` and `metadata` are encoded once here and
+are passed on as bytes.
 """
 
 import re
@@ -24,14 +24,14 @@ from hyperfleet.model.status.condition import ReportedCondition
 from hyperfleet.model.status.report import Report
 
 MOST_REPORT_DATA: Final = 256 << 10
-"""Bytes of `data` and `metadata` together, as the service encodes them."""
+"""The most bytes of `data` and `metadata` together, as the service encodes them."""
 
 MOST_CONDITION_BYTES: Final = 64 << 10
-"""Bytes of `conditions`, likewise: every read of the resource and every later report carries them."""
+"""The most bytes of `conditions`, encoded likewise: every read of the resource and every later report carries them."""
 
 FUTURE: Final = timedelta(minutes=5)
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""No report was observed before: such a time is the zero value of an adapter that forgot to set it."""
+"""An earlier `observed_time` is rejected: it is the zero value of an adapter that forgot to set the time."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -41,9 +41,9 @@ Wrong = list[FieldError]
 
 
 def draft(members: Members, kind: Kind, spec_faults: Iterable[FieldError] = ()) -> Draft:
-    """What a caller wants created (contract: Create); raises InvalidInput with every mistake.
+    """Parses a create (contract: Create); raises InvalidInput with every mistake.
 
-    `spec_faults` are those of the `spec` against its own schema (services/checking.py).
+    `spec_faults` are the faults of the `spec` by its own schema (services/checking.py).
     """
     schema = request_schemas.creation(kind)
     wrong = schema.faults(members)
@@ -59,7 +59,10 @@ def draft(members: Members, kind: Kind, spec_faults: Iterable[FieldError] = ()) 
 
 
 def report(members: Members, kind: Kind, *, now: datetime) -> Report:
-    """What an adapter reports (contract: Reports); raises InvalidInput with every mistake, then BadRequest (413)."""
+    """Parses an adapter's report (contract: Reports).
+
+    Raises InvalidInput with every mistake, or BadRequest (413) for a valid report that is too large.
+    """
     given = members.get("conditions")
     schema = request_schemas.report()
     wrong = schema.faults(members)
@@ -87,7 +90,7 @@ def report(members: Members, kind: Kind, *, now: datetime) -> Report:
 
 
 def kind_named(members: Members, catalog: Catalog) -> Kind:
-    """The kind that a body says, where the path leaves it open; raises InvalidInput."""
+    """The kind that a body names, for paths that serve all kinds; raises InvalidInput."""
     name = members.get("kind")
     kind = catalog.by_name.get(name) if isinstance(name, str) else None
     if kind is not None:
@@ -98,9 +101,9 @@ def kind_named(members: Members, catalog: Catalog) -> Kind:
 
 
 def reason(members: Members) -> str:
-    """Why a resource is removed by force (contract: Delete): a text for the audit log; raises InvalidInput.
+    """The reason for a force-delete (contract: Delete), a text for the audit log; raises InvalidInput.
 
-    It says something, so blanks alone are refused, and so are control characters but tabs and line breaks.
+    It must not be blank, and must not contain control characters other than tabs and line breaks.
     """
     wrong = request_schemas.forced_deletion().faults(members)
     if wrong:
@@ -115,19 +118,19 @@ def reason(members: Members) -> str:
 
 
 def adapter_named(members: Members) -> str | None:
-    """The adapter of a report that may be wrong otherwise; None when it has no proper name."""
+    """The adapter's name in a report that may be invalid otherwise; None when the name itself is invalid."""
     name = members.get("adapter")
     return name if isinstance(name, str) and ADAPTER_NAME.fullmatch(name) else None
 
 
 def _observed_time(given: object, now: datetime, wrong: Wrong) -> datetime:
-    """The time of a report, `now` when it gives none."""
+    """The report's `observed_time`, or `now` when it is omitted or not a time; adds its faults to `wrong`."""
     if not isinstance(given, str) or any(fault.field == "observed_time" for fault in wrong):
         return now
     try:
         time = lexer.time(given)
     except ValueError as failure:
-        # Of the right form, and still none that a calendar or this service has.
+        # The text has the right form, but no such time exists, or the service cannot represent it.
         message = f"`observed_time` must be an RFC 3339 time: {failure}"
         wrong.append(FieldError("VAL-003", "observed_time", message, value=given))
         return now
@@ -141,7 +144,7 @@ def _observed_time(given: object, now: datetime, wrong: Wrong) -> datetime:
 
 
 def _check_types(given: list[Any], kind: Kind, wrong: Wrong) -> None:
-    """Adds duplicate types, and mandatory types that are missing."""
+    """Adds faults for duplicate condition types and for missing mandatory types."""
     seen: set[str] = set()
     for position, each in enumerate(given):
         type = each.get("type") if isinstance(each, dict) else None

@@ -1,7 +1,7 @@
-"""What a request's head must be before anything else is decided: how it is framed, whom it is for, how large it is.
+"""Checks a request's head before anything else: its framing, its host and its size.
 
-The HTTP server in front refuses most malformed heads itself. What is here it lets through, and each is a way to be
-understood in two ways, or to fill the memory.
+The HTTP server refuses most malformed heads itself. This file refuses those it lets through: each could be interpreted
+in two ways, or could fill the memory.
 """
 
 import re
@@ -11,15 +11,16 @@ from hyperfleet.errors import BadRequest
 from hyperfleet.http.exchange import Exchange
 
 LARGEST: Final = 32 << 10
-"""Bytes of all header lines together, names and values; a token has half of that at most."""
+"""The most bytes of all header lines together, names and values; a token may have half of that."""
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
 
 
 def require_sound(exchange: Exchange) -> None:
-    """Raises BadRequest: 431 for headers that are too large, 400 without one Host, 501 for an unknown transfer coding.
+    """Raises BadRequest: 431 for too large headers, 400 for a missing, repeated or malformed Host.
 
-    The host may be missing before HTTP/1.1 only. The server gives an empty one for a missing one.
+    Any transfer coding other than `chunked` gives 501; `chunked` twice gives 400. Only HTTP/1.0 may omit the Host. The
+    server passes a missing Host as an empty one.
     """
     size = 0
     host: bytes | None = None

@@ -1,7 +1,8 @@
-"""A body to one JSON object of plain values that every later floor can store and give back as it came.
+"""Decodes a body into one JSON object whose values can be stored and returned unchanged.
 
-The parser takes what the database cannot store, and says nothing of depth, so that is looked for here. Searching the
-bytes shows in microseconds that there is nothing to find; otherwise a walk over the values finds the place.
+The parser accepts values that the database cannot store, and any depth that fits the stack, so this file checks both. A
+search of the bytes shows within microseconds that a body has neither; only otherwise a walk over the values finds the
+mistakes.
 """
 
 import re
@@ -29,7 +30,10 @@ _POSITION: Final = re.compile(r"\(byte ([0-9]+)\)")
 
 
 def decoded(body: bytes) -> dict[str, Any]:
-    """The object that a body is, of equal members the last; raises BadDocument or InvalidInput (contract: Create)."""
+    """The body's JSON object; of duplicate members the last wins (contract: Create).
+
+    Raises BadDocument or InvalidInput.
+    """
     try:
         document = _decode(body)
     except RecursionError:
@@ -56,7 +60,7 @@ _TOO_LARGE: Final = f"integers are limited to {DIGITS} digits, other numbers to 
 
 
 def _not_json(body: bytes, reason: str) -> str:
-    """What is wrong with a body that does not parse, in our own words; `reason` is the parser's."""
+    """The message for a body that is not JSON; `reason` is the parser's message."""
     if not body.strip():
         return "The body is empty; send one JSON document."
     if "trailing characters" in reason:
@@ -71,17 +75,17 @@ def _not_json(body: bytes, reason: str) -> str:
 
 
 def _depth(body: bytes) -> int:
-    """How deep a well-formed document is nested; 35 times as fast as walking its values."""
+    """The depth of a well-formed document; 35 times as fast as a walk over its values."""
     brackets = _STRING.sub(b"", body).translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
 _Place = tuple["_Place | None", str | int]
-"""The place of a value: the place of its parent, and its name or position there."""
+"""The place of a value: its parent's place, and its name or position in the parent."""
 
 
 def _mistakes(document: Any) -> Iterator[FieldError]:
-    """Values that cannot be stored, and their places; paths are built only for errors."""
+    """Yields an error for each value that cannot be stored; paths are built only for errors."""
     open: list[tuple[dict[str, Any] | list[Any], _Place | None, int]] = [([document], None, 0)]
     while open:
         holder, place, depth = open.pop()
@@ -103,10 +107,10 @@ def _mistakes(document: Any) -> Iterator[FieldError]:
 
 
 def _path(place: _Place | None) -> str:
-    """A place as callers write it, `spec.pools[0].name`; the document as a whole is `body`."""
+    """A place in the form that callers see, such as `spec.pools[0].name`; `body` is the whole document."""
     steps: list[str] = []
     while place is not None:
         place, step = place
         steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
-    # The last one is the document itself.
+    # The last step is the document itself.
     return "".join(reversed(steps[:-1])).removeprefix(".")[:_LONGEST_PATH] or "body"

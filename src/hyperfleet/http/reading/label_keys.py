@@ -1,4 +1,4 @@
-"""The keys of labels, as Kubernetes has them: what a request schema cannot say of names of members."""
+"""Checks label keys by the rules of Kubernetes, because a request schema cannot constrain member names."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _SENTENCE: Final = (
 
 
 def check_keys(keys: Iterable[str], wrong: list[FieldError]) -> None:
-    """Adds the keys that no label may have."""
+    """Adds an error for each invalid key."""
     for key in keys:
         prefix, slash, name = key.rpartition("/")
         field = wording.member("labels", key)
@@ -31,5 +31,5 @@ def check_keys(keys: Iterable[str], wrong: list[FieldError]) -> None:
 
 
 def too_many(number: int) -> FieldError:
-    """The error of that many labels."""
+    """The error for `number` labels, which are too many."""
     return wording.leaf("labels", "maxProperties", {"maxProperties": MOST}, str(number))

@@ -1,6 +1,6 @@
-"""How much a caller may ask at once: the requests in flight, the size of a body and the time it may take to arrive.
+"""Limits the requests in flight, the size of a body, and the time in which a body must arrive.
 
-The server in front has no limit on a body and no time-out while it trickles in, so both are here.
+The HTTP server limits neither a body's size nor the time in which it arrives, so this file does.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from hyperfleet.settings import Settings
 
 
 class InFlight:
-    """The requests that this process works on, as a context of each; entering raises Unavailable when it is too many.
+    """A context manager that counts this process's requests in flight; raises Unavailable when there are too many.
 
-    Shedding at once keeps the answers of those inside fast; a queue would only make all of them late.
+    Refusing excess requests at once keeps the others fast; a queue would make all of them slow.
     """
 
     def __init__(self, configured: Settings) -> None:
@@ -34,9 +34,9 @@ class InFlight:
 
 
 async def body(exchange: Exchange, *, patch: bool = False) -> bytes:
-    """The whole body of a request that carries JSON; size is decided first, then the media type (contract: Addresses).
+    """The whole body of a request that carries JSON; the size is checked before the media type (contract: Addresses).
 
-    A `patch` may be a merge patch as well.
+    With `patch`, a merge patch is accepted as well.
 
     Raises BadRequest: 413, 415, or 400 when the body does not arrive in time or ends early.
     """
@@ -77,7 +77,7 @@ async def _received(exchange: Exchange, most: int) -> bytes:
 
 
 def too_large(most: int, what: str = "The body") -> BadRequest:
-    """The 413 of something that may have `most` bytes."""
+    """The 413 error for something that may have at most `most` bytes."""
     return BadRequest(f"{what} must not exceed {most} bytes.", status=413)
 
 

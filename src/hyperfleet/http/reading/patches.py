@@ -1,6 +1,6 @@
-"""Bodies of PATCH to the change that a caller wants: members replaced whole, or merged (contract: Change; RFC 7396).
+"""Parses PATCH bodies: each replaces whole members, or is a merge patch (contract: Change; RFC 7396).
 
-Faults of the body alone are reported at once; a merge is checked once more where it is applied, on what comes of it.
+Faults of the body itself are reported at once. The result of a merge is checked again where the merge is applied.
 """
 
 from collections.abc import Iterable
@@ -31,12 +31,12 @@ def change(
     largest: int,
     spec_faults: Iterable[FieldError] = (),
 ) -> Patch:
-    """What a body changes; raises InvalidInput, and so does the Patch where its result is wrong.
+    """The change that a body describes. Raises InvalidInput; so does the Patch when its result is invalid.
 
-    `spec_faults` are those of a `spec` that replaces another against its own schema (services/checking.py).
+    `spec_faults` are the faults of a replacing `spec` by its own schema (services/checking.py).
 
-    A merge makes a spec of `largest` bytes at most, for else many small ones would make it larger than a body may be;
-    the Patch raises BadRequest (413).
+    A merged spec may have at most `largest` bytes; the Patch raises BadRequest (413) for a larger one. Otherwise many
+    small merges could make a spec larger than any body may be.
     """
     if content_type is not None and is_merge_patch(content_type):
         return _merge(members, kind, largest)
@@ -77,7 +77,7 @@ def _merge(members: Members, kind: Kind, largest: int) -> Patch:
     wrong = schema.faults(members)
     named = members.get("labels")
     if isinstance(named, dict):
-        # What is null goes, whatever it is called.
+        # A null removes a label, so its key need not be valid.
         keys = [key for key, value in named.items() if value is not None]
         if len(keys) <= label_keys.MOST:
             label_keys.check_keys(keys, wrong)
@@ -89,7 +89,7 @@ def _merge(members: Members, kind: Kind, largest: int) -> Patch:
 
     async def merged(old: Desired) -> Desired:
         wrong: Wrong = []
-        # An empty merge changes nothing, so what was stored under another schema is not held against this one.
+        # An empty merge leaves the spec unchanged, so a spec stored under an older schema is not checked again.
         spec = await _merged_spec(old, members["spec"], kind, largest, wrong) if members.get("spec") else old.spec
         after = old.labels
         if "labels" in members:
@@ -110,7 +110,7 @@ def _merge(members: Members, kind: Kind, largest: int) -> Patch:
 async def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, wrong: Wrong) -> bytes:
     value = merge(old.spec_value, given)
     spec = _encode(value)
-    # It is nested no deeper than the deeper of the two, so that needs no look.
+    # The result is nested no deeper than the deeper of the two, so its depth needs no check.
     if len(spec) > max(largest, len(old.spec)):
         raise too_large(largest, "`spec` after the merge")
     wrong += await checking.faults(kind, value, size=len(spec))
@@ -120,12 +120,12 @@ async def _merged_spec(old: Desired, given: Members, kind: Kind, largest: int, w
 def _merged_references(
     old: Desired, given: Members | None, named: reference_bodies.Targets
 ) -> reference_bodies.Targets:
-    """The references with those types replaced that a merge gives, and those removed for which it names none."""
+    """The references after a merge, which replaces the types that it names and removes those without targets."""
     return {} if given is None else {type: ids for type, ids in old.references.items() if type not in given} | named
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """A value after a merge patch (RFC 7396, section 2): null removes a member, anything but an object replaces."""
+    """Applies a merge patch (RFC 7396, section 2): objects merge, null removes a member, any other value replaces."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,7 +1,7 @@
-"""If-Match and If-None-Match: versions that a caller names, as entity tags (RFC 9110, section 13; contract: Versions).
+"""Parses the entity tags in `If-Match` and `If-None-Match` (RFC 9110, section 13; contract: Versions).
 
-A resource has two tags at a time: `"<resource_version>"` changes with everything, a report included, `"g<generation>"`
-with the desired state only, so that a writer is not refused because an adapter reported meanwhile.
+A resource has two tags at a time. `"<resource_version>"` changes with every change, reports included.
+`"g<generation>"` changes only with the desired state, so that an adapter's report does not fail a writer's `If-Match`.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from hyperfleet.model.resource import Precondition
 
 
 def if_match(header: bytes | None) -> Precondition | None:
-    """What `If-Match` demands, None without it; raises BadRequest for a value that is malformed.
+    """The precondition in `If-Match`, or None; raises BadRequest for a malformed value.
 
-    `*` demands nothing but the resource itself. Weak tags never match: the comparison is the strong one, and
-    StaleVersion says so to a caller that has no other tag, or has the present one.
+    `*` only requires that the resource exists. The comparison is strong, so weak tags never match. The precondition
+    raises StaleVersion with a hint when all tags are weak, or when one is a weak form of a current tag.
     """
     if header is None:
         return None
@@ -35,9 +35,9 @@ def if_match(header: bytes | None) -> Precondition | None:
 
 
 def if_none_match(header: bytes | None) -> Callable[[int], bool] | None:
-    """Whether the caller has a version already, by `If-None-Match`; None without it.
+    """A function that returns whether `If-None-Match` names a version; None without the header.
 
-    Raises BadRequest for a value that is malformed. Weak tags match like strong ones.
+    Raises BadRequest for a malformed value. Weak tags match like strong ones.
     """
     if header is None:
         return None
@@ -57,7 +57,7 @@ def _anything(*_: int) -> bool:
 
 
 def _tags(name: str, header: bytes) -> frozenset[bytes] | None:
-    """The tags of a list, None for `*`."""
+    """The tags in a header, or None for `*`; raises BadRequest."""
     tags = entity_tags.listed(header)
     if tags is None:
         raise BadRequest(

@@ -1,6 +1,6 @@
-"""Query strings to what is asked for: a listing, a selection, a page of reports. Whatever is not known is refused.
+"""Parses query strings into a listing, a selection or a page of reports. Unknown parameters are refused.
 
-Pollers send the same query over and over, and everything here is immutable, so parsed queries are kept.
+Pollers send the same query again and again, and parsed queries are immutable, so they are cached.
 """
 
 import re
@@ -28,20 +28,21 @@ LARGEST_PAGE: Final = 2**31 - 1
 LARGEST_SIZE: Final = 1000
 DEFAULT_SIZE: Final = Listing().size
 MOST_IDS: Final = 1000
-# Guessing the nearest name costs 50 µs, and a query has room for 30,000 wrong ones.
+# Finding the nearest name takes 50 µs, and a query has room for 30,000 wrong names.
 MOST_MISTAKES: Final = 20
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
 _LONGEST_SHORT: Final = 4096
-"""Bytes of the queries of which hundreds are kept. Of longer ones a few are: each may take as much as 100 of these."""
+"""Queries up to this many bytes have a cache of hundreds. A longer one may take 100 times the memory, so a smaller
+cache holds those."""
 
 Values = dict[str, list[str]]
-"""The values of each parameter that a query has."""
+"""The values of each parameter in a query."""
 
 
 class PageOfReports(NamedTuple):
-    """Which reports on a resource are asked for; `page` counts from 1."""
+    """The requested page of reports on a resource; `page` counts from 1."""
 
     page: int
     size: int
@@ -49,10 +50,10 @@ class PageOfReports(NamedTuple):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Listable:
-    """What a path may be asked for: types of references, and the words of searches, orders and selections.
+    """What queries to a path may use: reference types, and the vocabulary of searches, orders and selections.
 
-    `of_all`: it lists all kinds, so it has parameters that choose among them. Equal to itself only, so that it is a
-    cheap key.
+    `of_all` marks a path that lists all kinds, and so takes parameters that choose among kinds. Instances compare by
+    identity, which makes them cheap cache keys.
     """
 
     references: tuple[str, ...] = ()
@@ -62,10 +63,10 @@ class Listable:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Parameter:
-    """A row: a parameter, or several that are read together, in the order in which they are named to callers.
+    """One parameter, or several that are read together, in the order in which messages name them.
 
-    `read` has the listing as the parameters before made it, and returns it with what this one asks for; it raises
-    InvalidInput or BadSearch. It is not called without a value. `note` is what the documentation says of it.
+    `read` takes the listing from the parameters before, and returns it with this parameter applied; it raises
+    InvalidInput or BadSearch. It is called only when the query has the parameter. `note` is its text in the docs.
     """
 
     names: tuple[str, ...]
@@ -79,12 +80,12 @@ _ANY: Final = Listable()
 
 
 def names(parameters: Iterable[Parameter], listable: Listable = _ANY) -> tuple[str, ...]:
-    """What the parameters are called that such a path takes."""
+    """The names of the parameters that the path takes."""
     return tuple(name for row in parameters if listable.of_all or not row.of_all for name in row.names)
 
 
 class _Mistakes:
-    """Collects what is wrong, so that a caller hears of everything at once."""
+    """Collects the mistakes in a query, so that one error reports them all."""
 
     def __init__(self) -> None:
         self.found: list[HyperFleetError] = []
@@ -100,7 +101,7 @@ class _Mistakes:
 
 
 def _parameters(query: bytes, rows: tuple[Parameter, ...], listable: Listable, mistakes: _Mistakes) -> Values:
-    """The known parameters with their values, decoded; what is unknown, repeated or badly encoded is a mistake."""
+    """The known parameters with their decoded values; unknown, repeated and badly encoded ones become mistakes."""
     known = names(rows, listable)
     repeatable = {name for row in rows if row.is_repeatable for name in row.names}
     given: Values = {}
@@ -150,7 +151,7 @@ def _one(given: Values, name: str) -> str | None:
 
 
 def _filled(given: Values, name: str) -> str | None:
-    """The value of a parameter that is as absent when it is empty."""
+    """A parameter's value; None when it is absent, empty or blank."""
     text = _one(given, name)
     return text if text and not text.isspace() else None
 
@@ -294,23 +295,23 @@ _kept_long_listing: Final = lru_cache(maxsize=16)(_listing)
 
 
 def listing(query: bytes, listable: Listable = _ANY, parameters: tuple[Parameter, ...] = LIST_PARAMETERS) -> Listing:
-    """What a list's query asks for (contract: List); raises InvalidInput or BadSearch with every mistake in it."""
+    """Parses a list's query (contract: List); raises InvalidInput or BadSearch with every mistake."""
     parse = _kept_listing if len(query) <= _LONGEST_SHORT else _kept_long_listing
     return parse(query, listable, parameters)
 
 
 def selection(query: bytes, listable: Listable = _ANY) -> Selection | None:
-    """What the query of a read of one selects, None for all; raises InvalidInput."""
+    """The selection in the query of a read of one resource, or None for everything; raises InvalidInput."""
     return listing(query, listable, READ_PARAMETERS).selection
 
 
 def page_of_reports(query: bytes) -> PageOfReports:
-    """Which page of reports a query asks for; raises InvalidInput."""
+    """The page of reports that a query requests; raises InvalidInput."""
     asked = listing(query, parameters=REPORT_PARAMETERS)
     return PageOfReports(asked.page or 1, asked.size)
 
 
 def nothing(query: bytes) -> None:
-    """For paths that take no parameter: raises InvalidInput when there is one."""
+    """Raises InvalidInput for any parameter, on paths that take none."""
     if query:
         listing(query, parameters=())

@@ -1,6 +1,6 @@
-"""References in a body: `{"<type>": [{"id": …}]}`, by the rules of the kind that declares them (contract: Kinds).
+"""Reads the references in a body, `{"<type>": [{"id": …}]}`, by the kind's reference rules (contract: Kinds).
 
-Their form is the request schema's; here is what they name, and how many.
+The request schema checks their form. This file finds duplicates and checks the number of targets.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ Targets = dict[str, tuple[UUID, ...]]
 
 
 def targets(given: object, kind: Kind, wrong: list[FieldError]) -> Targets:
-    """The targets by type, without types that name none; what is named twice joins `wrong`, which a schema filled.
+    """The targets by type, without empty types. Duplicates are added to `wrong`, after the schema's faults.
 
-    How many there must be is for `check_numbers`, because a merge shows that only in its result.
+    `check_numbers` checks how many there are, separately: for a merge that is known only from the result.
     """
     if not given or not isinstance(given, dict):
         return {}
@@ -32,7 +32,7 @@ def targets(given: object, kind: Kind, wrong: list[FieldError]) -> Targets:
 
 
 def check_numbers(found: Mapping[str, tuple[UUID, ...]], kind: Kind, wrong: list[FieldError]) -> None:
-    """Adds what is wrong with the number of targets of each type, unless something else is wrong with them."""
+    """Adds a fault for each type with a wrong number of targets, unless the type already has another fault."""
     for rule in kind.references:
         number = len(found.get(rule.type, ()))
         field = _field(rule.type)

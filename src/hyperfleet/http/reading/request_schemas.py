@@ -1,8 +1,8 @@
-"""The schemas of request bodies, as the packaged document describes them: what is wrong with a body, it says.
+"""The schemas that request bodies are checked against, built from the packaged OpenAPI document.
 
-Made from the document's components, so that the document and the error messages agree. What a kind
-declares of its own is written in, as it is in the document that is served; `spec` is any object here, because what is
-in it is for the kind's own schema.
+The schemas come from the document's components, so the document and the error messages agree. Each kind's own
+declarations are added, as in the served document. `spec` may be any object here, because the kind's own schema checks
+its content.
 """
 
 import json
@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 @cache
 def creation(kind: Kind) -> RequestSchema:
-    """Of what is sent to create a resource of a kind."""
+    """The schema of a body that creates a resource of a kind."""
     schemas = _schemas()
     new: Schema = schemas["NewCluster"]
     new["properties"]["kind"]["enum"] = [kind.name, None]
@@ -29,7 +29,7 @@ def creation(kind: Kind) -> RequestSchema:
 
 @cache
 def replacement(kind: Kind) -> RequestSchema:
-    """Of a change as plain JSON, in which a label is never null."""
+    """The schema of a PATCH body in plain JSON, in which a label is never null."""
     schemas = _schemas()
     change: Schema = schemas["ClusterPatch"]
     change["properties"]["labels"] = schemas["NewCluster"]["properties"]["labels"]
@@ -39,7 +39,7 @@ def replacement(kind: Kind) -> RequestSchema:
 
 @cache
 def merge(kind: Kind) -> RequestSchema:
-    """Of a change as a merge patch."""
+    """The schema of a merge patch."""
     schemas = _schemas()
     schemas["ClusterPatch"]["properties"]["references"] = kind_schemas.references(kind)
     return _schema(schemas, "ClusterPatch")
@@ -47,13 +47,13 @@ def merge(kind: Kind) -> RequestSchema:
 
 @cache
 def report() -> RequestSchema:
-    """Of an adapter's report."""
+    """The schema of an adapter's report."""
     return _schema(_schemas(), "NewReport")
 
 
 @cache
 def forced_deletion() -> RequestSchema:
-    """Of the reason for a removal by force."""
+    """The schema of a force-delete's body."""
     return _schema(_schemas(), "ForcedDeletion")
 
 
@@ -62,12 +62,12 @@ def _schema(schemas: Schema, name: str) -> RequestSchema:
 
 
 def _schemas() -> Schema:
-    """The packaged document's components, as a tree of one's own."""
+    """The packaged document's components, as a copy that the caller may change."""
     schemas: Schema = json.loads(_packaged())
     return schemas
 
 
 @cache
 def _packaged() -> str:
-    """The packaged document's components, without its paths and their examples."""
+    """The packaged document's components as JSON, without the paths and their examples."""
     return json.dumps(document.packaged()["components"]["schemas"])

@@ -1,10 +1,10 @@
-// Fields of these formats are text fields; without a component of its own Swagger UI warns of each on the console.
+// Renders this format as a text field; without a component for it, Swagger UI logs a console warning for each field.
 function texts(system) {
   const Text = (given) => system.React.createElement(system.getComponent("JsonSchema_string"), given);
   return { components: { JsonSchema_string_uuid: Text } };
 }
 
-// Opens the document that lies beside the page. Nothing is asked of another host: no validator, no configuration by URL.
+// Opens the document next to the page. The page calls no other host: no validator, no configuration by URL.
 SwaggerUIBundle({
   url: "openapi",
   dom_id: "#swagger-ui",
