@@ -1,4 +1,4 @@
-"""`python -m drills`: runs the drills that are named, or all, and prints a table of each."""
+"""`python -m drills`: runs the named drills, or all of them, and prints a table for each."""
 
 import argparse
 import importlib
@@ -21,7 +21,7 @@ DOCUMENT: Final = Path("docs/reliability.md")
 
 
 def main() -> None:
-    """Runs the drills one after another; exit 1 when one of them fails."""
+    """Runs the drills one after another; exits with 1 when one fails."""
     options = argparse.ArgumentParser(prog="drills", description=__doc__)
     options.add_argument("names", nargs="*", metavar="NAME", help=", ".join(DRILLS))
     options.add_argument("--write", action="store_true", help="put the tables into docs/reliability.md")

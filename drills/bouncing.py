@@ -1,6 +1,7 @@
-"""PgBouncer in transaction mode between service and database, old enough to know no prepared statements, and restarted.
+"""Restarts a PgBouncer in transaction mode between the service and the database, while callers write.
 
-`database.statement_cache` is off; a restart may cost writes under way a 503, and nothing else.
+This version of PgBouncer does not support prepared statements, so `database.statement_cache` is off. The restart may
+fail the writes in flight with 503, and must have no other effect.
 """
 
 import time
@@ -20,7 +21,7 @@ WRITERS = 8
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """The row of the result; raises AssertionError when a write is missing or an answer is none of those to expect."""
+    """The result's row; raises AssertionError for a missing write or an unexpected answer."""
     server_port, port = free_ports(2)
     server = embedded.start(folder / "data", port=server_port)
     here = server.settings()

@@ -1,6 +1,6 @@
-"""Callers at a fixed pace, in a process of their own: what each kind of request was answered, and how fast.
+"""Callers in their own process that send requests at a fixed pace, and count the answers and their times.
 
-Requests are sent at their times whatever became of those before, so that an answer that is late delays nobody else's.
+Requests are sent on schedule whether or not earlier ones have been answered, so a late answer delays no other request.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ TYPES: Final = {"PATCH": "application/merge-patch+json"}
 
 
 class Request(NamedTuple):
-    """A request as it is sent; without a body `body` is None."""
+    """A request to send; `body` is None for a request without one."""
 
     method: str
     path: str
@@ -27,30 +27,30 @@ class Request(NamedTuple):
 
 @dataclass
 class Seen:
-    """How often which status came, and the seconds that each answer took."""
+    """The number of answers by status, and the seconds that each answer took."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
     def milliseconds(self, share: float) -> float:
-        """The time within which that share of the answers came."""
+        """The time within which this share of the answers arrived, in milliseconds."""
         return sorted(self.seconds)[min(int(len(self.seconds) * share), len(self.seconds) - 1)] * 1000
 
     def add(self, other: "Seen") -> None:
-        """Takes in what another one saw."""
+        """Adds another's counts and times."""
         self.statuses += other.statuses
         self.seconds += other.seconds
 
 
 class Client:
-    """Connections to one service; 0 stands for a request without an answer."""
+    """Connections to one service; a request without an answer has status 0."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, request: Request, seen: Seen) -> int:
-        """The status of the answer, which goes into what was seen."""
+        """Sends a request, adds its answer to `seen`, and returns the status."""
         body = b"" if request.body is None else json.dumps(request.body).encode()
         head = f"{request.method} {request.path} HTTP/1.1\r\nHost: drill\r\nContent-Length: {len(body)}\r\n"
         if body:
@@ -74,7 +74,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Pace:
-    """Requests of one kind: so many a second, the first, second, third … of them by `request`."""
+    """Requests of one kind: `rate` per second; `request` makes each from its number, from 0."""
 
     rate: float
     request: Callable[[int], Request]
@@ -107,7 +107,7 @@ def _run(port: int, paces: Mapping[str, Pace], seconds: float) -> dict[str, Seen
 
 
 def paced(port: int, paces: Mapping[str, Pace], seconds: float) -> dict[str, Seen]:
-    """What callers at these paces saw in that time. `paces` and what is in them must be picklable."""
+    """Sends requests at these paces for `seconds`; returns what was seen. `paces` and its values must be picklable."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_run, (port, paces, seconds))
 
@@ -130,9 +130,9 @@ def _run_again(port: int, request: Request, callers: int, until: float) -> Seen:
 
 @contextmanager
 def beside(port: int, request: Request, callers: int, seconds: float) -> Iterator[Seen]:
-    """Further callers while the context lasts: each asks the same again when it has its answer, for so many seconds.
+    """Runs more callers while the context lasts: each repeats the request as soon as it is answered, for `seconds`.
 
-    What they saw is there when the context has ended.
+    The yielded Seen is filled when the context ends.
     """
     seen = Seen()
     with multiprocessing.get_context("spawn").Pool(1) as pool:

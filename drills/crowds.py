@@ -1,4 +1,4 @@
-"""Callers that hold connections and say nothing, or little, or too much, while others are served as ever."""
+"""Crowds of callers hold connections and send nothing, little, or too much; other callers must not notice."""
 
 import contextlib
 import http.client
@@ -19,7 +19,7 @@ HEAD = ("crowd", "connections", "requests beside it", "failed", "p50 ms", "p99 m
 HELD_SECONDS: Final = 10.0
 PROBES: Final = 4
 TCP_REPAIR: Final = 19
-"""The option that lets root close a connection without a word to the other end."""
+"""The socket option that lets root close a connection without sending anything to the other end."""
 
 CROWD: Final = 6_000
 GONE_WITHIN_SECONDS: Final = 90.0
@@ -27,7 +27,7 @@ WORKERS: Final = 2
 
 
 class Crowd:
-    """Connections that say one thing at first and another every second until they are closed."""
+    """Connections that send `first` once, and then `again` every second until they are closed."""
 
     def __init__(self, count: int, first: bytes, again: bytes, port: int) -> None:
         self.sockets: list[socket.socket] = []
@@ -47,7 +47,7 @@ class Crowd:
         return len(self.sockets)
 
     def close(self) -> None:
-        """Ends them all."""
+        """Closes all connections."""
         self._over.set()
         self._thread.join()
         for each in self.sockets:
@@ -62,7 +62,7 @@ class Crowd:
 
 
 class Flood:
-    """Callers that connect and are gone, as fast as they can."""
+    """One caller that connects and disconnects as fast as it can."""
 
     def __init__(self, port: int) -> None:
         self._count = 0
@@ -74,20 +74,20 @@ class Flood:
         return self._count
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops connecting."""
         self._over.set()
         self._thread.join()
 
     def _come_and_go(self, port: int) -> None:
         while not self._over.is_set():
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as each:
-                # Closed with a reset, so that no port of ours waits.
+                # Close with a reset, so that our port does not stay in TIME_WAIT.
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._count += 1
 
 
 def vanished(count: int, port: int) -> Crowd:
-    """Callers whose machine went away in the middle of a word: their ends are gone, and nobody said so."""
+    """Callers whose machine failed in the middle of a request line: their ends close without notice."""
     crowd = Crowd(count, b"GET /api/hyp", b"", port)
     for each in crowd.sockets:
         each.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
@@ -96,13 +96,13 @@ def vanished(count: int, port: int) -> Crowd:
 
 
 def held(port: int) -> int:
-    """How many connections the service holds: established, or not yet closed after the caller has."""
+    """How many connections the service holds: established, or closed only by the caller."""
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
 
 
 class Probes:
-    """Callers as they should be, who ask all the while."""
+    """Well-behaved callers that repeat a read until `end`."""
 
     def __init__(self, port: int, path: str = f"{CLUSTERS}?pageSize=1") -> None:
         self.seconds: list[float] = []
@@ -129,7 +129,7 @@ class Probes:
             time.sleep(0.02)
 
     def end(self) -> None:
-        """Lets each have its answer."""
+        """Stops the callers, each after its last answer."""
         self._over.set()
         for thread in self._threads:
             thread.join()
@@ -155,7 +155,7 @@ CROWDS: Final[tuple[tuple[str, Callable[[int], Crowd | Flood]], ...]] = (
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for each crowd; raises AssertionError when a request beside it failed, or its connections stay."""
+    """A row for each crowd; raises AssertionError when another caller's request failed, or connections stay open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 20_000), hard), hard))
     service = Service(folder, HYPERFLEET_SERVER_WORKERS=str(WORKERS)).start()

@@ -1,6 +1,6 @@
-"""The database's leader is killed while callers write, once behind a proxy and once with all hosts named.
+"""Kills the database's leader while callers write, once behind a proxy and once with all hosts configured.
 
-Synchronous replication: every write that was acknowledged must be there afterwards.
+Replication is synchronous, so every acknowledged write must be there afterwards.
 """
 
 import time
@@ -56,7 +56,7 @@ def _row(name: str, folder: Path, cluster: patroni.Cluster, variables: dict[str,
         assert leader is not None
         leader.kill()
         before = writers.acknowledged
-        # Answers of the last moment still come.
+        # Answers from before the kill may still arrive.
         time.sleep(1)
         until = time.monotonic() + MOST_SECONDS_AWAY
         while writers.acknowledged < before + 50 * WRITERS:
@@ -74,7 +74,7 @@ def _row(name: str, folder: Path, cluster: patroni.Cluster, variables: dict[str,
 
 
 def _replica_is_refused(folder: Path, cluster: patroni.Cluster) -> None:
-    """A service that is given a standby does not serve stale reads: it does not start."""
+    """Checks that a service with only a standby does not start, and so cannot serve stale reads."""
     standby = next(node for node in cluster.nodes if node.role() == "replica")
     variables = _on(standby.host, patroni.PORT) | {
         "HYPERFLEET_DATABASE_POOL_CONN_RETRY_ATTEMPTS": "1",

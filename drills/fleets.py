@@ -1,4 +1,4 @@
-"""Large fleets within seconds: one cluster is created over the API and copied in the database."""
+"""Fills a service with a large fleet within seconds: creates one cluster over the API and copies it in the database."""
 
 import asyncio
 from typing import Final
@@ -30,7 +30,7 @@ ADDRESSED: Final = """
 
 
 def filled(service: Service, count: int, spec: object) -> list[str]:
-    """Fills the service with that many clusters of one spec; gives the ids of a hundred of them."""
+    """Fills the service with `count` clusters of one spec; returns the ids of a hundred of them."""
     status, first = asked(service.api, "POST", CLUSTERS, {"name": "first", "spec": spec})
     assert status == 201, first
     asyncio.run(_copied(service, UUID(first["id"]), count - 1))

@@ -1,8 +1,8 @@
-"""Rules and patterns that would take minutes, on what hostile callers send, while others read.
+"""Hostile callers send data on which rules and patterns would run for minutes, while others read.
 
-A kind has a rule that writes each report's data anew for each zone, and its document a pattern that is nearly too
-costly to be taken. Some callers report 250 KB on a cluster of 1,000 zones and of 5,000, others create specs of a
-megabyte; readers ask for clusters by id all the time.
+The kind has a rule that serializes each report's data again for each zone, and a pattern just below the cost limit.
+Some callers report 250 KB on clusters of 1,000 and 5,000 zones, others create specs of a megabyte; readers read
+clusters by id all the time.
 """
 
 import http.client
@@ -47,7 +47,7 @@ components:
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """Where the service finds rules and document."""
+    """Writes the rules and the document, and returns the environment variables of a service that uses them."""
     (folder / "rules.yaml").write_text(CONFIG)
     (folder / "specs.yaml").write_text(DOCUMENT)
     return {
@@ -58,19 +58,19 @@ def variables(folder: Path) -> dict[str, str]:
 
 
 def started(service: Service) -> None:
-    """Waits until it is ready, on however busy a machine."""
+    """Waits until the service is ready, with time enough for a busy machine."""
     eventually(lambda: service.status(service.health, "/readyz") == 200, "ready", START_SECONDS)
 
 
 def created(port: int, name: str, spec: Any) -> str:
-    """The id of a new cluster."""
+    """Creates a cluster and returns its id."""
     status, made = asked(port, "POST", CLUSTERS, {"kind": "Cluster", "name": name, "spec": spec})
     assert status == 201, made
     return str(made["id"])
 
 
 def report(data: Any) -> dict[str, Any]:
-    """What the one required adapter says."""
+    """A report from the only required adapter."""
     return {
         "adapter": "dns",
         "observed_generation": 1,
@@ -80,7 +80,7 @@ def report(data: Any) -> dict[str, Any]:
 
 
 class _Watch:
-    """Whatever runs beside the drill: until it is told to stop."""
+    """Runs functions in threads until the time is over."""
 
     def __init__(self, *work: Callable[["_Watch"], None]) -> None:
         self.over = threading.Event()
@@ -136,7 +136,7 @@ def _measured(service: Service, ids: list[str], hostile: list[tuple[str, Any]]) 
     assert p99 < MOST_P99_SECONDS, f"p99 of reads is {p99:.3f} s"
     assert peaks["worker"] < MOST_MEGABYTES, peaks
     assert peaks["child"] < MOST_MEGABYTES, peaks
-    # Refused with a reason, or for want of time; nothing is stored, nothing breaks.
+    # Each is refused with a reason or times out; nothing is stored.
     assert set(answers) <= {400, 409, 503, 504}, answers
     assert not hostile or answers[400] or answers[409], answers
     told = ", ".join(f"{count} × {status}" for status, count in sorted(answers.items()))
@@ -154,7 +154,7 @@ def _measured(service: Service, ids: list[str], hostile: list[tuple[str, Any]]) 
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for the readers alone, one with hostile callers beside them."""
+    """A row for the readers alone, and one for the readers beside hostile callers."""
     service = Service(folder, variables=variables(folder)).start()
     try:
         started(service)

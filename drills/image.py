@@ -1,7 +1,7 @@
-"""The image, built and started where no registry can be reached: by buildah, on a base that debootstrap makes.
+"""Builds and runs the image without a registry, with buildah, on a base image made by debootstrap.
 
-`python -m drills.image`, as root on Debian with buildah and debootstrap. Its container shares this machine's network,
-without limits, seccomp or a read-only root; that nothing but /tmp is written to is looked up afterwards.
+Run `python -m drills.image` as root on Debian with buildah and debootstrap. The container shares this machine's network
+and has no limits, no seccomp and no read-only root, so the drill checks afterwards that only /tmp was written to.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def _run(*command: str) -> str:
 
 
 def _base(folder: Path) -> None:
-    """A Debian with Python as an image, unless it is there from an earlier run."""
+    """Builds the base image, Debian with Python, unless it exists from an earlier run."""
     if subprocess.run(
         ["buildah", "inspect", "--type", "image", BASE], capture_output=True, check=False, env=os.environ | _ENVIRONMENT
     ).returncode:
@@ -68,7 +68,7 @@ def _arguments(container: str, variables: dict[str, str], *words: str) -> list[s
 
 
 def _built() -> str:
-    """Builds the image; the commit that it is of."""
+    """Builds the image, and returns its commit."""
     commit = _run("git", "rev-parse", "--short", "HEAD")
     _run(
         *("make", "image", "CONTAINER_TOOL=buildah", f"IMAGE_BASE={BASE}", "IMAGE_REGISTRY=localhost"),
@@ -81,7 +81,7 @@ def _built() -> str:
 
 
 def drill(folder: Path) -> dict[str, str]:
-    """What was seen; raises AssertionError when something is not as it must be."""
+    """What was measured; raises AssertionError when a check fails."""
     found("buildah", "buildah")
     found("debootstrap", "debootstrap", "/usr/sbin")
     _base(folder)
@@ -133,7 +133,7 @@ def drill(folder: Path) -> dict[str, str]:
 
 
 def _processes(port: int) -> dict[Path, list[str]]:
-    """The interpreters of the image that serve on that port, with their words."""
+    """The image's interpreters that serve on this port, by their /proc folder, with their command lines."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -147,14 +147,14 @@ def _processes(port: int) -> dict[Path, list[str]]:
 
 
 def _written(container: str) -> list[str]:
-    """What the service's user left outside /tmp."""
+    """The files that the service's user left outside /tmp."""
     root = Path(_run("buildah", "mount", container))
     there = _run("find", str(root), "-xdev", "-uid", str(USER), "-not", "-path", f"{root}/tmp*")
     return there.splitlines()
 
 
 def main() -> None:
-    """Builds, starts, asks, stops; prints what was seen."""
+    """Runs the drill, and prints its results."""
     with tempfile.TemporaryDirectory(prefix="hyperfleet-drill-image-") as name:
         Path(name).chmod(0o755)
         for what, seen in drill(Path(name)).items():

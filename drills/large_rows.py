@@ -1,4 +1,4 @@
-"""Resources of a megabyte in pages of a thousand: each comes exactly once, and a worker holds a few pages at most."""
+"""Lists resources of a megabyte in pages of a thousand: each must appear exactly once, in bounded worker memory."""
 
 import contextlib
 import http.client
@@ -29,7 +29,7 @@ WALKS: Final[tuple[tuple[str, Callable[[int, str], Walk], str, int], ...]] = (
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for each walk; raises AssertionError when it missed a row, saw one twice, or a worker held too much."""
+    """A row for each walk; raises AssertionError for a missed or repeated resource, slow reads, or too much memory."""
     service = Service(folder, HYPERFLEET_SERVER_WORKERS="2").start()
     rows = []
     wrong = []
@@ -57,7 +57,7 @@ def drill(folder: Path) -> list[list[str]]:
 
 
 def _largest(port: int) -> int:
-    """The largest `pageSize` that the refusal of a page by number names."""
+    """The largest `pageSize`, from the error for a too large page by number."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
         status, body = page(connection, "pageSize=1000&page=1")
     problem = json.loads(body)

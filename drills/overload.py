@@ -1,7 +1,7 @@
-"""Four times what the service can do is offered: what is too much is refused at once, what is taken is as fast as ever.
+"""Offers four times the service's capacity: the excess must be refused at once, and the rest must stay fast.
 
-The request is one that keeps the database busy: a search that no index helps, over a fleet of 5,000. It is offered at
-fixed times, whatever became of the ones before; the client is a process of its own.
+The request keeps the database busy: a search over a fleet of 5,000 that no index supports. Requests are sent on
+schedule whether or not earlier ones have been answered. The client runs in its own process.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ QUERY: Final = "?pageSize=1&search=spec.note%20%3D%20%27nothing%20has%20this%27"
 
 @dataclass
 class Seen:
-    """Answers by status with the seconds that each took."""
+    """The seconds that each 200 (`taken`) and 503 (`refused`) took; `other` counts other answers, and missing ones."""
 
     seconds: float = 0.0
     taken: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ async def _ask(port: int, path: str, seen: Seen, free: list[tuple[asyncio.Stream
 
 
 async def _offer(port: int, path: str, rate: float, seconds: float) -> Seen:
-    """Requests at fixed times."""
+    """Sends requests at a fixed rate."""
     seen = Seen()
     free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +89,7 @@ async def _offer(port: int, path: str, rate: float, seconds: float) -> Seen:
 
 
 async def _saturate(port: int, path: str, callers: int, seconds: float) -> Seen:
-    """As many callers as are admitted, each asking again as soon as it has its answer."""
+    """Runs this many callers, each repeating the request as soon as it is answered."""
     seen = Seen()
     until = time.perf_counter() + seconds
 
@@ -123,7 +123,7 @@ def _percentile(of: list[float], share: float) -> str:
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for the load that just fills the service, and one for four times as much."""
+    """A row for the load that just saturates the service, and one for four times as much."""
     variables = {
         "HYPERFLEET_SERVER_WORKERS": str(WORKERS),
         "HYPERFLEET_SERVER_MAX_IN_FLIGHT": str(LIMIT),

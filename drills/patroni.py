@@ -1,6 +1,6 @@
-"""Three nodes of Debian's PostgreSQL under Patroni, with one etcd, on addresses of loopback; synchronous mode.
+"""Runs three nodes of Debian's PostgreSQL under Patroni in synchronous mode, with one etcd, on loopback addresses.
 
-A write is acknowledged when a standby has it too, so whichever node leads next has every acknowledged write.
+A write is acknowledged once a standby has it, too, so the next leader has every acknowledged write.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ PASSWORD: Final = "drill"
 
 @dataclass
 class Node:
-    """A node: its address, Patroni's process, its data."""
+    """A node: its number, its folder, and its Patroni process."""
 
     number: int
     folder: Path
@@ -44,11 +44,11 @@ class Node:
 
     @property
     def host(self) -> str:
-        """Its address."""
+        """The node's address."""
         return f"127.0.0.{self.number + 2}"
 
     def role(self) -> str:
-        """What Patroni says it is: `primary` or `master`, `replica`; empty while it does not answer."""
+        """The node's role from Patroni: `primary` or `master`, or `replica`; empty while the node is not running."""
         connection = http.client.HTTPConnection(self.host, REST_PORT, timeout=2)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
             connection.request("GET", "/patroni")
@@ -58,43 +58,43 @@ class Node:
 
     @property
     def leads(self) -> bool:
-        """Whether it is the leader."""
+        """Whether the node is the leader."""
         return self.role() in ("primary", "master")
 
     def kill(self) -> None:
-        """Kills Patroni and every process of PostgreSQL at once, as a power cut would."""
+        """Kills Patroni and PostgreSQL at once, as a power failure would."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.end_database()
 
     def end_database(self) -> None:
-        """Kills PostgreSQL, when it runs."""
+        """Kills PostgreSQL if it is running."""
         with contextlib.suppress(OSError):
             os.kill(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
     def revive(self) -> None:
-        """Starts it again; it follows whoever leads by then."""
+        """Starts the node again; it follows the current leader."""
         self.process = self.start()
 
 
 @dataclass
 class Cluster:
-    """The nodes."""
+    """The nodes of one Patroni cluster."""
 
     nodes: list[Node] = field(default_factory=list)
 
     def leader(self) -> Node | None:
-        """The node that leads, None while there is none."""
+        """The current leader, or None."""
         return next((node for node in self.nodes if node.leads), None)
 
     def has_standbys(self, count: int) -> bool:
-        """Whether there is a leader with so many standbys."""
+        """Whether there is a leader with at least `count` standbys."""
         roles = [node.role() for node in self.nodes]
         return self.leader() is not None and roles.count("replica") >= count
 
 
 @contextmanager
 def patroni(folder: Path) -> Iterator[Cluster]:
-    """Three nodes, one of which leads, with a database and a role for the service."""
+    """Three nodes with an elected leader, and a database and a role for the service."""
     binaries = Path("/usr/lib/postgresql/15/bin")
     if not (binaries / "postgres").exists():
         raise Missing("PostgreSQL 15 is missing; on Debian: apt install postgresql")

@@ -1,6 +1,6 @@
-"""A row that its kind's rules cannot be evaluated on is stored first, the rule added later, the service restarted.
+"""Stores a row, then adds a rule that cannot be evaluated on that row, and restarts the service.
 
-Then workers are killed one after another, as if each died of the same row, until readiness says so.
+Then it kills workers one after another, as if each had died of the same row, until the service is not ready.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ DEATHS: Final = 3
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """Rows for what was recomputed, what was set aside, and what readiness said."""
+    """Rows for what was recomputed, what was set aside, and when the service was ready."""
     poison = _filled(folder)
     (folder / "rules.yaml").write_text(CONFIG)
     began = time.monotonic()
@@ -56,7 +56,7 @@ def drill(folder: Path) -> list[list[str]]:
 
 
 def _filled(folder: Path) -> str:
-    """Clusters of a kind without rules; the id of the one that no rule should meet."""
+    """Creates clusters while their kind has no rules; returns the id of the one that the rule will fail on."""
     (folder / "none.yaml").write_text("entities: [{kind: Cluster, required_adapters: [dns]}]\n")
     service = Service(folder, variables={"HYPERFLEET_CONFIG": str(folder / "none.yaml")}).start()
     try:
@@ -82,11 +82,11 @@ def _replaced(service: Service, count: int) -> bool:
 
 
 def _killed(service: Service) -> tuple[float, float]:
-    """Kills workers one after another; seconds until the service is not ready, and until it is again."""
+    """Kills workers one after another; returns the seconds until the service is not ready, and until it is again."""
     began = time.monotonic()
     for number in range(1, DEATHS + 1):
         eventually(lambda: len(service.worker_pids()) == 2, "both workers run", 60)
-        # A worker that follows another too closely would take the HTTP server with it.
+        # If a worker dies too soon after its predecessor, the HTTP server stops as well.
         time.sleep(6)
         with contextlib.suppress(ProcessLookupError):
             os.kill(service.worker_pids()[0], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""HAProxy and PgBouncer of Debian on loopback, configured as an operator would for this service."""
+"""Runs Debian's HAProxy and PgBouncer on loopback, configured for this service as an operator would do it."""
 
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from testbed.waiting import eventually
 
 
 class Server(NamedTuple):
-    """A server behind a proxy: where it is, and where its health is asked for."""
+    """A server behind a proxy: its address, and the port of its health checks."""
 
     host: str
     port: int
@@ -55,7 +55,7 @@ backend leader
 
 @contextmanager
 def haproxy(folder: Path, port: int, servers: Sequence[Server], *, http: bool) -> Iterator[int]:
-    """HAProxy on that port: HTTP requests in turn to whoever is ready, or connections to the database's leader."""
+    """HAProxy on this port: with `http` it balances requests over ready services, else it connects to the leader."""
     program = found("haproxy", "haproxy", "/usr/sbin")
     lines = [f"    server s{n} {s.host}:{s.port} port {s.health_port}" for n, s in enumerate(servers)]
     file = folder / f"haproxy-{port}.cfg"
@@ -67,7 +67,7 @@ def haproxy(folder: Path, port: int, servers: Sequence[Server], *, http: bool) -
 
 @contextmanager
 def pgbouncer(folder: Path, port: int, *, server_port: int, user: str, password: str) -> Iterator[int]:
-    """PgBouncer in transaction mode in front of a PostgreSQL on loopback; it trusts `user` itself."""
+    """PgBouncer in transaction mode in front of a PostgreSQL on loopback; `user` needs no password for PgBouncer."""
     program = found("pgbouncer", "pgbouncer", "/usr/sbin")
     (folder / "users.txt").write_text(f'"{user}" "{password}"\n')
     file = folder / "pgbouncer.ini"

@@ -1,4 +1,4 @@
-"""What drills of readers share: a fleet of given sizes, the memory of workers, and walks over lists."""
+"""Helpers for drills with readers: a fleet of resources of a given size, the workers' memory, and walks over lists."""
 
 import contextlib
 import http.client
@@ -19,7 +19,7 @@ PATIENCE_SECONDS: Final = 60.0
 
 
 def fill(port: int, count: int, size: int, *, name: str = "row") -> list[str]:
-    """Creates clusters whose specs have so many bytes; their ids."""
+    """Creates `count` clusters with specs of about `size` bytes, and returns their ids."""
 
     def create(numbers: range) -> list[str]:
         spec = {"blob": "x" * size}
@@ -40,7 +40,7 @@ def _created(connection: http.client.HTTPConnection, name: str, spec: dict[str, 
 
 
 class Memory:
-    """The largest memory of any worker, in MB, from its making to `end`."""
+    """Records the largest memory of any worker, in MB, until `end`."""
 
     def __init__(self, service: Service) -> None:
         self.most = 0.0
@@ -56,7 +56,7 @@ class Memory:
                 self.most = max(self.most, megabytes(pid))
 
     def end(self) -> float:
-        """What it was."""
+        """Stops recording, and returns the largest memory."""
         self._over.set()
         self._thread.join()
         return self.most
@@ -64,7 +64,7 @@ class Memory:
 
 @dataclass
 class Walk:
-    """What a walk over a list saw."""
+    """The result of a walk over a list; `largest` is the bytes of the largest page."""
 
     names: list[str] = field(default_factory=list)
     pages: int = 0
@@ -73,14 +73,14 @@ class Walk:
 
 
 def page(connection: http.client.HTTPConnection, query: str, *, gzip: bool = False) -> tuple[int, bytes]:
-    """The status and body of a list, as it was sent."""
+    """The status and the undecoded body of a list."""
     connection.request("GET", f"{CLUSTERS}?{query}", headers={"Accept-Encoding": "gzip"} if gzip else {})
     answer = connection.getresponse()
     return answer.status, answer.read()
 
 
 def by_token(port: int, query: str) -> Walk:
-    """A walk that follows the tokens."""
+    """Walks a list by page tokens."""
     walk, began, token = Walk(), time.monotonic(), ""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
         while True:
@@ -92,7 +92,7 @@ def by_token(port: int, query: str) -> Walk:
 
 
 def by_number(port: int, query: str) -> Walk:
-    """A walk by numbers of pages, to the first that is empty."""
+    """Walks a list by page numbers, up to the first empty page."""
     walk, began = Walk(), time.monotonic()
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
         while True:

@@ -1,4 +1,4 @@
-"""Two services on one database behind a proxy, restarted in turn while callers write: no request may fail."""
+"""Restarts two services on one database behind a proxy, in turn, while callers write: no request may fail."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ ROUNDS = 3
 
 
 def drill(folder: Path, *, rounds: int = ROUNDS) -> list[list[str]]:
-    """The row of the result; raises AssertionError when a request failed or a write is missing."""
+    """The result's row; raises AssertionError for a failed request or a missing write."""
     server = embedded.start(folder / "data", connections=120)
     services: list[Service] = []
     try:

@@ -1,8 +1,7 @@
-"""Sixteen callers send the heaviest search there is, one after the other: everybody else keeps their pace.
+"""Sixteen callers repeat the heaviest search there is; all other requests must stay fast.
 
-The search compares a text in each of 21,000 clusters with 140 patterns and finds nothing. Beside it are readers of one
-cluster, reporters and creators, at fixed paces; the same without searchers is measured in turn. Times are medians
-of the rounds.
+The search compares a text in each of 21,000 clusters with 140 patterns and finds nothing. Meanwhile others read, report
+and create at fixed paces. Rounds with and without searchers alternate; times are medians of the rounds.
 """
 
 from collections import Counter, defaultdict
@@ -36,7 +35,7 @@ def read(ids: list[str], number: int) -> Request:
 
 
 def report(ids: list[str], number: int) -> Request:
-    """A report on one of these clusters that differs from the one before."""
+    """A report on one of these clusters, different from the previous one."""
     body = {
         "adapter": "dns-adapter",
         "observed_generation": 1,
@@ -46,7 +45,7 @@ def report(ids: list[str], number: int) -> Request:
 
 
 def create(prefix: str, number: int) -> Request:
-    """A new cluster."""
+    """A create of a cluster."""
     return Request("POST", CLUSTERS, {"name": f"{prefix}-{number}", "spec": {}})
 
 
@@ -59,7 +58,7 @@ def _paces(ids: list[str], prefix: str) -> dict[str, Pace]:
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for each kind of request, without searchers and beside them, and one for the searches."""
+    """A row for each kind of request, without and with searchers, and one for the searches."""
     service = Service(folder).start()
     alone: dict[str, list[Seen]] = defaultdict(list)
     pressed: dict[str, list[Seen]] = defaultdict(list)
@@ -93,12 +92,12 @@ def drill(folder: Path) -> list[list[str]]:
 
 
 def milliseconds(rounds: list[Seen], share: float) -> float:
-    """The time within which that share of the answers came, in the median of the rounds."""
+    """The median over the rounds of the time within which this share of the answers arrived, in milliseconds."""
     return median(seen.milliseconds(share) for seen in rounds)
 
 
 def row(first: str, name: str, rate: str, rounds: list[Seen]) -> list[str]:
-    """A row of the table: how often, how many failed, and how fast."""
+    """A row of the table: the requests sent, the failures, and the answer times."""
     statuses = sum((seen.statuses for seen in rounds), Counter[int]())
     failed = sum(count for status, count in statuses.items() if status not in (200, 201))
     times = [f"{milliseconds(rounds, share):.1f}" for share in (0.5, 0.99)]

@@ -1,4 +1,4 @@
-"""Callers that read lists slowly, or stop: what waits for them is bounded and ends, and others are served."""
+"""Callers read lists slowly or stop reading: their unsent bytes must stay bounded, and others must not notice."""
 
 import contextlib
 import socket
@@ -31,11 +31,11 @@ CROWDS: Final = (
     ("stopped", CROWD, 0, ROWS),
     ("stopped, lists of 250 KB", 15 * CROWD, 0, 60),
 )
-"""How each reads, how many there are, the bytes a second that each reads, and the resources that it asks for."""
+"""For each crowd: its name, its size, the bytes per second that each caller reads, and its `pageSize`."""
 
 
 class Readers:
-    """Connections that each ask for a list of `size`, and read so many bytes of it a second until it ends."""
+    """Connections that each request a list of `size` resources and read `pace` bytes of it per second until `close`."""
 
     def __init__(self, port: int, count: int, pace: int, size: int) -> None:
         self.answers: Counter[str] = Counter()
@@ -46,7 +46,7 @@ class Readers:
 
     def _connected(self, port: int, size: int) -> socket.socket:
         made = socket.socket()
-        # A small window, so that the list does not fit into the systems between.
+        # A small receive buffer, so that the list does not fit into the kernel's buffers.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * SLOW_BYTES)
         made.settimeout(30)
         made.connect(("127.0.0.1", port))
@@ -66,7 +66,7 @@ class Readers:
                     each.recv(pace)
 
     def close(self) -> None:
-        """Ends them all."""
+        """Closes all connections."""
         self._over.set()
         self._thread.join()
         for each in self._sockets:
@@ -74,7 +74,7 @@ class Readers:
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for each crowd; raises AssertionError when others suffered, or too much was held, or for too long."""
+    """A row for each crowd; raises AssertionError when others were slow, or the service held too much for too long."""
     variables = {"HYPERFLEET_SERVER_WORKERS": "2", "HYPERFLEET_SERVER_TIMEOUTS_WRITE": f"{WRITE_SECONDS:.0f}s"}
     service = Service(folder, variables=variables).start()
     rows = []
@@ -112,7 +112,7 @@ def drill(folder: Path) -> list[list[str]]:
 
 
 def _gone(service: Service, began: float) -> float:
-    """Seconds until the service holds nothing for anybody any more, neither bytes nor connections."""
+    """The seconds until the service holds neither unsent bytes nor connections."""
     while time.monotonic() < began + GONE_WITHIN_SECONDS + 1:
         if not held(service.api) and not service.metric("hyperfleet_api_unsent_bytes"):
             break

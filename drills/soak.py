@@ -1,8 +1,8 @@
-"""A service under a mixed load for as long as is asked: its memory, open files and processes must stay what they were.
+"""Runs a service under a mixed load for a given time: its memory, open files and processes must not grow.
 
-`python -m drills.soak MINUTES`. Writers create, change and delete; readers list, search and follow page tokens; others
-come and go without a word, stop inside a body, ask for what is not there. What counts is the last third of the
-time against the one before it: what a service keeps for good it has by then.
+`python -m drills.soak MINUTES`. Writers create, change and delete; readers list and search; others connect without a
+request, stop in the middle of a body, or request resources that do not exist. The last third of the time is compared
+with the second: by then the service holds everything that it keeps permanently.
 """
 
 import argparse
@@ -31,12 +31,12 @@ from testbed.serving import Service
 
 HEAD = ("third of the time", "requests/s", "largest worker MB", "all MB", "open files", "processes", "threads")
 GROWTH: Final = 1.10
-"""How much the last third may have beyond the one before it."""
+"""How much more the last third may use than the second, as a factor."""
 
 SLACK_MB: Final = 8.0
 SLACK_FILES: Final = 12
 KEPT: Final = 500
-"""Clusters at a time; what is created beyond is deleted, so that the data does not grow."""
+"""The clusters kept at a time; older ones are deleted, so that the data does not grow."""
 
 CALLERS: Final = 6
 SAMPLE_SECONDS: Final = 2.0
@@ -44,7 +44,7 @@ SAMPLE_SECONDS: Final = 2.0
 
 @dataclass(frozen=True)
 class Sample:
-    """What the service holds: memory in MB of its largest worker and of all its processes, and counts."""
+    """What the service uses: the memory of its largest worker and of all its processes in MB, and counts."""
 
     worker: float
     memory: float
@@ -55,7 +55,7 @@ class Sample:
 
 
 class Load:
-    """Callers at work until `end`; `answers` counts statuses."""
+    """Callers that send requests until `end`; `answers` counts the statuses."""
 
     def __init__(self, port: int, callers: int) -> None:
         self._port = port
@@ -70,7 +70,7 @@ class Load:
             thread.start()
 
     def end(self) -> None:
-        """Lets each finish what it is about."""
+        """Stops the callers, each after its current round."""
         self._over.set()
         for thread in self._threads:
             thread.join(60)
@@ -108,7 +108,7 @@ class Load:
             yield "PATCH", f"{CLUSTERS}/{id}", {"spec": {"n": number}}
             yield "GET", f"{CLUSTERS}/{id}", None
         yield "GET", f"{CLUSTERS}?pageSize=20", None
-        # Texts that never come twice must not be kept.
+        # Every search is different, so a cache of searches must not grow.
         yield "GET", f"{CLUSTERS}?pageSize=5&search=labels.shard%3D%27{number}%27", None
         yield "GET", f"{CLUSTERS}/{number}", None
         yield "GET", f"/api/hyperfleet/v1/{number}", None
@@ -172,7 +172,7 @@ def _sample(service: Service, answers: int) -> Sample:
 
 
 def soak(folder: Path, seconds: float, callers: int = CALLERS) -> tuple[list[list[str]], list[str]]:
-    """A row for each third of the time, and what is wrong."""
+    """A row for each third of the time, and a list of failures."""
     service = Service(folder, HYPERFLEET_SERVER_WORKERS="2").start()
     samples: list[Sample] = []
     try:
@@ -216,7 +216,7 @@ def soak(folder: Path, seconds: float, callers: int = CALLERS) -> tuple[list[lis
 
 
 def main() -> None:
-    """Runs the soak; exit 1 when something grew."""
+    """Runs the soak; exits with 1 when something is wrong."""
     options = argparse.ArgumentParser(prog="drills.soak", description=__doc__)
     options.add_argument("minutes", type=float, nargs="?", default=60.0)
     options.add_argument("--callers", type=int, default=CALLERS, help="how many ask at a time")

@@ -1,7 +1,7 @@
-"""A session outside the service holds one cluster's row for 45 seconds, while forty callers change that cluster.
+"""A session outside the service locks one cluster's row for 45 seconds, while forty callers change that cluster.
 
-Each of the forty sends its change again after a 503, until it is stored. Others read, report and create meanwhile, and
-must not notice; when the row is let go, every change must be there.
+Each of the forty retries its change after a 503, until it is stored. Others read, report and create meanwhile, and must
+not notice. When the lock is released, every change must be stored.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ def _changed(port: int, path: str, until: float) -> Seen:
 
 @contextmanager
 def _changers(service: Service, id: str) -> Iterator[Seen]:
-    """The stranger and the forty while the context lasts; what they saw is there when it has ended."""
+    """Runs the locking session and the forty callers; the yielded Seen is filled when the context ends."""
     seen = Seen()
     path = f"{CLUSTERS}/{id}"
     with multiprocessing.get_context("spawn").Pool(2) as pool:
@@ -85,7 +85,7 @@ def _paces(ids: list[str], prefix: str) -> dict[str, Pace]:
 
 
 def drill(folder: Path) -> list[list[str]]:
-    """A row for each kind of request, before the row is held and while it is, and one for the changes of it."""
+    """A row for each kind of request, before and during the lock, and one for the changes to the locked cluster."""
     service = Service(folder).start()
     try:
         service.ready()

@@ -1,7 +1,7 @@
-"""Callers that write while something breaks, and keep book: what they sent, what was acknowledged, what they were told.
+"""Callers that write during a failure, and record what they sent, what was acknowledged and how it was answered.
 
-Each writer creates one cluster after another and counts in the spec of one that it keeps. Of a create without an answer
-it asks again under the same name until it knows: 409 then means that the first had been stored.
+Each writer creates one cluster after another, and increments a counter in the spec of its first one. A create without
+an answer is retried under the same name: 409 then means that the first attempt was stored.
 """
 
 import http.client
@@ -21,7 +21,7 @@ HEADERS: Final = {"Content-Type": "application/json"}
 
 @dataclass
 class Book:
-    """What one writer knows; `counted` is the last count that was acknowledged, `counting` the last that was sent."""
+    """One writer's record; `counted` is the last acknowledged count, `counting` the last one sent."""
 
     prefix: str
     sent: int = 0
@@ -36,7 +36,7 @@ class Book:
     succeeded_at: float = 0.0
 
     def succeed(self) -> None:
-        """A write was acknowledged."""
+        """Records that a write was acknowledged."""
         now = time.monotonic()
         if self.succeeded_at:
             self.longest_silence = max(self.longest_silence, now - self.succeeded_at)
@@ -44,7 +44,7 @@ class Book:
 
 
 class Writers:
-    """Writers at work from their making to `stop`; `pause` is the time between two writes of one."""
+    """Writers that write until `stop`; `pause` is the seconds between the rounds of one writer."""
 
     def __init__(self, port: int, count: int, *, name: str = "drill", pause: float = 0.005) -> None:
         self.port = port
@@ -56,18 +56,18 @@ class Writers:
             thread.start()
 
     def stop(self) -> None:
-        """Lets each finish what it is about, so that nothing stays unknown."""
+        """Stops the writers, each after its current write, so that every outcome is known."""
         self._over.set()
         for thread in self._threads:
             thread.join(120)
 
     @property
     def acknowledged(self) -> int:
-        """Writes so far that were acknowledged."""
+        """The number of acknowledged writes so far."""
         return sum(len(book.created) + book.counted for book in self.books)
 
     def answers(self) -> Counter[str]:
-        """How often which answer came."""
+        """The number of answers of each sort."""
         return sum((book.answers for book in self.books), Counter())
 
     def _write(self, book: Book) -> None:
@@ -91,7 +91,7 @@ class Writers:
             if status == 201:
                 book.counter_id = book.counter_id or content["id"]
             elif status == 409:
-                # One whose answer was lost may have been stored.
+                # If an earlier attempt's answer was lost, that attempt may have been stored.
                 book.duplicates += not unknown
             elif 400 <= status < 500:
                 raise AssertionError(f"a create was answered with {status}: {content}")
@@ -115,7 +115,7 @@ class Writers:
     def _ask(
         self, connection: http.client.HTTPConnection, book: Book, method: str, path: str, body: Any
     ) -> tuple[int, dict[str, Any]]:
-        """The status and content of an answer, 0 and nothing without one."""
+        """The status and content of the answer; 0 and an empty object without one."""
         book.sent += 1
         began = time.monotonic()
         try:
@@ -139,7 +139,7 @@ SEEN_HEAD: Final = ("sent", "acknowledged", "answers", "lost", "duplicates", "no
 
 @dataclass(frozen=True)
 class Found:
-    """What is there in the end: acknowledged writes that are not, names more than once, counts that went back."""
+    """The result of `check`: missing acknowledged creates, duplicates, and counters below their acknowledged count."""
 
     lost: int
     duplicates: int
@@ -147,7 +147,7 @@ class Found:
 
 
 def check(port: int, writers: Writers) -> Found:
-    """Reads everything back and compares it with the books."""
+    """Reads everything back, and compares it with the writers' records."""
     stored: Counter[str] = Counter()
     counts: dict[str, int] = {}
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
@@ -173,10 +173,9 @@ def check(port: int, writers: Writers) -> Found:
 
 
 def seen(port: int, writers: Writers, *, expected: Container[str] = ()) -> list[str]:
-    """The cells of SEEN_HEAD, once writers have stopped.
+    """The cells under SEEN_HEAD, after the writers have stopped.
 
-    Raises AssertionError when an acknowledged write is missing, or an answer came that is neither a success nor
-    expected.
+    Raises AssertionError for a missing or duplicate write, and for an answer that is neither a success nor expected.
     """
     found = check(port, writers)
     answers = writers.answers()

@@ -1,4 +1,4 @@
-"""What tests, benchmarks and drills share: the service as an operator starts it, its callers, its database, its fleet.
+"""Helpers shared by tests, benchmarks and drills: a running service, its callers, its database and its fleet.
 
-It imports neither of the three.
+This package imports none of the three.
 """

@@ -1,4 +1,4 @@
-"""Single requests to the service, each over a connection of its own."""
+"""Single requests to the service, each over its own connection."""
 
 import contextlib
 import http.client
@@ -13,7 +13,7 @@ CLUSTERS: Final = "/api/hyperfleet/v1/clusters"
 
 
 def fetched(port: int, path: str) -> tuple[int, bytes]:
-    """The status and body of a GET; 0 and nothing when nobody answers."""
+    """The status and body of a GET; 0 and an empty body without an answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read()
@@ -25,7 +25,7 @@ def fetched(port: int, path: str) -> tuple[int, bytes]:
 
 
 def create(port: int, name: str) -> int:
-    """Creates a cluster over a connection of its own; the status. Raises OSError or HTTPException without an answer."""
+    """Creates a cluster and returns the status; raises OSError or HTTPException without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     with contextlib.closing(connection):
         body = json.dumps({"kind": "Cluster", "name": name, "spec": {"nodes": 3}})
@@ -50,7 +50,7 @@ def names(port: int) -> set[str]:
 
 
 def asked(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-    """The status and the decoded answer; 0 and nothing when nobody answers."""
+    """The status and the decoded answer; 0 and an empty object without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         text = None if body is None else json.dumps(body, ensure_ascii=False).encode()

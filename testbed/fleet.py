@@ -1,4 +1,4 @@
-"""What the tests create and report: makers of drafts, reports and times, so that a test shows only what it is about."""
+"""Builders for drafts, reports and times, so that a test shows only the values it is about."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def after(seconds: float) -> datetime:
-    """A time that many seconds after noon."""
+    """The time this many seconds after NOON."""
     return NOON + timedelta(seconds=seconds)
 
 
@@ -38,7 +38,7 @@ def draft(
     labels: dict[str, str] | None = None,
     references: dict[str, tuple[UUID, ...]] | None = None,
 ) -> Draft:
-    """What a caller wants created."""
+    """A draft of a resource."""
     encoded = json.dumps(spec or {}, separators=(",", ":")).encode()
     return Draft(name, Desired(encoded, labels or {}, references or {}))
 
@@ -52,7 +52,7 @@ def report(
     reason: str | None = None,
     **conditions: ConditionStatus,
 ) -> Report:
-    """A report with the conditions given as `Ready="True"`, Available=True without any."""
+    """A report with the given conditions, such as `Ready="True"`; by default Available is True."""
     reported = tuple(
         ReportedCondition(type, status, reason) for type, status in (conditions or {"Available": "True"}).items()
     )
@@ -65,20 +65,20 @@ def below(owner: UUID, kind: Kind = NODE_POOL) -> Scope:
 
 
 async def create(db: Database, name: str, scope: Scope = CLUSTERS, *, at: float = 0, **parts: Any) -> dict[str, Any]:
-    """A new resource, as served."""
+    """Creates a resource, and returns it as served."""
     created = await writing.create(db, scope, draft(name, **parts), caller=SYSTEM, now=after(at))
     return dict(json.loads(created.body))
 
 
 async def read(db: Database, id: str, scope: Scope = CLUSTERS) -> dict[str, Any]:
-    """A resource as served by a read of one."""
+    """Reads one resource, as served."""
     return dict(json.loads((await reading.resource(db, scope, UUID(id), None)).body))
 
 
 async def send(
     db: Database, id: str, received: Report, scope: Scope = CLUSTERS, *, now: float = 0, catalog: Catalog = CATALOG
 ) -> Outcome:
-    """What became of a report."""
+    """Sends a report, and returns its outcome."""
     return await reporting.report(db, catalog, scope, UUID(id), received, caller=SYSTEM, now=after(now))
 
 
@@ -93,7 +93,7 @@ async def change(
     precondition: Precondition | None = None,
     at: float = 0,
 ) -> dict[str, Any]:
-    """A resource with other desired state, as served; what is not given stays."""
+    """Changes a resource's desired state, and returns the resource as served; omitted parts stay as they are."""
 
     async def patch(old: Desired) -> Desired:
         return Desired(
@@ -115,7 +115,7 @@ async def delete(
     at: float = 0,
     catalog: Catalog = CATALOG,
 ) -> dict[str, Any]:
-    """A resource as it was marked for deletion, as served."""
+    """Marks a resource for deletion, and returns the resource as served."""
     deleted = await deleting.request(
         db, catalog, scope, UUID(id), precondition=precondition, caller=SYSTEM, now=after(at)
     )
@@ -129,7 +129,7 @@ def listing(
     reference: tuple[str, UUID] | None = None,
     **parts: Any,
 ) -> Listing:
-    """A listing with filters: a search as its text, ids, a type of reference and its target."""
+    """A listing with filters: the text of a search, ids, a reference type with its target."""
     filters: list[Filter] = []
     if search is not None:
         filters.append(Filter("search", parse(search), search))
@@ -149,10 +149,10 @@ async def names(db: Database, search: str, scope: Scope = CLUSTERS) -> list[str]
 
 
 async def is_there(db: Database, id: str) -> bool:
-    """Whether the row of a resource is there, whatever its kind."""
+    """Whether a resource of any kind has a row with this id."""
     return bool(await db.fetch(Statement("THERE", "SELECT FROM resources WHERE id = $1"), UUID(id)))
 
 
 async def force_delete(db: Database, id: str, scope: Scope = CLUSTERS, *, catalog: Catalog = CATALOG) -> None:
-    """Removes a resource that is being deleted."""
+    """Force-deletes a resource that is being deleted."""
     await deleting.force(db, catalog, scope, UUID(id), reason="stuck", precondition=None, caller=SYSTEM)

@@ -12,9 +12,9 @@ from typing import Final
 FIRST: Final = 12_000
 EACH: Final = 2_000
 WORKERS: Final = 7
-"""Ports below those that the kernel gives to callers (32768), in a range for each worker of pytest-xdist.
+"""Each worker of pytest-xdist has its own range of EACH ports, below the kernel's ephemeral ports (32768 and up).
 
-A port that the kernel chose could be a caller's, or another worker's, before the service listens on it.
+A port that the kernel chose could be taken by a caller, or by another worker, before the service listens on it.
 """
 
 
@@ -28,7 +28,7 @@ _next: Final = _candidates()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, each time others."""
+    """Ports that are free now; every call returns different ones."""
     found: list[int] = []
     while len(found) < count:
         port = next(_next)
@@ -39,7 +39,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether somebody takes connections there."""
+    """Whether the port accepts connections."""
     try:
         socket.create_connection((host, port), 1).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""Processes of this machine, as the kernel describes them in /proc."""
+"""Reads the state of this machine's processes from /proc."""
 
 import contextlib
 import os
@@ -12,9 +12,9 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def descendants(pid: int) -> list[int]:
-    """Every process below this one, parents first.
+    """All descendants of a process, parents first.
 
-    By the parents that the kernel names: its own lists of children may leave some out.
+    Found by each process's parent, because the kernel's lists of children may be incomplete.
     """
     children: dict[int, list[int]] = defaultdict(list)
     for place in Path("/proc").glob("[0-9]*"):
@@ -27,32 +27,32 @@ def descendants(pid: int) -> list[int]:
 
 
 def command(pid: int) -> str:
-    """The command line, its words ended by zero bytes; nothing when the process is gone."""
+    """The command line, each word ended by a NUL byte; empty when the process is gone."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text()
     return ""
 
 
 def lives(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
+    """Whether the process is running; a zombie is not."""
     with contextlib.suppress(OSError):
         return _stat(pid)[0] != "Z"
     return False
 
 
 def kill(pid: int) -> None:
-    """Kills it hard."""
+    """Sends SIGKILL to the process, if it exists."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def megabytes(pid: int) -> float:
-    """Its resident memory; 0 when the process is gone."""
+    """The process's resident memory in MiB; 0 when the process is gone."""
     return status(pid, "VmRSS") / 1024
 
 
 def status(pid: int, name: str) -> int:
-    """A number of its status; 0 when the process is gone."""
+    """A number from the process's /proc status; 0 when the process is gone."""
     with contextlib.suppress(OSError):
         found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         return int(found[1]) if found else 0
@@ -60,7 +60,7 @@ def status(pid: int, name: str) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The seconds of CPU that it has used; 0 when the process is gone."""
+    """The CPU seconds that the process has used; 0 when the process is gone."""
     with contextlib.suppress(OSError):
         fields = _stat(pid)
         return (int(fields[11]) + int(fields[12])) / _TICKS
@@ -68,11 +68,11 @@ def cpu_seconds(pid: int) -> float:
 
 
 def cpu_seconds_of_the_gone(pid: int) -> float:
-    """What its children used that have ended."""
+    """The CPU seconds that the process's terminated children used."""
     fields = _stat(pid)
     return (int(fields[13]) + int(fields[14])) / _TICKS
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of its stat from the state on: state, parent, …"""
+    """The fields of the process's /proc stat, starting with its state and its parent."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""The program as an operator runs it, words in, exit status and texts out; and the programs of others beside it."""
+"""Runs the program's commands as an operator would, and other programs beside it."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ STOP_SECONDS: Final = 20.0
 
 
 def environment(variables: Mapping[str, str] = NOTHING) -> dict[str, str]:
-    """This environment without settings of its own, with these variables."""
+    """This process's environment without HyperFleet's settings, plus `variables`."""
     ours = ("HYPERFLEET_", "OPENAPI_SCHEMA_PATH")
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     return {**inherited, **variables}
@@ -35,7 +35,7 @@ def run(
     folder: Path | None = None,
     program: tuple[str, ...] = PROGRAM,
 ) -> subprocess.CompletedProcess[str]:
-    """One command to its end, in `folder`, which has no configuration of its own unless the test put it there."""
+    """Runs one command to its end in `folder`, which has no configuration unless the test put one there."""
     return subprocess.run(
         [*program, *words],
         env=environment(variables),
@@ -51,7 +51,7 @@ def run(
 def called(
     *words: str, variables: Mapping[str, str] = NOTHING, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """The same within this process, for a command that neither logs nor starts anything: it saves the imports."""
+    """Like `run`, but in this process, which saves the imports; for commands that neither log nor start processes."""
     output, errors = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with (
         patch.dict(os.environ, environment(variables), clear=True),
@@ -65,23 +65,23 @@ def called(
 
 
 def client_command(server: embedded.Server, program: str, *arguments: str, role: str = roles.USER) -> list[str]:
-    """The command line of a client program of PostgreSQL (`psql`, `pgbench` …) for this server."""
+    """The command line that runs a PostgreSQL client (`psql`, `pgbench`, …) against this server."""
     binary = programs.binaries(programs.account_for()) / program
     return [str(binary), "-h", str(server.socket_dir), "-p", str(server.port), "-U", role, *arguments]
 
 
 def tool(server: embedded.Server, *words: str) -> None:
-    """Runs one of PostgreSQL's own programs on the server; fails with what it says."""
+    """Runs a PostgreSQL client against this server; raises AssertionError with its error output."""
     done = subprocess.run(client_command(server, *words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 class Missing(SystemExit):
-    """A program that is needed is not on this machine."""
+    """A required program is not installed."""
 
 
 def found(name: str, package: str, *further: str) -> str:
-    """Where a program is; raises Missing, which names its Debian package. `further` are folders off the path."""
+    """The path of a program; raises Missing with its Debian package. `further` are folders to search after PATH."""
     path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *further]))
     if path is None:
         raise Missing(f"{name} is missing; on Debian and Ubuntu: apt install {package}")
@@ -90,7 +90,7 @@ def found(name: str, package: str, *further: str) -> str:
 
 @contextmanager
 def running(command: list[str], log: Path, *, user: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """The program while the context lasts, in a group of its own, as that user; what it says goes to the log."""
+    """Runs a program while the context lasts, in its own process group, as `user`; its output goes to `log`."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

@@ -1,4 +1,4 @@
-"""The program as an operator starts it: real processes on free ports, watched from outside."""
+"""Runs the service as an operator would: real processes on free ports, observed from outside."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from testbed.waiting import SECONDS, eventually
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder that the account of the embedded PostgreSQL may enter."""
+    """A temporary folder that the embedded PostgreSQL's account may enter."""
     path = Path(tempfile.mkdtemp(prefix="hyperfleet-cli-"))
     path.chmod(0o755)
     try:
@@ -32,12 +32,12 @@ def folder() -> Iterator[Path]:
 
 
 def workers(pid: int) -> list[int]:
-    """The processes below a supervisor that answer requests."""
+    """The worker processes of a supervisor."""
     return [each for each in descendants(pid) if "spawn_main" in command(each)]
 
 
 def on(database: Database) -> dict[str, str]:
-    """The variables of a service that uses this database."""
+    """The environment variables for a service that uses this database."""
     return {
         "HYPERFLEET_DATABASE_HOST": database.host,
         "HYPERFLEET_DATABASE_PORT": str(database.port),
@@ -48,10 +48,9 @@ def on(database: Database) -> dict[str, str]:
 
 
 class Service:
-    """`hyperfleet-api serve` on ports of its own; `data` is its embedded PostgreSQL's directory.
+    """`hyperfleet-api serve` on its own ports; `data` is the directory of its embedded PostgreSQL.
 
-    Its environment has `variables` and `settings`. `python` is the interpreter of
-    the checkout that serves.
+    `variables` and `settings` are added to its environment. `python` is the interpreter of the checkout to serve from.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *below: str) -> "Service":
-        """Starts it, without waiting; `below` is a program that runs it."""
+        """Starts the service without waiting; `below` is a command that the service is run under."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*below, *self._command],
@@ -94,34 +93,34 @@ class Service:
         return self
 
     def ready(self) -> "Service":
-        """Waits until it says so."""
+        """Waits until the service is ready."""
         eventually(lambda: self.ended() is not None or self.status(self.health, "/readyz") == 200, "ready")
         assert self.ended() is None, self.text()
         return self
 
     @property
     def pid(self) -> int:
-        """The supervisor's process."""
+        """The supervisor's process id."""
         assert self.process is not None
         return self.process.pid
 
     def ended(self) -> int | None:
-        """The exit status, None while it runs."""
+        """The exit status, or None while the service runs."""
         assert self.process is not None
         return self.process.poll()
 
     def wait(self, seconds: float = SECONDS) -> int:
-        """The exit status, once it has one."""
+        """Waits for the service to end, and returns its exit status."""
         assert self.process is not None
         return self.process.wait(seconds)
 
     def signal(self, number: int = signal.SIGTERM) -> None:
-        """Sends it to the supervisor."""
+        """Sends a signal to the supervisor."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def stop(self) -> None:
-        """Ends it and everything that it started, whatever state it is in."""
+        """Stops the service and its descendants, in whatever state they are."""
         if self.process is None or self.ended() is not None:
             return
         tree = descendants(self.pid)
@@ -134,20 +133,20 @@ class Service:
             self.wait()
 
     def text(self) -> str:
-        """Everything that it logged."""
+        """Everything the service has logged."""
         return self.log.read_text()
 
     def lines(self, message: str) -> list[dict[str, Any]]:
-        """The log's records with this message."""
+        """The log records with this message."""
         records = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
         return [record for record in records if record["message"] == message]
 
     def status(self, port: int, path: str) -> int:
-        """The status of a GET, 0 when nobody answers."""
+        """The status of a GET; 0 without an answer."""
         return fetched(port, path)[0]
 
     def worker_pids(self) -> list[int]:
-        """The processes that answer requests."""
+        """The process ids of the workers."""
         return workers(self.pid)
 
     def metric(self, name: str, **labels: str) -> float:

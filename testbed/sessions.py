@@ -1,4 +1,4 @@
-"""Sessions of the tests' own on a database; each is closed at the end, also when a statement in it fails."""
+"""Direct database sessions for tests; each is closed at the end, even when a statement fails."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ OWN_SESSIONS_ENDED: Final = (
 
 @asynccontextmanager
 async def session(configured: settings.Database, name: str = "tests") -> AsyncIterator[asyncpg.Connection]:
-    """One connection, beside any pool."""
+    """One connection, outside of any pool."""
     connection = await connect(configured, application_name=name)
     try:
         yield connection
@@ -39,7 +39,7 @@ async def pool(configured: settings.Database, **more: Any) -> AsyncIterator[Data
 
 
 async def execute(configured: settings.Database, *statements: str) -> None:
-    """Runs the statements in a session of their own."""
+    """Runs the statements in a new session."""
     async with session(configured) as connection:
         for statement in statements:
             await connection.execute(statement)
@@ -52,9 +52,9 @@ async def value(configured: settings.Database, statement: str, *arguments: objec
 
 
 async def drop(server: embedded.Server, name: str) -> None:
-    """Drops a database, and ends the role's own sessions on it.
+    """Drops a database, after terminating the role's own sessions on it.
 
-    Without FORCE: that fails beside autovacuum, which the role may not end. PostgreSQL ends it by itself.
+    FORCE would fail while autovacuum runs, because the role may not terminate it; PostgreSQL does so by itself.
     """
     administration = server.settings("postgres")
     await execute(administration, OWN_SESSIONS_ENDED.format(name=name), f"DROP DATABASE {name}")
