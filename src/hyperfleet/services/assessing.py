@@ -1,8 +1,8 @@
-"""The status of a resource, with what its kind's own rules say: for every writer (model/assessment.py).
+"""The status of a resource, with the mapping rules of its kind, for every write (model/assessment.py).
 
-Rules are evaluated here where that is surely quick, else where it can be stopped. One that cannot be evaluated must not
-keep anybody from changing or deleting: its condition stays as it was, and the log says why (`assessed`). Only a report
-is refused for it (services/reporting.py).
+Rules are evaluated in this process if that is surely quick, otherwise in a child process that can be stopped. A rule
+that cannot be evaluated must not block changes or deletions: its condition stays as it was, and the reason is logged
+(`assessed`). Only reports are refused for it (services/reporting.py).
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ SECONDS: Final = 0.5
 """Processor time that all rules of a kind may take together on one resource."""
 
 MOST_OVERRUNS: Final = 3
-"""Resources of one request on which rules may take too much before no more are tried."""
+"""How many resources of one request may exceed the limit before the rules of further ones are skipped."""
 
 _overruns: ContextVar[tuple[float | None, int]] = ContextVar("_overruns", default=(None, 0))
-"""The deadline of a request, which tells it from others, and its overruns so far."""
+"""The deadline of a request, which identifies the request, and its overruns so far."""
 
 _log = logging.get("rules")
 _encode: Final = msgspec.json.Encoder().encode
@@ -39,7 +39,7 @@ _decode: Final = msgspec.json.Decoder(list[str | None]).decode
 
 
 async def assess(kind: Kind, standing: Standing) -> Assessment:
-    """The resource with the status that `model/assessment.py` gives it. Raises DeadlineExceeded."""
+    """The resource with the status that `model/assessment.py` computes. Raises DeadlineExceeded."""
     begun = assessment.begun(kind, standing)
     if begun.question is None:
         return assessment.finished(begun)
@@ -96,7 +96,7 @@ async def _answers(question: Question) -> list[Answer]:
 
 
 def _light(question: Question) -> list[Answer] | None:
-    """The answers where they surely come at once, else None."""
+    """The answers if they surely take no time, else None."""
     if mapping.size_of(question) <= mapping.LIGHT_BYTES:
         mapper = mapping.compiled(question.rules)
         try:
@@ -109,7 +109,7 @@ def _light(question: Question) -> list[Answer] | None:
 
 
 async def _confined(question: Question) -> tuple[list[Answer], bool]:
-    """The answers, and whether one of the rules took more than it may."""
+    """The answers, and whether a rule exceeded its limit."""
     program = Program("conditions", question.rules, question.rules)
     value = _encode((msgspec.Raw(question.resource), tuple(map(msgspec.Raw, question.reports))))
     try:
@@ -122,7 +122,7 @@ async def _confined(question: Question) -> tuple[list[Answer], bool]:
     taken = f"{SECONDS:g} s of CPU time" if limit == "time" else f"{confining.MEMORY >> 20} MiB of memory"
     first, *others = question.rules[len(parts) :]
     answers.append(Failure(first.type, f"evaluation takes more than {taken} on this resource and its reports"))
-    # What comes after it was not tried: each might take as long.
+    # The rules after it were not tried: each might take as long.
     return [
         *answers,
         *(Failure(rule.type, f"the preceding rule {first.type} exceeded the limit") for rule in others),

@@ -1,4 +1,4 @@
-"""A spec against its kind's schema: at once where that is surely quick, else where it can be stopped."""
+"""Validates a spec against its kind's schema: in this process if surely quick, otherwise in one that can be stopped."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -14,7 +14,7 @@ from hyperfleet.services.confining import Overrun, Program
 from hyperfleet.telemetry import logging
 
 SECONDS: Final = 1.0
-"""Processor time that the check of a spec may take, with the explanation of what is wrong with it."""
+"""Processor time for the validation of a spec, including the explanation of its faults."""
 
 _log = logging.get("specs")
 _encode: Final = msgspec.json.Encoder().encode
@@ -22,9 +22,9 @@ _decode: Final = msgspec.json.Decoder(list[FieldError]).decode
 
 
 async def faults(kind: Kind, spec: Any, *, size: int) -> list[FieldError]:
-    """What is wrong with a decoded spec; `size` are its bytes, or more.
+    """The faults of a decoded spec; `size` is its size in bytes, or more.
 
-    A spec that is not an object fails the request schema. Raises DeadlineExceeded.
+    A spec that is not an object has none here: it fails the request schema. Raises DeadlineExceeded.
     """
     schema = kind.spec_schema
     if schema is None or not isinstance(spec, dict):

@@ -1,9 +1,9 @@
-"""Work that cannot be bounded beforehand, done in a process that can be stopped: rules and schemas on large values.
+"""Runs work without a known bound in a process that can be stopped: rules and schemas on large values.
 
-Operators write rules and schemas, callers write the values, and the libraries that bring both together bound neither
-their time nor their memory. So each process of the service has a child of its own, started when it is first needed. The
-child has a limit of processor time for each task, kept by a signal that ends it whatever it is doing, and a limit of
-memory; it yields to the processes that answer callers, and ends when its parent does. One that overran is replaced.
+Operators write rules and schemas, callers write the values, and the libraries that evaluate them limit neither time nor
+memory. So each process of the service has a child process, started when it is first needed. The child has a limit of
+processor time for each task, enforced by a signal that ends it whatever it is doing, and a limit of memory. It yields
+to the processes that serve callers, and exits when its parent does. A child that exceeds a limit is replaced.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from hyperfleet.store.database import DEADLINE
 from hyperfleet.telemetry import logging, metrics
 
 MEMORY: Final = 128 << 20
-"""Bytes that a task may take beyond what the child holds anyway."""
+"""Bytes that a task may take in addition to what the child already uses."""
 
 LOAD_SECONDS: Final = 30.0
-"""Processor time for compiling what the start has compiled once."""
+"""Processor time for compiling a program, which the service has compiled once at its start."""
 
 LONGEST_SECONDS: Final = 10.0
-"""How long a task may take on a machine that gives its process little time."""
+"""How long a task may take by the clock, on a machine that gives the child little processor time."""
 
 MOST_PROGRAMS: Final = 256
 _NICENESS: Final = 10
@@ -51,7 +51,7 @@ Task = Literal["conditions", "spec"]
 
 
 class Program(NamedTuple):
-    """What an operator wrote: `source` is pickled for the child once, `key` tells programs apart."""
+    """Rules or a schema, written by an operator. `source` is pickled for the child once; `key` identifies both."""
 
     task: Task
     key: Hashable
@@ -59,7 +59,7 @@ class Program(NamedTuple):
 
 
 class Overrun(Exception):
-    """The task took more than it may, in `limit`; `parts` are the results until then."""
+    """The task exceeded its `limit`; `parts` are the results until then."""
 
     def __init__(self, limit: Literal["time", "memory"], parts: tuple[bytes, ...]) -> None:
         super().__init__(limit)
@@ -68,9 +68,9 @@ class Overrun(Exception):
 
 
 async def run(program: Program, value: bytes, *, seconds: float) -> tuple[bytes, ...]:
-    """The results of a program on a value, within so many seconds of processor time.
+    """The results of a program on a value, within `seconds` of processor time.
 
-    Raises Overrun, and DeadlineExceeded when the child has too much to do before the request's time is over.
+    Raises Overrun, and DeadlineExceeded when the child is too busy to finish before the request's deadline.
     """
     return await _of_this_loop().run(program, value, seconds)
 
@@ -83,7 +83,7 @@ def stop() -> None:
 
 
 class _Child:
-    """The child and the queue before it."""
+    """The child process and the queue of its tasks."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -147,7 +147,7 @@ class _Child:
         self._known[program.key] = number
 
     async def _next(self) -> tuple[bytes, bytes]:
-        """A result, or what comes after the last."""
+        """The next message: a result, or the end of the results."""
         tag, length = _HEAD.unpack(await self._read(_HEAD.size))
         return tag, await self._read(length)
 
@@ -163,7 +163,7 @@ class _Child:
         return b"".join(parts)
 
     def _cause(self) -> Literal["time", "memory"]:
-        """Why the child exited by itself: the timer's signal, or else a library that ran out of memory.
+        """Why the child exited on its own: the timer's signal, or else a library that ran out of memory.
 
         Raises RuntimeError when the child failed otherwise, which is a bug.
         """
@@ -179,7 +179,7 @@ class _Child:
         try:
             process, ours = await asyncio.shield(launch)
         except asyncio.CancelledError:
-            # Nobody waits for it any more, and the next task starts its own.
+            # No task waits for this child any more, and the next task starts another.
             launch.add_done_callback(_abandoned)
             raise
         self._process, self._socket, self._known = process, ours, {}
@@ -240,11 +240,11 @@ def _remaining() -> float:
     return _UNLIMITED_WAIT if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0)
 
 
-# From here on: what runs in the child.
+# The rest of this module runs in the child.
 
 
 def main() -> None:
-    """Serves the parent at the other end of standard input until that is gone."""
+    """Runs the tasks of the parent, which is at the other end of standard input, until the parent exits."""
     parent = socket.socket(fileno=os.dup(0))
     os.nice(_NICENESS)
     _be_the_first_to_go()
@@ -261,7 +261,7 @@ def main() -> None:
             least = max(least, _size())
         end = _served(parent, programs[number], value, seconds)
         if end == _END and _size() > least + _GROWN:
-            # What the libraries keep of a large task is given back by the end of the process.
+            # Only the end of the process frees the memory that the libraries keep after a large task.
             end = _LAST
         parent.sendall(_HEAD.pack(end, 0))
 
@@ -291,7 +291,7 @@ def _received(parent: socket.socket, size: int) -> bytes:
 
 
 def _size() -> int:
-    """Bytes of address space of this process; 0 where the system does not say, and does not hold to limits either."""
+    """Bytes of address space of this process; 0 on systems that neither report nor limit them."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
     except OSError:
@@ -299,7 +299,7 @@ def _size() -> int:
 
 
 def _be_the_first_to_go() -> None:
-    """When memory runs out, the kernel kills this process before the workers."""
+    """Makes the kernel kill this process before the workers when memory runs out."""
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:

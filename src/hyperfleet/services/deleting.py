@@ -25,14 +25,14 @@ from hyperfleet.store.standings import Rendered
 from hyperfleet.telemetry import audit, logging, metrics
 
 MARKED_AT_ONCE: Final = 500
-"""Resources that one statement marks: enough that its round trip does not count, few enough to hold in memory."""
+"""How many resources one statement marks: enough to make its round trip negligible, few enough to hold in memory."""
 
 _log = logging.get("resources")
 
 
 @dataclass(frozen=True, slots=True)
 class _Deletion:
-    """What a request for deletion did: the resource as it was marked, what is marked since then, and what is gone."""
+    """The effect of a request for deletion: the resource as marked, all marked resources, and all removed ones."""
 
     rendered: Rendered
     marked: Sequence[Node] = ()
@@ -49,11 +49,11 @@ async def request(
     caller: Caller,
     now: datetime,
 ) -> Rendered:
-    """Marks a resource and everything it owns as being deleted, and gives it as it was marked (contract: Delete).
+    """Marks a resource and all its descendants as being deleted; returns it as marked (contract: Delete).
 
-    What waits for nothing is gone in the same transaction. On a resource that is being deleted nothing changes, unless
-    a change of the configuration left nobody to await: then it is completed.
-    Raises NotFound, StaleVersion, WrongState for children that are to be deleted first, or references from outside.
+    Resources that wait for nothing are removed in the same transaction. A repeated request changes nothing, unless a
+    change of the configuration left no adapter to await: then it completes the deletion.
+    Raises NotFound, StaleVersion, and WrongState for children that must be deleted first or references from outside.
     """
 
     async def work(tx: Transaction) -> _Deletion:
@@ -68,14 +68,14 @@ async def request(
         marked = [node for node in nodes if not node.is_deleting]
         waiting = await _waiting(tx, catalog, nodes)
         gone = _gone(nodes, waiting, await trees.references_within(tx, ids))
-        # What goes within this transaction need not be marked, but for the resource that the answer shows.
+        # Resources that this transaction removes need no mark, except the one in the response.
         staying = [node for node in marked if node is root or node.id not in gone]
         owners = {node.owner_id for node in nodes if node.id not in gone}
         rendered = await _mark(tx, catalog, scope, staying, owners, by=caller.identity, now=now)
         removed = [node for node in nodes if node.id in gone]
         await remove(tx, catalog, removed)
         if removed and id not in gone:
-            # It was written once more when what it owned went.
+            # Removing its descendants gave it a new version.
             rendered = await resources.get_rendered(tx, scope, id)
         return _Deletion(rendered, marked, removed)
 
@@ -108,7 +108,7 @@ async def force(
     precondition: Precondition | None,
     caller: Caller,
 ) -> None:
-    """Removes a resource that is being deleted, and everything it owns, whatever is still awaited (contract: Delete).
+    """Removes a resource that is being deleted and all its descendants, whatever they await (contract: Delete).
 
     Raises NotFound, StaleVersion, WrongState when it is not being deleted or is referenced from outside.
     """
@@ -139,9 +139,9 @@ async def force(
 
 
 async def remove(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> None:
-    """Removes these locked resources, then whatever waited for nothing else: their owners, what they referenced, up.
+    """Removes these locked resources, then their owners and targets that waited for nothing else, and so on upwards.
 
-    An owner that is being deleted is written also when it stays, so that what others computed from its children starts
+    An owner that is being deleted is written even if it stays, so that writes computed from its former children start
     over (storage: Removing a child). The tree's root must be locked.
     """
     while nodes:
@@ -179,7 +179,7 @@ async def _mark(
     by: str,
     now: datetime,
 ) -> Rendered:
-    """Marks resources, and gives the first as served; those in `left_owners` still have children in the end."""
+    """Marks resources and returns the first as served; those in `left_owners` still have children afterwards."""
     shown: Rendered | None = None
     for start in range(0, len(nodes), MARKED_AT_ONCE):
         ids = [node.id for node in nodes[start : start + MARKED_AT_ONCE]]
@@ -196,7 +196,7 @@ async def _mark(
 
 
 async def _again(tx: Transaction, catalog: Catalog, scope: Scope, root: Node) -> _Deletion:
-    """A deletion that was asked for before: completed, with what it still owns, when no adapter is awaited any more."""
+    """A repeated deletion: completed, with the remaining descendants, when no adapter is awaited any more."""
     rendered = await resources.get_rendered(tx, scope, root.id)
     if root.id in await _waiting(tx, catalog, [root]):
         return _Deletion(rendered)
@@ -213,8 +213,8 @@ async def _again(tx: Transaction, catalog: Catalog, scope: Scope, root: Node) ->
 async def _waiting(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> set[UUID]:
     """Which of these locked resources wait for an adapter, once they are all marked as being deleted.
 
-    A resource that is marked now has a new generation, which no report can be for yet, so it waits for every adapter
-    that is asked; reports are read for one that is being deleted already.
+    A resource that is marked now has a new generation, which no report can be for yet, so it waits for all its
+    adapters. For a resource that is being deleted already, reports are read.
     """
     waiting: set[UUID] = set()
     marked: list[UUID] = []
@@ -239,9 +239,9 @@ async def _waiting(tx: Transaction, catalog: Catalog, nodes: Sequence[Node]) -> 
 
 
 def _gone(nodes: Sequence[Node], waiting: Collection[UUID], references: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
-    """What of a tree waits for nothing once it is marked: no adapter, nothing it owns, nothing that references it.
+    """The resources of a tree that wait for nothing once marked: no adapter, no children, no references to them.
 
-    Resources that reference each other go together.
+    Resources that reference each other are removed together.
     """
     targets: dict[UUID, list[UUID]] = {}
     for source, target in references:
@@ -265,7 +265,7 @@ def _require(scope: Scope, root: Node, precondition: Precondition | None) -> Non
 
 
 def _require_no_restricted(catalog: Catalog, root: Node, nodes: Sequence[Node]) -> None:
-    """Raises for resources that must be deleted by themselves before what owns them."""
+    """Raises WrongState for descendants that must be deleted before their owner."""
     first = next((node for node in nodes if node is not root and not node.is_deleting and _stays(catalog, node)), None)
     if first is None:
         return
@@ -277,13 +277,13 @@ def _require_no_restricted(catalog: Catalog, root: Node, nodes: Sequence[Node]) 
 
 
 def _stays(catalog: Catalog, node: Node) -> bool:
-    # Of a kind that is no longer configured nobody says that it may go with its owner.
+    # A kind that is no longer configured has no policy that allows its deletion with the owner.
     kind = catalog.by_name.get(node.kind)
     return kind is None or kind.on_parent_delete == "restrict"
 
 
 async def _require_no_source_outside(tx: Transaction, scope: Scope, ids: Sequence[UUID]) -> None:
-    """Raises, naming the visible ones, when resources outside a tree reference a member of it."""
+    """Raises WrongState, naming the visible ones, when resources outside a tree reference a member of it."""
     sources = await trees.sources_outside(tx, scope, ids)
     if sources:
         seen = [f"{one.kind} {one.name} ({one.href}, as {one.ref_type})" for one in sources if one.is_seen]

@@ -1,7 +1,7 @@
-"""Resources that linger: being deleted, while a change of the configuration left no adapter to await.
+"""Resources that linger: they are being deleted, but a change of the configuration left no adapter to await.
 
-Nothing goes without a caller (contract: Delete), so they stay until the next report, DELETE or force-delete; the start
-of the service says how many there are.
+Only requests of callers remove resources (contract: Delete), so they stay until the next report, DELETE or
+force-delete. The service logs their number when it starts.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _log = logging.get("resources")
 
 
 async def tell(db: Database, catalog: Catalog) -> None:
-    """Logs how many resources linger, once; waits for a database that is away."""
+    """Logs once how many resources linger; waits while the database is unavailable."""
     while True:
         try:
             ids = await find(db, catalog)
@@ -47,7 +47,7 @@ async def tell(db: Database, catalog: Catalog) -> None:
 async def find(db: Database, catalog: Catalog) -> dict[UUID, str]:
     """The resources that linger, by id, with their kinds; raises what the database raises.
 
-    An owner of such a resource goes with it, so it is not among them.
+    The owner of such a resource is not among them, because it is removed together with the resource.
     """
     found: dict[UUID, str] = {}
     after = _FIRST

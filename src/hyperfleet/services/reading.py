@@ -1,6 +1,6 @@
-"""Reading: one resource, a list of them, the reports on one. What is read whole is joined as stored, never parsed.
+"""Reads: one resource, a list, the reports on a resource. Whole resources are joined from stored texts, never parsed.
 
-Each is one statement; only the first list of a caller who sees several tenancies is two.
+Each read is one statement; only the first list of a caller that sees several tenancies takes two.
 """
 
 from uuid import UUID
@@ -22,7 +22,7 @@ async def resource(db: Database, scope: Scope, id: UUID, selection: Selection | 
 
 
 async def kind(db: Database, scope: Scope, id: UUID) -> Kind:
-    """The kind of a resource, one of the scope's; raises NotFound."""
+    """The kind of a resource, which is one of the scope's kinds; raises NotFound."""
     return await rows.get_kind(db, scope, id)
 
 
@@ -31,7 +31,7 @@ async def resources(db: Database, scope: Scope, listing: Listing, *, most: int =
 
     Raises NotFound for a missing owner, InvalidInput for a page token of another list or a page that is too large.
 
-    One that may read every row is a search: it has its share of the connections, and a deadline of its own.
+    A list that may read every row is a search: it has a share of the connections, and a deadline of its own.
     """
     if not listing.is_search:
         return await pages.page(db, scope, listing, most=most)
@@ -42,5 +42,5 @@ async def resources(db: Database, scope: Scope, listing: Listing, *, most: int =
 
 
 async def reports_on(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:
-    """The adapters' reports on a resource, by adapter; raises NotFound."""
+    """A page of the adapters' reports on a resource, sorted by adapter; raises NotFound."""
     return await reports.page(db, scope, id, page=page, size=size)

@@ -1,11 +1,11 @@
-"""After a change of the rules what is stored is computed again: by `migrate`, and while the service serves.
+"""Recomputation of stored resources after a change of rules: by `migrate`, and while the service runs.
 
-Row by row, by the ordinary write, so nobody waits; a row that somebody else writes meanwhile is computed by them. One
-process at a time works. Nothing is removed: what is being deleted and no longer awaits an adapter stays until a caller
-comes (services/lingering.py).
+It writes row by row with the ordinary write, so no request waits; a row that a request writes meanwhile is recomputed
+by that write. One process works at a time. Nothing is removed: a resource that is being deleted and no longer awaits an
+adapter stays until a caller's next request (services/lingering.py).
 
-A row on which it fails is set aside: logged, counted, and not tried again before the rules change. Rows are marked
-before they are computed (store/upkeep/recomputations.py), so that this is true as well when the process died of one.
+A row that cannot be recomputed is set aside: logged, counted, and not tried again until the rules change. Rows are
+marked before they are recomputed (store/upkeep/recomputations.py), so this also holds when the process died of a row.
 """
 
 import asyncio
@@ -26,35 +26,35 @@ from hyperfleet.telemetry import logging
 
 ROWS_AT_ONCE: Final = 100
 ROWS_READ: Final = 10
-"""Rows that are in memory together, each with all its reports."""
+"""Rows that are in memory at once, each with all its reports."""
 
 SECONDS_AT_ONCE: Final = 5.0
-"""How long one transaction computes: less than the age of a mark whose process must have died."""
+"""How long one transaction computes: less than STALE_SECONDS, the age at which a mark's process must have died."""
 
 PAUSE_SECONDS: Final = 5.0
-"""How long a process waits while another one has the turn, or the database is away."""
+"""How long a process waits while another one has the turn, or while the database is unavailable."""
 
 REPEAT_SECONDS: Final = 300.0
-"""How often a process looks again: one of the version before may have written behind it."""
+"""How often a process looks again, since a process of the previous version may have written rows afterwards."""
 
 MOST_TRIES: Final = 3
-"""How often a row is tried: among others, then alone, and once more, since a process may end for another reason."""
+"""How often a row is tried: with others, alone, and once more, since the process may have ended for another reason."""
 
 _DIED: Final = "the process that recomputed it exited"
 _log = logging.get("resources")
 
 
 class _Batch(NamedTuple):
-    """Rows that are marked; those in `aside` were tried too often."""
+    """Marked rows; `aside`: they were tried too often and must be set aside."""
 
     ids: Sequence[UUID]
     aside: bool = False
 
 
 async def recompute(db: Database, catalog: Catalog) -> int:
-    """Computes every row again whose rules are not those of now; how many there were.
+    """Recomputes every row whose rules are not the current ones; returns how many there were.
 
-    Raises what the database raises; what was written until then stays, and the next call goes on.
+    Raises what the database raises. Rows written before that remain written, and the next call continues.
     """
     done = 0
     while True:
@@ -74,7 +74,7 @@ async def recompute(db: Database, catalog: Catalog) -> int:
 
 
 async def keep_trying(db: Database, catalog: Catalog) -> None:
-    """`recompute` in the background of a service, again and again: what fails is logged and tried again."""
+    """Runs `recompute` in the background of a service, again and again; logs failures and tries again."""
     while True:
         pause = REPEAT_SECONDS
         try:
@@ -86,7 +86,7 @@ async def keep_trying(db: Database, catalog: Catalog) -> None:
 
 
 async def _marked(tx: Transaction, catalog: Catalog) -> _Batch | None:
-    """The next rows; None while another process works."""
+    """Marks and returns the next rows; None while another process works."""
     if not await recomputations.has_turn(tx) or await recomputations.is_under_way(tx):
         return None
     again = await recomputations.mark_again(tx, catalog.kinds)
@@ -97,7 +97,7 @@ async def _marked(tx: Transaction, catalog: Catalog) -> _Batch | None:
 
 
 async def _computed(db: Database, catalog: Catalog, ids: Sequence[UUID]) -> int:
-    """Computes marked rows; how many there were. They are not marked any more when it returns, or raises."""
+    """Recomputes marked rows; returns how many there were. When it returns or raises, they are no longer marked."""
     try:
         return await db.in_transaction(lambda tx: _compute(tx, catalog, ids))
     except HyperFleetError:
@@ -106,8 +106,8 @@ async def _computed(db: Database, catalog: Catalog, ids: Sequence[UUID]) -> int:
     except asyncio.CancelledError:
         await _unmark_soon(db, ids)
         raise
-    except Exception as failure:  # noqa: BLE001 - whatever it is, the other rows must not wait for this one
-        # Nothing of them was written. Whichever it was is found by trying each alone.
+    except Exception as failure:  # noqa: BLE001 - no failure of one row may block the others
+        # Nothing was written. Trying each row alone finds the one that failed.
         if len(ids) == 1:
             _log.exception("a resource could not be recomputed", id=str(ids[0]))
             await _set_aside(db, catalog, ids[0], f"{type(failure).__name__}: {failure}")
@@ -124,7 +124,8 @@ async def _compute(tx: Transaction, catalog: Catalog, ids: Sequence[UUID]) -> in
             if monotonic() < until:
                 kind = catalog.by_name[row.kind]
                 found.append((kind, await assessing.assess(kind, standing.declared(row, kind))))
-    # Written only now, so that no writer waits for what takes long to compute. What is left over is marked again.
+    # All rows are written at the end, so that no writer waits for a slow computation. Rows that are left over are
+    # marked again.
     await recomputations.unmark(tx, ids)
     for kind, assessment in found:
         await _write(tx, catalog, kind, assessment)
@@ -134,7 +135,7 @@ async def _compute(tx: Transaction, catalog: Catalog, ids: Sequence[UUID]) -> in
 async def _write(tx: Transaction, catalog: Catalog, kind: Kind, assessment: Assessment) -> None:
     row, failures = assessment
     if await recomputations.write(tx, row) and failures:
-        # What could be computed is written; the conditions of rules that failed stay as they were.
+        # The conditions of failed rules stay as they were; the rest of the status is written.
         assessing.tell(kind, row.id, failures)
         await recomputations.set_aside(tx, catalog.kinds, row.id, f"rule {failures[0].type}: {failures[0].reason}")
 
@@ -148,7 +149,7 @@ async def _set_aside(db: Database, catalog: Catalog, id: UUID, reason: str) -> N
 
 
 async def _unmark_soon(db: Database, ids: Sequence[UUID]) -> None:
-    """Takes marks away for the sake of the next process; without the database they only grow old."""
+    """Removes marks, so that the next process need not wait until they are old; does nothing without the database."""
     try:
         async with asyncio.timeout(1):
             await recomputations.unmark(db, ids)

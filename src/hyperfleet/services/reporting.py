@@ -1,7 +1,7 @@
-"""An adapter reports: the report is admitted, the resource's status computed anew, both stored in one transaction.
+"""An adapter reports: the report is admitted, the resource's status is computed, and one transaction stores both.
 
-However many adapters report on one resource at once, each gets its answer: whoever comes second is computed again
-behind a lock, never refused. A report that a deletion waited for last removes the resource in that transaction.
+Concurrent reports on one resource are never refused: the second is computed again under a lock. If a deletion awaits
+only this report, the resource is removed in the same transaction.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ from hyperfleet.telemetry import audit, logging, metrics
 CLOCK_SKEW: Final = timedelta(minutes=30)
 
 NAMES_REMEMBERED: Final = 1000
-"""Adapters that are not required and were logged: callers choose names, so how many is bounded."""
+"""How many unrequired adapters are remembered as logged: callers choose the names, so the number is bounded."""
 
 _log = logging.get("reports")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a report; `body` is the stored report as served, None when it was out of date.
+    """The outcome of a report; `body` is the stored report as served, None when the report was outdated.
 
-    `warning` is for an adapter that the kind does not require, though it names others.
+    `warning` is for an adapter that the kind does not require, although it names others.
     """
 
     result: Result
@@ -49,10 +49,10 @@ class Outcome:
 async def report(
     db: Database, catalog: Catalog, scope: Scope, id: UUID, received: Report, *, caller: Caller, now: datetime
 ) -> Outcome:
-    """Stores a report, or reports that it is out of date, or identical to the stored one (contract: Reports).
+    """Stores a report, or finds it outdated or identical to the stored one (contract: Reports).
 
-    Two statements without contention, one when nothing is to be stored; one transaction when it completes a deletion.
-    Raises NotFound, and WrongState when the resource has reports of a hundred other adapters.
+    Takes two statements without contention, one when there is nothing to store; one transaction when it completes a
+    deletion. Raises NotFound, and WrongState when the resource has reports of a hundred other adapters.
     """
     decided = await _decided(db, scope, id, received, now)
     version: int | None = None
@@ -91,7 +91,7 @@ async def report(
 
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _warning(kind: str, plural: str, named: tuple[str, ...], adapter: str) -> str | None:
-    """What to tell an adapter whose reports change nothing, because its kind names others; logged once a name."""
+    """The warning for an adapter whose reports have no effect, because its kind names others; logged once per name."""
     if not named or adapter in named:
         return None
     nearest = nearest_name(adapter, named)
@@ -103,9 +103,9 @@ def _warning(kind: str, plural: str, named: tuple[str, ...], adapter: str) -> st
 async def _behind_a_lock(
     db: Database, catalog: Catalog, scope: Scope, id: UUID, received: Report, now: datetime, *, tree: bool
 ) -> tuple[Reception, int | None]:
-    """The report once more: the resource is locked, read, decided and written in one transaction.
+    """Decides the report again: the resource is locked, read, decided and written in one transaction.
 
-    A resource may be removed only with its owners locked before it, so with `tree` False a completion is decided but
+    A resource may be removed only after its owners are locked, so with `tree` False a completed deletion is decided but
     not carried out.
     """
 
@@ -129,7 +129,7 @@ async def _behind_a_lock(
 
 
 async def _decided(connection: Connection, scope: Scope, id: UUID, received: Report, now: datetime) -> Reception:
-    """What becomes of the report, given the resource as it is, with the status that the resource has then."""
+    """The reception of the report, given the current resource, with the status that the resource has afterwards."""
     found = await reports.get_resource(connection, scope, id, adapter=received.adapter)
     kind = scope.kind_named(found.standing.kind)
     decided = reception(kind, found.standing, found.last, received, now=now)
@@ -142,7 +142,7 @@ async def _decided(connection: Connection, scope: Scope, id: UUID, received: Rep
 
 
 def _refused(kind: Kind, failures: Sequence[Failure]) -> WrongState:
-    """The refusal of a report that rules of the kind cannot be evaluated with; whose fault that is, people must see."""
+    """The error for a report on which rules failed. It logs the failures, since the report or a rule may be wrong."""
     for failure in failures:
         _log.error(
             "a mapping rule could not be evaluated", kind=kind.name, condition=failure.type, reason=failure.reason

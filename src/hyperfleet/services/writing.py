@@ -1,4 +1,4 @@
-"""Desired state is written: create and change. One function is one use case and one commit."""
+"""Writes of desired state: create and change. One function is one use case and one commit."""
 
 import os
 from collections.abc import Collection
@@ -23,7 +23,7 @@ _log = logging.get("resources")
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new resource: as served, with its version, and its address."""
+    """A new resource as served, with its version and its address."""
 
     body: bytes
     resource_version: int
@@ -35,12 +35,12 @@ async def create(
 ) -> Created:
     """Stores a new resource with a fresh id, in one statement (contract: Create).
 
-    Raises AlreadyExists, NotFound for the owner, WrongState when the owner or a target of a reference is being deleted,
-    InvalidInput when a target does not exist. `may_read`: the caller may hear which resource has the name already.
+    Raises AlreadyExists, NotFound for a missing owner, WrongState when the owner or the target of a reference is being
+    deleted, InvalidInput when a target does not exist. `may_read`: the error may name the resource that has the name.
     """
     new = standing.fresh(scope, draft, _new_id(now), by=caller.identity, now=now)
     new = new.having(await assessing.assessed(scope.kind, new.standing))
-    # Creators of one name wait for each other here, those in one owner only when there are many.
+    # Requests that create the same name wait for each other here; those under one owner wait only when there are many.
     async with db.shares.turn((scope.kind.name, scope.owner_id, scope.tenancy, draft.name), _needed(scope, draft)):
         made = await resources.insert(db, scope, new)
     if made is None:
@@ -64,11 +64,11 @@ async def change(
     caller: Caller,
     now: datetime,
 ) -> Rendered:
-    """Changes the desired state, and gives the resource as it is then (contract: Change, Versions).
+    """Changes the desired state and returns the resource after the change (contract: Change, Versions).
 
-    Two statements without contention, one when nothing changes. A patch is applied to the state that it is written
-    over: whoever comes second is computed again behind a lock, so nothing is lost between reading and storing.
-    Raises NotFound, StaleVersion, WrongState while the resource or a target is being deleted, InvalidInput.
+    Takes two statements without contention, one when nothing changes. A patch is applied to the state that it
+    overwrites: the second of two writers computes again under a lock, so nothing is lost between reading and storing.
+    Raises NotFound, StaleVersion, InvalidInput, and WrongState while the resource or a target is being deleted.
     """
     decided = await _decided(db, scope, id, patch, precondition, caller, now)
     if isinstance(decided, Rendered):
@@ -116,7 +116,7 @@ async def _decided(
     caller: Caller,
     now: datetime,
 ) -> Change | Rendered:
-    """What the patch makes of the resource as it is; the resource as served when it has that value already."""
+    """The change that the patch makes to the current resource; the resource as served when nothing changes."""
     found = await standings.get(connection, scope, id)
     kind = scope.kind_named(found.kind)
     if precondition is not None and not precondition(found.resource_version, found.generation):
@@ -130,13 +130,13 @@ async def _decided(
 
 
 def _needed(scope: Scope, draft: Draft) -> Collection[UUID]:
-    """What must stay while a resource is created: its owner, and what it references."""
+    """The resources that must stay while one is created: its owner and the targets of its references."""
     targets = tuple(chain(*draft.desired.references.values()))
     return (*targets, scope.owner.id) if scope.owner is not None else targets
 
 
 def _targets(change: Change) -> Collection[UUID]:
-    """What must stay while a resource is changed: what it references, where that is new."""
+    """The resources that must stay while one is changed: the targets of its references, if these change."""
     return tuple(chain(*change.desired.references.values())) if "references" in change.difference.members else ()
 
 
@@ -153,7 +153,7 @@ def _audit(event: str, verb: str, new: Change, resource_version: int, caller: Ca
 
 
 def _new_id(now: datetime) -> UUID:
-    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 74 random ones, so that new rows lie together."""
+    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds and 74 random bits, so that new rows lie together."""
     milliseconds = int(now.timestamp() * 1000)
     random = int.from_bytes(os.urandom(10))
     return UUID(int=milliseconds << 80 | 7 << 76 | (random >> 68) << 64 | 2 << 62 | random & (1 << 62) - 1)

@@ -1,7 +1,7 @@
-"""How a connection is made, and what the driver's errors mean: the border between asyncpg and the rest.
+"""How a connection is made, and what the driver's errors mean: the boundary between asyncpg and the rest.
 
-`json` and `jsonb` travel as the bytes of their text in both directions: what is served was rendered when it was
-written, so nothing is parsed on the way. The driver's own texts go to the log and no further.
+`json` and `jsonb` values are the bytes of their text in both directions: responses are rendered when they are written,
+so nothing is parsed in between. The driver's own messages are logged and never served.
 """
 
 import ssl
@@ -24,11 +24,11 @@ _log = logging.get("database")
 
 
 class ConnectionBroken(Exception):
-    """The connection went away under a statement; whether it took effect is not known."""
+    """The connection broke during a statement, which may or may not have taken effect."""
 
 
 class RolledBack(Exception):
-    """The database gave up on the transaction for the sake of another (deadlock, serialization): nothing was stored."""
+    """The database rolled back the transaction in favour of another (deadlock, serialization); nothing was stored."""
 
 
 async def connect(
@@ -36,10 +36,10 @@ async def connect(
 ) -> asyncpg.Connection:
     """An open connection to the primary among the configured servers; `timeout` in seconds.
 
-    A standby lags behind, so what is read there may be stale without saying so; only a URL may ask for one.
+    A standby lags, so what is read there may be stale without notice; only a URL can request one.
 
-    Several hosts are asked in turn, the one that was right the last time first, each for its share of the time: one
-    that says nothing must not use up that of the others. Raises what the driver raises; `translated` tells it apart.
+    Several hosts are tried in turn, beginning with the last known primary. Each has a share of the time, so that a host
+    that does not respond leaves time for the others. Raises what the driver raises; `translated` classifies it.
     """
     hosts = [host.strip() for host in configured.host.split(",")]
     hosts.sort(key=lambda host: host != _right.get(configured.host))
@@ -57,7 +57,7 @@ async def connect(
 
 
 _right: dict[str, str] = {}
-"""Of hosts that are configured together, the one that was the primary when it was last asked."""
+"""The last known primary of each configured list of hosts."""
 
 
 async def _connect(
@@ -76,7 +76,7 @@ async def _connect(
             timeout=timeout,
             statement_cache_size=STATEMENTS_PER_CONNECTION if configured.statement_cache else 0,
             max_cached_statement_lifetime=0,
-            # A plan of a long search takes much of the server's memory, and hardly anybody asks for it twice.
+            # The plan of a long search takes much of the server's memory and is hardly ever used twice.
             max_cacheable_statement_size=LONGEST_KEPT_STATEMENT,
             target_session_attrs=None if "target_session_attrs=" in str(configured.url) else "primary",
             server_settings={"application_name": application_name},
@@ -84,7 +84,7 @@ async def _connect(
     except asyncpg.TargetServerAttributeNotMatched:
         raise asyncpg.TargetServerAttributeNotMatched(_STANDBY) from None
     try:
-        # Each asks the server for the type's number.
+        # Each call asks the server for the OID of the type.
         await connection.set_type_codec(
             "json", schema="pg_catalog", encoder=_unchanged, decoder=_unchanged, format="binary"
         )
@@ -106,7 +106,7 @@ def _without_version(value: bytes) -> bytes:
 
 
 def _ssl(configured: settings.Ssl) -> ssl.SSLContext | str | None:
-    """What the driver wants for the mode; None leaves it to the URL."""
+    """The driver's argument for the mode; None leaves it to the URL."""
     if configured.mode == "disable":
         return None
     if configured.mode == "require":
@@ -141,7 +141,7 @@ _FULL: Final = (
 
 
 def translated(failure: BaseException, statement: str) -> Exception | None:
-    """What a failure of the driver under `statement` means to us; None when it is not the driver's."""
+    """The service's exception for a failure of the driver during `statement`; None when it is not the driver's."""
     if isinstance(failure, TimeoutError | asyncpg.QueryCanceledError):
         return _logged("timeout", failure, statement, DeadlineExceeded(_LATE))
     if isinstance(failure, asyncpg.LockNotAvailableError):
@@ -164,7 +164,7 @@ def translated(failure: BaseException, statement: str) -> Exception | None:
 
 
 def is_refusal(failure: BaseException) -> bool:
-    """Whether the server refuses the role or its password, which another attempt does not change."""
+    """Whether the server refuses the role or its password, so that another attempt is pointless."""
     return isinstance(failure, asyncpg.InvalidAuthorizationSpecificationError)
 
 

@@ -1,9 +1,9 @@
-"""The pool of connections, transactions and deadlines: every request runs its statements through here.
+"""The pool of connections, transactions and deadlines: every request runs its statements through this module.
 
-Migrations, probes and the gauges of the backlog have connections of their own, so that no load keeps them waiting.
+Migrations, probes and the gauges of the backlog have connections of their own, so that load does not delay them.
 
-A pool of our own, because the driver's resets every connection on its return, with a round trip that halves the reads;
-no statement leaves state on a connection, so nothing has to be reset. Single statements run without BEGIN.
+The service has its own pool, because the driver's pool resets every returned connection, with a round trip that halves
+the reads. No statement leaves state on a connection, so nothing needs a reset. Single statements run without BEGIN.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class _Connection:
 
 
 class Connection(Protocol):
-    """The pool, or a transaction of it. Values are given by the names of a statement, or else by its numbers."""
+    """The pool or one of its transactions. Values are passed by the names of parameters, or by their numbers."""
 
     async def fetch(self, statement: Statement, /, *values: object, **named: object) -> list[Row]:
         """All rows."""
@@ -67,7 +67,7 @@ class Connection(Protocol):
 
 
 class Transaction:
-    """Statements inside one transaction, on one connection; `Database.in_transaction` makes it."""
+    """Runs statements in one transaction, on one connection; `Database.in_transaction` makes it."""
 
     def __init__(self, database: "Database", connection: _Connection) -> None:
         self._database = database
@@ -95,7 +95,7 @@ class Database:
         limits: settings.Server = settings.Server(),  # noqa: B008 - a frozen value
         slow_searches: Places | None = None,
     ) -> None:
-        """`slow_searches` are the places that the workers of a service share; None: this process is alone."""
+        """`slow_searches` are the places that the workers of a service share, None when there are no other workers."""
         self._settings = configured
         self._application_name = application_name
         connections = configured.pool.max_connections
@@ -116,12 +116,12 @@ class Database:
         self._reaper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connects once, so that a wrong setting shows at the start; or raises Unavailable and is usable later."""
+        """Connects once, so that a wrong setting shows at the start. After Unavailable, the pool is usable later."""
         self._reaper = asyncio.create_task(self._retire_idle_connections())
         self._release(await self._acquire())
 
     async def close(self) -> None:
-        """Closes the idle connections now and those in use on their return."""
+        """Closes idle connections now, and connections in use when they are returned."""
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
@@ -139,8 +139,8 @@ class Database:
     async def fetch(self, statement: Statement, /, *values: object, **named: object) -> list[Row]:
         """All rows of a statement outside any transaction.
 
-        It is sent a second time when that is safe: a read whose connection broke, and whatever the database rolled
-        back for the sake of another transaction.
+        The statement is sent a second time when that is safe: a read whose connection broke, and any statement that the
+        database rolled back in favour of another transaction.
         """
         return await self._fetch(statement, statement.values(named) if statement.names else values)
 
@@ -171,11 +171,11 @@ class Database:
     async def in_transaction(
         self, work: Callable[[Transaction], Awaitable[Result]], *, deletes: bool = False
     ) -> Result:
-        """What `work` returns, after the commit; everything it did is rolled back when it raises.
+        """Runs `work` in a transaction and returns its result after the commit; rolls back when `work` raises.
 
-        `work` runs a second time when the database rolled the first back for the sake of another transaction, so it
-        must have no effect but its statements. It `deletes` when it locks a chain of owners or a tree: which rows these
-        are, only the database knows, so few of such transactions are under way together.
+        `work` runs a second time when the database rolled back the first run in favour of another transaction, so its
+        statements must be its only effect. Pass `deletes` when it locks a chain of owners or a tree: only the database
+        can determine which rows these are, so few such transactions run at once.
         """
         if deletes:
             await self._enter(self.shares.deletions)
@@ -255,8 +255,8 @@ class Database:
         try:
             rows: list[Row] = await connection.driver.fetch(statement.sql, *values, timeout=self._remaining())
         except BaseException as failure:
-            # Whatever state the connection is in, a new one is cheaper than finding out; and one to a server that takes
-            # no writes any more must lead elsewhere the next time.
+            # A new connection is cheaper than finding out the state of this one. And when this server no longer accepts
+            # writes, the next connection must go to another server.
             if not isinstance(failure, asyncpg.PostgresError) or isinstance(failure, _LEAVING):
                 connection.retire_at = 0.0
             translation = translated(failure, statement.name)
@@ -270,15 +270,15 @@ class Database:
         return rows
 
     def _remaining(self) -> float:
-        """Seconds until the request is over; the driver cancels the statement on the server then."""
+        """Seconds until the request's deadline, when the driver cancels the statement on the server."""
         deadline = DEADLINE.get(None)
         if deadline is None:
             return self._settings.pool.request_timeout
-        # The driver takes a time-out of 0 for none.
+        # The driver treats a time-out of 0 as none.
         return max(deadline - asyncio.get_running_loop().time(), 0.000001)
 
     async def _acquire(self) -> _Connection:
-        """A connection that is open: an idle one, a new one, or the next one to be returned."""
+        """An open connection: an idle one, a new one, or the next one that is returned."""
         while True:
             while self._idle:
                 connection = self._idle.pop()
@@ -306,13 +306,13 @@ class Database:
             if isinstance(translation, ConnectionBroken | RolledBack | DatabaseFailure):
                 translation = Unavailable("The database is unavailable.")
             raise translation from failure
-        # Spread, so that a fleet of connections opened together is not renewed together.
+        # Lifetimes differ, so that connections opened together are not all renewed together.
         lifetime = self._settings.pool.conn_max_lifetime * random.uniform(0.9, 1.1)
         self._report_use()
         return _Connection(driver, retire_at=asyncio.get_running_loop().time() + lifetime)
 
     async def _wait_for_return(self) -> _Connection | None:
-        """The next connection that is returned, in order of asking; None when there is room for a new one."""
+        """The next returned connection, in the order of requests; None when there is room for a new one."""
         waiter: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         started = perf_counter()
@@ -341,7 +341,7 @@ class Database:
             self._idle.append(connection)
 
     def _pass_on(self, connection: _Connection | None) -> None:
-        """Hands a connection, or the room for a new one, to whoever has waited longest."""
+        """Hands a connection, or with None the room for a new one, to the waiter that has waited longest."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -362,7 +362,7 @@ class Database:
         metrics.set_connections(self._open, self._open - len(self._idle))
 
     async def _retire_idle_connections(self) -> None:
-        """Keeps idle connections within their number and age; the one idle longest is at the front."""
+        """Closes idle connections beyond their limits of number and age; the one idle longest is at the front."""
         pool = self._settings.pool
         while True:
             await asyncio.sleep(min(pool.conn_max_idle_time / 2, 5.0))

@@ -1,13 +1,13 @@
-"""When the present request ends. A context variable, because every wait below a request depends on it."""
+"""The deadline of the current request. It is a context variable, because every wait within a request depends on it."""
 
 import asyncio
 from contextvars import ContextVar
 
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE")
-"""When the present request is over, in the event loop's seconds; unset outside requests."""
+"""The deadline of the current request, in seconds of the event loop's clock; unset outside requests."""
 
 
 def within(seconds: float) -> float:
-    """The end of a wait that may last `seconds`, in the event loop's seconds; never after the end of the request."""
+    """The end of a wait of at most `seconds`, on the event loop's clock; never after the request's deadline."""
     end = asyncio.get_running_loop().time() + seconds
     return min(end, DEADLINE.get(end))

@@ -1,7 +1,8 @@
-"""What a write says of the resources it references: the parts of its statement that lock and check the targets.
+"""References in a write: the parts of its statement that lock and check their targets.
 
-Targets are locked FOR KEY SHARE by the statement that names them. Marking and removing lock FOR UPDATE, so a target
-cannot go while a reference to it comes; whoever waits sees the row as it is after the wait. Ids are locked in order.
+The statement that stores references locks their targets FOR KEY SHARE. Marking and removing lock FOR UPDATE, so a
+target cannot be deleted while a reference to it is stored; after a wait, a statement sees the row as it is then.
+Targets are locked in the order of their ids.
 """
 
 from typing import Final
@@ -15,10 +16,10 @@ from hyperfleet.model.resource import Desired
 
 
 def targets(tenancy: str) -> str:
-    """The expressions `wanted`, `target` and `unfit` of a WITH, from three arrays side by side.
+    """The WITH expressions `wanted`, `target` and `unfit`, from three parallel arrays.
 
-    A target must have the source's `tenancy`, so that whoever sees the source sees the target. Another tenant's row is
-    not even locked.
+    A target must have the source's `tenancy`, so that every caller that sees the source sees the target. Rows of other
+    tenants are not even locked.
     """
     return f"""
     wanted AS (
@@ -35,14 +36,14 @@ def targets(tenancy: str) -> str:
 
 
 UNFIT: Final = "(SELECT json_agg(unfit ORDER BY unfit.type, unfit.id) FROM unfit)"
-"""The targets that are not there, or are being deleted; NULL when all are fit."""
+"""The targets that do not exist or are being deleted; NULL when there are none."""
 
 COMPOSITION: Final = """(
     SELECT string_agg(part.text || coalesce(to_json(named.href)::text, ''), '' ORDER BY part.position)
     FROM unnest(:texts::text[], :named::uuid[]) WITH ORDINALITY AS part (text, id, position)
     LEFT JOIN named ON named.id = part.id
 )::json"""
-"""An envelope with the addresses of the resources that it names between its texts, from `named` (id, href)."""
+"""An envelope: its texts, with the addresses of the resources that it names between them, from `named` (id, href)."""
 
 
 def composed(envelope: Envelope) -> dict[str, object]:
@@ -51,7 +52,7 @@ def composed(envelope: Envelope) -> dict[str, object]:
 
 
 def wanted(kind: Kind, desired: Desired) -> dict[str, object]:
-    """The values of `targets`: for each reference its type, the kind and the id of its target."""
+    """The values of `targets`: for each reference its type, and its target's kind and id."""
     rows = [(rule.type, rule.target, id) for rule in kind.references for id in desired.references.get(rule.type, ())]
     types, kinds, ids = zip(*rows, strict=True) if rows else ((), (), ())
     return {"ref_types": types, "target_kinds": kinds, "target_ids": ids}
@@ -68,7 +69,7 @@ _unfit: Final = msgspec.json.Decoder(list[_Unfit])
 
 
 def require_fit(unfit: bytes | None) -> None:
-    """Raises for the value of UNFIT: InvalidInput for targets that are not there, else WrongState."""
+    """Raises for a value of UNFIT that is not None: InvalidInput when some targets do not exist, else WrongState."""
     if unfit is None:
         return
     found = _unfit.decode(unfit)

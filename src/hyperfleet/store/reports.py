@@ -1,4 +1,4 @@
-"""Adapters' reports: read with their resource, written with what they make of it."""
+"""Adapters' reports: read together with their resource, stored together with its new status."""
 
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -53,7 +53,7 @@ REPORT_PAGE: Final = Statement(
 
 
 class Reported(NamedTuple):
-    """A resource as the next report of an adapter finds it; `last` is the adapter's stored one, None without one."""
+    """A resource before an adapter's next report; `last` is the adapter's stored report, None without one."""
 
     standing: Standing
     last: bytes | None
@@ -75,9 +75,9 @@ async def get_resource(connection: Connection, scope: Scope, id: UUID, *, adapte
 
 
 async def write(connection: Connection, received: Reception) -> Rendered | None:
-    """Stores a report and what it makes of its resource, when that still has its version, and gives it as served.
+    """Stores a report and its resource's new status, and returns the report as served.
 
-    None when it has not.
+    Returns None, with nothing stored, when the resource's version is no longer the one that was read.
     """
     standing, stored, body = received.standing, received.stored, received.body
     assert stored is not None
@@ -99,7 +99,7 @@ async def write(connection: Connection, received: Reception) -> Rendered | None:
 
 
 async def page(db: Database, scope: Scope, id: UUID, *, page: int, size: int) -> bytes:
-    """A page of the reports on the resource as served, by adapter; raises NotFound."""
+    """A page of the reports on a resource, as served and sorted by adapter; raises NotFound."""
     rows = await db.fetch(REPORT_PAGE, **one(scope, id), size=size, skipped=(page - 1) * size)
     if not rows:
         raise not_found(scope.kind, id)

@@ -1,6 +1,6 @@
-"""One resource's row: read as it is served, inserted and changed.
+"""The row of one resource: read as it is served, inserted and updated.
 
-The statement that writes it locks and checks its owner and what it references.
+The statement that writes a row also locks and checks its owner and the targets of its references.
 """
 
 from typing import Final
@@ -82,7 +82,7 @@ CHANGED_REFERENCES: Final = Statement(
 _CREATED: Final = (*CREATED, *_CHANGED)
 _INTO: Final = f"INSERT INTO resources (owner_id, owner_kind, tenancy, envelope, {names(*_CREATED)})"
 
-# A taken name leaves no row behind. Raised as an error, each one would put the whole statement into the server's log.
+# When the name is taken, nothing is inserted. An error would put the whole statement into the server's log.
 _UNLESS_TAKEN: Final = "ON CONFLICT DO NOTHING RETURNING"
 
 NEW_RESOURCE: Final = Statement(
@@ -93,8 +93,8 @@ NEW_RESOURCE: Final = Statement(
     """,
 )
 
-# The owner is locked in the same statement, so that it cannot be marked or removed while the child comes; KEY SHARE is
-# the weakest lock that does it, and lets reports on the owner pass.
+# The same statement locks the owner, so that the owner cannot be marked or removed while the child is inserted. KEY
+# SHARE is the weakest lock that does this; it does not block reports on the owner.
 _OWNER: Final = """
     owner AS (
         SELECT id, kind, href, tenancy, deleted_time IS NOT NULL AS is_deleting
@@ -116,7 +116,7 @@ NEW_CHILD: Final = Statement(
     """,
 )
 
-# A child is of its owner's tenancy.
+# A child has its owner's tenancy.
 _TENANCY: Final = "coalesce((SELECT tenancy FROM owner), :tenancy::jsonb)"
 
 NEW_REFERRING: Final = Statement(
@@ -154,7 +154,7 @@ NAMED_CHILD: Final = Statement(
 
 
 async def get_rendered(db: Connection, scope: Scope, id: UUID, selection: Selection | None = None) -> Rendered:
-    """The resource, or what is selected of it; without a selection with its adapters. Raises NotFound."""
+    """The resource as served: the members that `selection` names, or all of it with its adapters. Raises NotFound."""
     if selection is None:
         render = whole(with_adapters=True, shows_tenancy=scope.shows_tenancy).render
         row = await db.fetch_row(RESOURCE_OF_TENANT if scope.shows_tenancy else RESOURCE, **one(scope, id))
@@ -170,7 +170,7 @@ async def get_rendered(db: Connection, scope: Scope, id: UUID, selection: Select
 
 
 async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
-    """The kind of a resource, one of the scope's; raises NotFound."""
+    """The kind of a resource, which is one of the scope's kinds; raises NotFound."""
     row = await db.fetch_row(RESOURCE_KIND, **one(scope, id))
     if row is None:
         raise not_found(scope.kind, id)
@@ -178,9 +178,9 @@ async def get_kind(db: Connection, scope: Scope, id: UUID) -> Kind:
 
 
 async def update(connection: Connection, scope: Scope, kind: Kind, new: Change) -> Rendered | None:
-    """Stores a change when the resource still has its version, and gives it as served; None when it has not.
+    """Stores a change and returns the resource as served; None when its version is no longer the one that was read.
 
-    Raises InvalidInput or WrongState for a target of a reference that does not exist, or is being deleted.
+    Raises InvalidInput when the target of a reference does not exist, WrongState when it is being deleted.
     """
     standing = new.standing
     given = {"id": standing.id, "resource_version": standing.resource_version, **values(new, *_CHANGED)}
@@ -197,10 +197,10 @@ async def update(connection: Connection, scope: Scope, kind: Kind, new: Change) 
 
 
 async def insert(db: Database, scope: Scope, new: Change) -> Rendered | None:
-    """Stores a new resource and gives it as served; None when a live one has its name.
+    """Stores a new resource and returns it as served; None when a resource that is not being deleted has its name.
 
-    Raises NotFound for the owner, WrongState when the owner or a target of a reference is being deleted, InvalidInput
-    when a target does not exist.
+    Raises NotFound for a missing owner, WrongState when the owner or the target of a reference is being deleted,
+    InvalidInput when a target does not exist.
     """
     owner, given = scope.owner, {**values(new, *_CREATED), "tenancy": new.standing.tenancy}
     if owner is None and not new.desired.references:
@@ -225,7 +225,7 @@ async def insert(db: Database, scope: Scope, new: Change) -> Rendered | None:
 
 
 async def find_named(db: Database, scope: Scope, name: str) -> Conflict | None:
-    """The live resource of the scope's kind, owner and exact tenancy that has this name; None without one."""
+    """The resource of this name, of the scope's kind, owner and exact tenancy, that is not being deleted; else None."""
     given = {"kind": scope.kind.name, "tenancy": rendering.tenancy(scope.tenancy), "name": name}
     if scope.owner is None:
         row = await db.fetch_row(NAMED_RESOURCE, **given)
@@ -235,7 +235,7 @@ async def find_named(db: Database, scope: Scope, name: str) -> Conflict | None:
 
 
 def _require_owner(owner: Owner | None, row: Row | None) -> None:
-    """Raises NotFound or WrongState when the owner is missing, or being deleted."""
+    """Raises NotFound when the owner is missing, WrongState when it is being deleted."""
     if owner is None:
         return
     if row is None or row["owner_href"] is None:

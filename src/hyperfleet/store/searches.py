@@ -1,7 +1,7 @@
-"""Searches: quick ones run side by side, slow ones one after the other, so that everybody else keeps their pace.
+"""Searches: quick ones run side by side, slow ones one after the other, so that they do not slow down other requests.
 
-Nothing tells beforehand which search is slow. So each begins among the quick ones, and starts again among the slow ones
-when it takes longer than those may; which searches did is remembered.
+Whether a search is slow cannot be predicted. So each search begins among the quick ones. If it takes longer than a
+quick search may, it starts again among the slow ones, and the process remembers it as slow.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from hyperfleet.telemetry import metrics
 Result = TypeVar("Result")
 
 QUICK_SECONDS: Final = 0.1
-"""How long a search may take among the quick ones."""
+"""How long a quick search may take."""
 
 WORKERS_PER_SLOW_SEARCH: Final = 2
-"""Workers of a service for each slow search that runs: one search keeps a core of the database busy."""
+"""Workers of a service for each slow search that may run: one search keeps a core of the database busy."""
 
 TOO_SLOW: Final = (
     "The list timed out. To make it faster, use: `labels.<key> = …`, `status.conditions.<Type> = "
@@ -41,9 +41,9 @@ class _NotQuick(Exception):
 
 
 class Places:
-    """So many places, shared by all processes that open the same file.
+    """A number of places, shared by all processes that open the same file.
 
-    They are the kernel's record locks, so a process that dies leaves its places.
+    Each place is a record lock of the kernel, which releases it when its process dies.
     """
 
     def __init__(self, file: Path, count: int) -> None:
@@ -52,16 +52,17 @@ class Places:
 
     @classmethod
     def of(cls, directory: Path, workers: int) -> "Places":
-        """The places for slow searches of a service with so many workers, which share the directory."""
+        """The places for slow searches of a service with this many workers, which share the directory."""
         return cls(directory / "searches", max(1, workers // WORKERS_PER_SLOW_SEARCH))
 
     async def take(self, until: float) -> int:
-        """Takes a place, which `leave` gives back; raises TimeoutError when none is free at `until`.
+        """Takes a place, which `leave` releases; raises TimeoutError when no place is free by `until`.
 
-        Only one task of a process may be in here, and it may hold no place: the kernel grants a process its own locks.
+        A process may call this in one task at a time, and only while it holds no place: the kernel grants a process any
+        lock that the process holds already.
         """
-        # Whoever holds the lock behind the places is next. Without it a process that leaves a place would take it again
-        # before another one looks.
+        # The process that holds the lock after the places is next. Without that lock, a process that leaves a place
+        # would take it again before another process looks.
         await self._lock((self.count,), until)
         try:
             return await self._lock(range(self.count), until)
@@ -69,7 +70,7 @@ class Places:
             self.leave(self.count)
 
     def leave(self, place: int) -> None:
-        """Gives a place back."""
+        """Releases a place."""
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
     def close(self) -> None:
@@ -94,9 +95,9 @@ class Places:
 class Searches:
     """The searches of one process; times in seconds.
 
-    `quick` is how many quick ones run at once, `most` how many searches there are before more are refused at once.
-    `others` is the share of everything but reads, in which searches count as well. `places` are shared with the other
-    workers of the service; None: there are none.
+    `quick` is how many quick searches run at once. `most` is how many searches may run or wait; more are refused at
+    once. `others` is the share of everything but plain reads; searches count in it, too. `places` are shared with the
+    other workers of the service, None without other workers.
     """
 
     def __init__(self, *, quick: int, most: int, seconds: float, others: Share, places: Places | None) -> None:
@@ -110,10 +111,11 @@ class Searches:
         self._present = self._running = 0
 
     async def run(self, name: Hashable, work: Callable[[], Awaitable[Result]]) -> Result:
-        """What `work` returns, within the deadline of searches, which its statements have too.
+        """The result of `work`, within the deadline for searches, which also bounds its statements.
 
-        Searches of one `name` are expected to take as long as each other. `work` is called again when it was not quick.
-        Raises DeadlineExceeded, with what would be faster, and Unavailable when there are too many searches already.
+        Searches of the same `name` are expected to take equally long. `work` is called again when it was not quick.
+        Raises DeadlineExceeded with advice on faster searches, and Unavailable when there are already too many
+        searches.
         """
         if self._present >= self._most:
             metrics.count_search_refused("crowd")
@@ -134,7 +136,7 @@ class Searches:
             DEADLINE.reset(deadline)
 
     def close(self) -> None:
-        """Gives the shared places back."""
+        """Releases the shared places."""
         if self._places is not None:
             self._places.close()
 

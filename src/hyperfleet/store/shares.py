@@ -1,8 +1,8 @@
-"""Shares of a worker's connections, so that no kind of work and no locked row can take them all.
+"""Shares of a worker's connections, so that no sort of work and no locked row can take them all.
 
-Work enters its share before it asks for a connection, and waits there in the order it came. Whoever enters several
-shares takes the row first, then what it shares, then the narrower share, then the wider one: nobody holds a place in a
-wide share while it waits for a narrow one, and no two wait for each other.
+Work enters its share before it asks for a connection, and waits there in order of arrival. Work that needs several
+shares enters them in one order: the row that it writes, the rows that must stay, the narrower share, the wider share.
+So nothing holds a place in a wide share while it waits for a narrow one, and waits cannot deadlock.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from hyperfleet.store.deadlines import within
 from hyperfleet.telemetry import metrics
 
 QUICK_SEARCHES_PER_CONNECTION: Final = 0.125
-"""The share of the connections that quick searches have; the contract allows half for all."""
+"""The fraction of the connections that quick searches may use; the contract allows half for all searches."""
 
 DELETIONS_PER_CONNECTION: Final = 0.25
 SHARERS_PER_CONNECTION: Final = 0.25
 RESERVED_PER_CONNECTION: Final = 0.125
 
 SEARCHES_IN_FLIGHT: Final = 0.5
-"""The share of the requests in flight that searches may be."""
+"""The fraction of the requests in flight that may be searches."""
 
 STALLED_WAITERS_IN_FLIGHT: Final = 0.25
-"""The share of the requests in flight that may wait for rows before newcomers to a stalled row are refused at once."""
+"""When this fraction of the requests in flight waits for rows, new requests for a stalled row are refused at once."""
 
 STALLED_SECONDS: Final = 1.0
-"""A row is stalled when nobody got a turn at it for so long: someone outside this process holds it."""
+"""A row is stalled when no request got a turn at it for this long: another process holds its lock."""
 
 _MOMENT_SECONDS: Final = 0.001
 
 
 class Held(Unavailable):
-    """A lock that a write needs was not to be had in time; nothing was stored."""
+    """A write did not get a lock in time; nothing was stored."""
 
     def __init__(self) -> None:
         super().__init__("Timed out waiting for a lock that another session holds. Nothing was stored; try again.")
@@ -46,9 +46,10 @@ class Held(Unavailable):
 class Widths:
     """How many may be in each share at once.
 
-    `quick_searches` and `deletions` count in `others` as well, which is everything but reads: the other connections are
-    for reads alone. `row` is for writers of one row, `sharers` for creators of its children and for whoever references
-    it: these need it to stay. `searches` and `stalled_waiters` are how many there are before more are refused at once.
+    `others` is for everything but plain reads, and includes `quick_searches` and `deletions`; the remaining connections
+    are for plain reads alone. `row` is for writers of one row. `sharers` is for writes that need a row to stay, because
+    they create its children or reference it. When there are `searches` searches, or `stalled_waiters` waiters, more are
+    refused at once.
     """
 
     quick_searches: int
@@ -61,7 +62,7 @@ class Widths:
 
     @classmethod
     def of(cls, connections: int, in_flight: int) -> "Widths":
-        """The widths for so many connections and requests in flight."""
+        """The widths for this many connections and requests in flight."""
         reserved = max(1, int(connections * RESERVED_PER_CONNECTION)) if connections > 2 else 0
         return cls(
             quick_searches=max(1, int(connections * QUICK_SEARCHES_PER_CONNECTION)),
@@ -75,7 +76,7 @@ class Widths:
 
 
 class Share:
-    """At most `width` at a time; the others wait in the order they came."""
+    """Admits at most `width` at a time; the others wait in order of arrival."""
 
     __slots__ = ("_places", "_waits", "entered", "inside", "waiting")
 
@@ -88,11 +89,11 @@ class Share:
 
     @property
     def is_full(self) -> bool:
-        """Whether whoever enters now has to wait."""
+        """Whether entering now means waiting."""
         return self._places.locked()
 
     async def enter(self, until: float) -> bool:
-        """Takes a place, and says whether that took a wait. Raises TimeoutError when none is free at `until`."""
+        """Takes a place; returns whether it had to wait. Raises TimeoutError when no place is free by `until`."""
         waits = self._places.locked()
         if waits:
             wait = asyncio.timeout_at(until)
@@ -111,7 +112,7 @@ class Share:
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
-        """A place for as long as the context lasts. Raises TimeoutError when none is free at `until`."""
+        """Holds a place while the context lasts. Raises TimeoutError when no place is free by `until`."""
         await self.enter(until)
         try:
             yield
@@ -119,7 +120,7 @@ class Share:
             self.leave()
 
     def send_away(self) -> None:
-        """Ends all waits: each raises TimeoutError. One that ends by itself at this moment must not be touched."""
+        """Ends all waits with TimeoutError. A wait that times out by itself at this moment must not be rescheduled."""
         now = asyncio.get_running_loop().time()
         for wait in self._waits:
             end = wait.when()
@@ -127,13 +128,13 @@ class Share:
                 wait.reschedule(now)
 
     def leave(self) -> None:
-        """Gives the place to whoever has waited longest."""
+        """Frees the place for the waiter that has waited longest."""
         self._places.release()
         self.inside -= 1
 
 
 class Turns:
-    """A share for each row, by a key, that somebody writes; none is kept beyond that."""
+    """A share for each row that is being written, by key; a share is dropped when its last user leaves."""
 
     def __init__(self, width: int, *, stalled_waiters: int) -> None:
         self._width = width
@@ -142,7 +143,7 @@ class Turns:
         self.waiting = 0
 
     async def enter(self, row: Hashable, seconds: float) -> bool:
-        """Takes a turn, and says whether that took a wait. Raises Unavailable when there is none within `seconds`."""
+        """Takes a turn; returns whether it had to wait. Raises Unavailable when there is none within `seconds`."""
         share = self._shares.get(row)
         if share is None:
             share = self._shares[row] = Share(self._width)
@@ -165,7 +166,7 @@ class Turns:
         return True
 
     def leave(self, row: Hashable, *, held: bool) -> None:
-        """Ends the turn; when the row was `held`, all waiters fail at once instead of one after the other."""
+        """Ends the turn. When another session `held` the row, all waiters fail at once, not one after the other."""
         share = self._shares[row]
         if held:
             share.send_away()
@@ -187,9 +188,9 @@ def _held() -> Held:
 
 
 class Turn:
-    """A write's turn at a row, or None for none of its own, and at rows that must stay meanwhile; a context.
+    """A context: a write's turn at its row (None: it has no row of its own) and at the rows that must stay meanwhile.
 
-    Entering gives whether it waited for the row. Raises Unavailable when a turn is not had in time.
+    Entering returns whether it waited for its row. Raises Unavailable when it gets no turn in time.
     """
 
     __slots__ = ("_beside", "_entered", "_row", "_shares")
@@ -197,7 +198,7 @@ class Turn:
     def __init__(self, shares: "Shares", row: Hashable, beside: Iterable[Hashable]) -> None:
         self._shares = shares
         self._row = row
-        # In one order, so that no two wait for each other.
+        # Always in the same order, so that two turns cannot deadlock.
         self._beside = sorted(set(beside), key=str) if beside else ()
         self._entered: list[Hashable] = []
 
@@ -239,9 +240,9 @@ class Shares:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn at a row, or for their place among deletions."""
+        """How many wait for a turn at a row or for a place among the deletions."""
         return self.rows.waiting + self.shared.waiting + self.deletions.waiting
 
     def turn(self, row: Hashable, beside: Iterable[Hashable] = ()) -> Turn:
-        """A turn to write `row`, for which the rows `beside` must stay: so few connections wait for any one row."""
+        """A turn to write `row` while the rows `beside` must stay; limits the connections that wait for any one row."""
         return Turn(self, row, beside)

@@ -1,7 +1,7 @@
-"""Resources as they are: the one SELECT list that reads a Standing, the one SET list that writes it, and its lock.
+"""The current state of resources: the one SELECT list that reads a Standing, the one SET list that writes it, its lock.
 
-Every statement that reads a resource for a decision selects COLUMNS, and every statement that stores one assigns, or
-inserts, columns of the tables below. So a new column is a migration, a line in the SELECT list with its field in
+Every statement that reads a resource for a decision selects COLUMNS. Every statement that stores a resource assigns or
+inserts columns of the tables below. So a new column needs a migration, a line in the SELECT list with its field in
 `Standing`, and a line in the SET list.
 """
 
@@ -21,7 +21,7 @@ ONE: Final = (
     "id = :id AND kind = ANY (:kinds::text[]) AND (:owner_id::uuid IS NULL OR owner_id = :owner_id)"
     " AND tenancy @> :tenancy::jsonb"
 )
-"""A resource by its id, within a scope: its kinds' names, the owner's id, NULL for any, and the tenancy that it has."""
+"""A resource by its id within a scope: its kinds' names, the owner's id (NULL for any), and the tenancy."""
 
 
 def one(scope: Scope, id: UUID) -> dict[str, object]:
@@ -34,8 +34,8 @@ HAS_CHILDREN: Final = (
     "(SELECT true FROM resources AS child WHERE child.owner_id = resources.id"
     " ORDER BY child.created_time DESC, child.id DESC LIMIT 1) IS NOT NULL"
 )
-"""Whether a resource owns something. In its index's order, because where one owner has most rows the planner expects to
-find a child at once, and with EXISTS reads the whole table for each resource that owns nothing."""
+"""Whether a resource has children. The sub-select has its index's order, because where one owner has most of the rows
+the planner expects to find a child at once: with EXISTS it reads the whole table for each resource without children."""
 
 IS_REFERENCED: Final = (
     "EXISTS (SELECT FROM resource_references WHERE target_id = resources.id AND source_id <> resources.id)"
@@ -59,13 +59,13 @@ COLUMNS: Final = f"""
     {SUMMARIES} AS summaries,
     CASE WHEN resources.kind = ANY (:with_rules::text[]) THEN {_REPORTS} END AS reports
 """
-"""The SELECT list of a Standing, in the order of its fields. Kinds `:with_rules` have rules of their own, which look at
+"""The SELECT list of a Standing, in the order of its fields. The kinds in `:with_rules` have mapping rules, which read
 the envelope and the reports."""
 
 
 class Column(NamedTuple):
-    """A column of the SET list. One that `keeps` is left as it is stored while its value is equal: a new value costs an
-    index entry, even when it is the same."""
+    """A column of the SET list. A column that `keeps` is not overwritten with an equal value: writing it costs an index
+    entry, even when the value is the same."""
 
     name: str
     type: str
@@ -83,7 +83,7 @@ ASSESSED: Final = (
     Column("last_transition_time", "timestamptz", lambda new: new.standing.computed.last_transition_time),
     Column("rules", "text", lambda new: new.standing.rules),
 )
-"""What every write of a status sets."""
+"""The columns that every write of a status sets."""
 
 ENVELOPE: Final = (Column("envelope", "json", lambda new: new.standing.envelope),)
 
@@ -92,7 +92,7 @@ REVISED: Final = (
     Column("updated_time", "timestamptz", lambda new: new.standing.updated_time),
     Column("updated_by", "text", lambda new: new.by),
 )
-"""What every write of a caller sets besides."""
+"""The columns that a caller's write sets as well."""
 
 DESIRED: Final = (
     Column("labels", "jsonb", lambda new: rendering.labels(new.desired.labels), keeps=True),
@@ -119,7 +119,7 @@ CREATED: Final = (
 def assignments(*columns: Column, source: str = ":", **texts: str) -> str:
     """The SET list of these columns, from parameters or from the columns of a `source`; `texts` replace some values.
 
-    Every write of a resource gives it a new version.
+    It gives the resource a new version, as every write does.
     """
     values = {column: texts.get(column.name, source + column.name) for column in columns}
     return ", ".join(
@@ -147,7 +147,7 @@ def names(*columns: Column) -> str:
 
 
 def rows(name: str, *columns: Column) -> str:
-    """Rows of these columns, from a parameter of each that is an array; `values_of` gives the arrays."""
+    """A FROM item with rows of these columns. The parameter of each column is an array, which `values_of` gives."""
     arrays = ", ".join(f":{column.name}::{column.type}[]" for column in columns)
     return f"unnest({arrays}) AS {name} ({names(*columns)})"
 
@@ -158,7 +158,7 @@ def values(new: Change, *columns: Column) -> dict[str, object]:
 
 
 def values_of(new: Sequence[Change], *columns: Column) -> dict[str, object]:
-    """The same of several resources, an array for each column."""
+    """The values of these columns for several resources: an array for each column, by name."""
     return {column.name: [column.value(one) for one in new] for column in columns}
 
 
@@ -168,13 +168,13 @@ STANDINGS: Final = Statement(
     "STANDINGS", f"SELECT {COLUMNS} FROM resources WHERE id = ANY (:ids::uuid[])", is_read=True
 )
 
-# The lock goes first, in a statement of its own: a sub-select of the locking statement would show the reports as they
-# were before the wait.
+# The lock is a statement of its own, which runs first: a sub-select of the locking statement would read the reports as
+# they were before the wait.
 LOCKED_RESOURCE: Final = Statement("LOCKED_RESOURCE", f"SELECT FROM resources WHERE {ONE} FOR NO KEY UPDATE")
 
 
 class Rendered(NamedTuple):
-    """A resource, or a report, as served, and the resource's version."""
+    """A resource or a report as served, with the resource's version."""
 
     body: bytes
     resource_version: int
@@ -188,7 +188,7 @@ def rendered(
     envelope: bytes | None = None,
     tenancy: bytes | None = None,
 ) -> Rendered:
-    """A resource that was stored; `envelope` and `tenancy` are what the statement made of them, where it did."""
+    """A stored resource as served; `envelope` and `tenancy` replace the standing's, where the statement made them."""
     envelope = envelope or standing.envelope
     assert envelope is not None
     shown = tenancy or standing.tenancy if scope.shows_tenancy else None
@@ -196,12 +196,12 @@ def rendered(
 
 
 def not_found(kind: Kind, id: UUID) -> NotFound:
-    """The 404 of a missing resource, with its kind's own code."""
+    """The 404 for a missing resource, with the code of its kind."""
     return NotFound(f"There is no {kind.title} {id}.", code=kind.not_found_code)
 
 
 async def get(connection: Connection, scope: Scope, id: UUID) -> Standing:
-    """The resource as it is; raises NotFound."""
+    """The current state of a resource; raises NotFound."""
     row = await connection.fetch_row(STANDING, **one(scope, id), with_rules=scope.names_with_rules, with_envelope=True)
     if row is None:
         raise not_found(scope.kind, id)
@@ -211,11 +211,11 @@ async def get(connection: Connection, scope: Scope, id: UUID) -> Standing:
 async def of(
     tx: Transaction, ids: Sequence[UUID], *, with_rules: Sequence[str] = (), with_envelope: bool = False
 ) -> list[Standing]:
-    """These resources as they are; they must be locked by an earlier statement, which waited for other writers."""
+    """The current state of these resources. An earlier statement must have locked them and waited for other writers."""
     rows = await tx.fetch(STANDINGS, ids=ids, with_rules=with_rules, with_envelope=with_envelope)
     return [Standing(*row) for row in rows]
 
 
 async def lock(connection: Connection, scope: Scope, id: UUID) -> None:
-    """Keeps every other writer of the resource out until the transaction ends; children may still be created."""
+    """Blocks every other writer of the resource until the transaction ends; children may still be created."""
     await connection.fetch_row(LOCKED_RESOURCE, **one(scope, id))

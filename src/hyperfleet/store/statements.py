@@ -1,7 +1,7 @@
-"""Statements: named for their result, with parameters by name, numbered once when the statement is made.
+"""SQL statements: named after their results, with named parameters that are numbered once, when the statement is made.
 
-A constant says `:status`, and whoever runs it gives `status=…`, so a new column renumbers nothing. A statement composed
-for one request binds its values as it grows (filters.Parameters), and has numbers from the start.
+A constant has `:status` and its caller passes `status=…`, so a new column renumbers nothing. A statement composed for
+one request binds its values while it is composed (filters.Parameters), and has numbers from the start.
 """
 
 import re
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Final
 
-# What may hold a colon without naming a parameter comes first: texts, quoted names, comments, casts. A colon behind a
-# word or a bracket belongs to the slice of an array.
+# Text that may contain a colon but is no parameter comes first: strings, quoted names, comments, casts. A colon after a
+# word or a bracket belongs to an array slice.
 _NAME: Final = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|::|(?<![\w\])]):([a-z_][a-z0-9_]*)", re.DOTALL
 )
@@ -19,9 +19,9 @@ _NAME: Final = re.compile(
 class Statement:
     """A statement; `name` is its label in metrics and its field in logs.
 
-    `text` is as written, `sql` as sent, and `names` are the parameters in the order of their numbers. `is_read`: it
-    changes nothing, so it may be sent again when the connection broke under it. `is_numbered`: the text has numbers
-    already, and is not searched for names.
+    `text` is the SQL as written, `sql` the SQL as sent, and `names` are the parameters in the order of their numbers.
+    `is_read`: the statement changes nothing, so it may be sent again after its connection broke. `is_numbered`: the
+    text has numbers already, and is not searched for names.
     """
 
     __slots__ = ("_pick", "is_read", "name", "names", "sql", "text")
@@ -34,7 +34,7 @@ class Statement:
         self._pick = itemgetter(*self.names) if len(self.names) > 1 else None
 
     def values(self, given: Mapping[str, object]) -> tuple[object, ...]:
-        """The values in the order of their numbers. Raises TypeError for a missing name, and for an unknown one."""
+        """The values in the order of the parameters' numbers. Raises TypeError for missing and for unknown names."""
         if len(given) == len(self.names):
             try:
                 picked: tuple[object, ...]
@@ -48,7 +48,7 @@ class Statement:
 
 
 def numbered(text: str, after: int = 0) -> tuple[str, tuple[str, ...]]:
-    """The text with numbers for names, the first one following `after`, and the names in the order of their numbers."""
+    """The text with numbers after `after` instead of names, and the names in the order of their numbers."""
     numbers: dict[str, int] = {}
 
     def number(found: re.Match[str]) -> str:

@@ -1,8 +1,9 @@
-"""Trees of resources: locked from the root down, marked as being deleted, removed; and what names them from outside.
+"""Trees of resources: locked from the root down, marked as being deleted, removed; and the references from outside.
 
-The rules of locks (storage: Locks). Whoever marks or removes locks FOR UPDATE the chain of owners from the root down,
-then the resource, then what it owns, level by level, ids in order, all before the first write. So the root's lock alone
-keeps two deletions in one tree apart; FOR UPDATE keeps children and references out, whose creation locks KEY SHARE.
+The locking rules (storage: Locks): a transaction that marks or removes resources locks FOR UPDATE the chain of owners
+from the root down, then the resource, then its descendants, level by level and by id, all before its first write. So
+the root's lock alone serializes deletions in one tree. FOR UPDATE also blocks new children and references, which lock
+KEY SHARE.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,14 +33,14 @@ from hyperfleet.store.standings import (
 )
 
 NAMED_SOURCES: Final = 10
-"""How many of the resources that keep another from going an error names."""
+"""How many of the resources that block a deletion an error names."""
 
 _NODE: Final = (
     "resources.id, kind, name, owner_kind, resources.owner_id, resource_version, generation,"
     " deleted_time IS NOT NULL AS is_deleting"
 )
 
-# The chain is read without locks: who owns what never changes.
+# The chain is read without locks: the owner of a resource never changes.
 LOCKED_CHAIN: Final = Statement(
     "LOCKED_CHAIN",
     f"""
@@ -95,7 +96,7 @@ REPORTED_ON: Final = Statement(
     is_read=True,
 )
 
-# The index on what is being deleted is asked first, whatever the planner thinks of the order.
+# MATERIALIZED makes the planner begin with the index on resources that are being deleted.
 CHILDLESS_BEING_DELETED: Final = Statement(
     "CHILDLESS_BEING_DELETED",
     f"""
@@ -129,10 +130,11 @@ MARKED: Final = Statement(
     """,
 )
 
-# Written also when nothing differs: whatever was computed before the child or the reference went must start over.
+# Runs even when the status is unchanged: the new version makes writes start over that were computed before the child or
+# the reference was removed.
 RECOMPUTED: Final = Statement("RECOMPUTED", f"UPDATE resources SET {assignments(*ASSESSED)} WHERE id = :id")
 
-# References go first: the key of a target is checked before a source's own are cascaded to.
+# References are removed first: a target's foreign key is checked before the deletion cascades to a source's references.
 REMOVED: Final = Statement(
     "REMOVED",
     """
@@ -143,7 +145,7 @@ REMOVED: Final = Statement(
 
 
 class Source(NamedTuple):
-    """A resource that references another: what an error says of it, and whether the caller may see it."""
+    """A resource that references another: the fields that an error shows, and whether the caller may see it."""
 
     kind: str
     name: str
@@ -153,16 +155,16 @@ class Source(NamedTuple):
 
 
 async def lock_chain(tx: Transaction, scope: Scope, id: UUID) -> list[Node]:
-    """Locks the resource's owners, then itself; gives them from the root to the resource. Raises NotFound."""
+    """Locks the resource's owners, then the resource; returns them from the root to the resource. Raises NotFound."""
     rows = await tx.fetch(LOCKED_CHAIN, **one(scope, id))
-    # A row that went while the lock was waited for is not among them.
+    # A row that was removed during the wait for its lock is missing.
     if not rows or rows[-1]["id"] != id:
         raise not_found(scope.kind, id)
     return [Node(*row) for row in rows]
 
 
 async def lock_descendants(tx: Transaction, id: UUID) -> list[Node]:
-    """Locks everything below a resource that is locked itself, level by level; owners come before what they own."""
+    """Locks all descendants of a locked resource, level by level; owners come before their children."""
     found: list[Node] = []
     level = [id]
     while level:
@@ -173,22 +175,22 @@ async def lock_descendants(tx: Transaction, id: UUID) -> list[Node]:
 
 
 async def lock(tx: Transaction, ids: Sequence[UUID]) -> list[Node]:
-    """Locks those of these resources that exist, in the order of their ids."""
+    """Locks the resources with these ids that exist, in the order of their ids."""
     return [Node(*row) for row in await tx.fetch(LOCKED_NODES, ids=ids)]
 
 
 async def reported_on(tx: Transaction, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these resources have a report; they must be locked by an earlier statement."""
+    """Which of these resources have a report. An earlier statement must have locked them."""
     return {row[0] for row in await tx.fetch(REPORTED_ON, ids=ids)}
 
 
 async def referenced_from_outside(tx: Transaction, ids: Sequence[UUID]) -> set[UUID]:
-    """Which resources of a tree others reference."""
+    """Which resources of a tree are referenced from outside it."""
     return {row[0] for row in await tx.fetch(REFERENCED_FROM_OUTSIDE, ids=ids)}
 
 
 async def being_deleted(db: Database, kinds: Sequence[str], *, after: UUID, most: int) -> list[Standing]:
-    """The next resources, by id, that are being deleted, own nothing and are not referenced."""
+    """The next resources, by id, that are being deleted, have no children and are not referenced."""
     rows = await db.fetch(
         CHILDLESS_BEING_DELETED, kinds=kinds, after=after, most=most, with_rules=[], with_envelope=False
     )
@@ -196,23 +198,23 @@ async def being_deleted(db: Database, kinds: Sequence[str], *, after: UUID, most
 
 
 async def references_within(tx: Transaction, ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-    """The references between different resources of a tree, source and target."""
+    """The references between different resources of a tree, as source and target."""
     return [(row[0], row[1]) for row in await tx.fetch(REFERENCES_INTO, ids=ids)]
 
 
 async def sources_outside(tx: Transaction, scope: Scope, ids: Sequence[UUID]) -> list[Source]:
-    """Resources outside a tree that reference one of it, ten at most, those of the scope's tenancy first."""
+    """Ten resources at most outside a tree that reference a member of it, those of the scope's tenancy first."""
     tenancy = rendering.tenancy(scope.tenancy)
     return [Source(*row) for row in await tx.fetch(SOURCES_OUTSIDE, ids=ids, tenancy=tenancy)]
 
 
 async def targets_being_deleted(tx: Transaction, ids: Sequence[UUID]) -> list[UUID]:
-    """The resources being deleted that these resources reference, themselves excluded."""
+    """The resources being deleted that these resources reference, except these resources themselves."""
     return [row[0] for row in await tx.fetch(TARGETS_BEING_DELETED, ids=ids)]
 
 
 async def mark(tx: Transaction, marks: Sequence[Change]) -> dict[UUID, int]:
-    """Stores that resources are being deleted from now on; their new versions."""
+    """Marks resources as being deleted; returns their new versions by id."""
     marked = await tx.fetch(MARKED, **values_of(marks, *ID, *_MARKED))
     return {row[0]: row[1] for row in marked}
 
@@ -223,5 +225,5 @@ async def rewrite(tx: Transaction, standing: Standing) -> None:
 
 
 async def remove(tx: Transaction, ids: Iterable[UUID]) -> None:
-    """Removes resources with their reports and the references that they hold; nothing else may own or name them."""
+    """Removes resources with their reports and references. No other resource may reference or be owned by them."""
     await tx.fetch(REMOVED, ids=list(ids))

@@ -1,7 +1,7 @@
-"""Members cut out of a stored JSON text, all of them in one pass over each part of it that holds several.
+"""Cuts members out of a stored JSON text, in one pass over each part of it that has several of them.
 
-An operator for each member would read the whole text for each: two hundred members of a megabyte take seconds a row.
-What is cut out keeps its spelling, which a conversion to jsonb would not.
+An operator for each member would read the whole text each time: two hundred members of a megabyte take seconds a row.
+Members keep their spelling, which a conversion to jsonb would change.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 
 from hyperfleet.store.clauses.filters import Parameters
 
-# The path operator takes such a member for the index of an array.
+# The path operator treats such a name as the index of an array.
 _INDEX: Final = re.compile(r"\s*[-+]?[0-9]+")
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -21,7 +21,7 @@ Tree = Mapping[str, "Tree | None"]
 
 
 def cut(text: str, paths: Sequence[tuple[str, ...]], parameters: Parameters) -> str:
-    """SQL for a JSON object, in bytes, of what `text` has at these paths; NULL when it has none of it.
+    """SQL for a JSON object, as bytes, with the members of `text` at these paths; NULL when `text` has none of them.
 
     `text` is SQL for a JSON object. None of the paths contains another.
     """
@@ -35,7 +35,7 @@ def cut(text: str, paths: Sequence[tuple[str, ...]], parameters: Parameters) -> 
 
 
 def _object(text: str, tree: Tree, parameters: Parameters, numbers: Iterator[int]) -> str:
-    """SQL for the text of an object, NULL without members; a way without branches is gone in one step."""
+    """SQL for the text of an object, NULL without members; it follows a path without branches in one step."""
     way: list[str] = []
     node: Tree | None = tree
     while node is not None and len(node) == 1:
@@ -55,7 +55,7 @@ def _object(text: str, tree: Tree, parameters: Parameters, numbers: Iterator[int
 
 
 def _branches(text: str, tree: Tree, parameters: Parameters, numbers: Iterator[int]) -> str:
-    """The same for an object with several members of interest."""
+    """The same as `_object`, for an object with several selected members."""
     member = f"m{next(numbers)}"
     names = parameters.add(list(tree), "text[]")
     place = f"array_position({names}, {member}.key)"

@@ -1,9 +1,9 @@
-"""Expression trees to SQL over the columns of `resources`.
+"""Translates expression trees to SQL over the columns of `resources`.
 
-The SQL is TRUE exactly when the tree is true; what a row lacks makes it NULL or FALSE, and only a negation has to tell
-these from TRUE. Positive terms stay plain, so that indexes fit them. Values, keys and paths are bound, never text of
-the statement, but for the three words of a condition's status. Nothing here can fail on a row: JSON is compared only
-behind a look at its type.
+The SQL is TRUE exactly when the tree is true. A missing value makes it NULL or FALSE, and only a negation must
+distinguish these from TRUE. Positive terms stay plain, so that they match the indexes. Values, keys and paths are bound
+and never part of the statement's text, except for a few known words (`Word`), such as the three statuses of a
+condition. The SQL cannot fail on a row: JSON is compared only after a check of its type.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,12 +27,12 @@ from hyperfleet.store.statements import numbered
 Atom = Comparison | Membership | Range | Match | Absence
 
 INDEXED_CONDITION: Final = "Reconciled"
-"""The condition type that has an expression index, so that its name is a literal in the statement."""
+"""The condition type that has an expression index; the statement must have its name as a literal."""
 
 _STATUSES: Final[tuple[Value, ...]] = get_args(ConditionStatus)
 
 CONTAINED_AT_MOST: Final = 16
-"""A list of labels is one containment a value, for the index, up to this many; a longer one is one comparison."""
+"""Up to this many values, a list is one containment for each, which the index answers; beyond, it is one comparison."""
 
 _INT32: Final = range(-(2**31), 2**31)
 
@@ -47,10 +47,10 @@ class RefersTo(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """What the resources of a list have in common beyond their scope, and the parameter that says so.
+    """A condition for the resources of a list, beyond its scope, and the request parameter that it comes from.
 
     `text` is the parameter's value in one spelling: page tokens are bound to it. `is_selective`: an index finds the few
-    rows of which it is true, whatever else there is; any other filter is a search, which may read every row.
+    matching rows, whatever the other conditions are; any other filter is a search, which may read every row.
     """
 
     parameter: str
@@ -60,10 +60,10 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Word(str):
-    """A literal in the statement: one of few that are known beforehand, never a caller's value.
+    """A literal in the statement: one of a few known words, never a caller's value.
 
-    How common it is decides on the plan; the planner makes a plan that depends on a parameter anew for each request,
-    which can cost more than the page.
+    The best plan depends on how common the word is. With a parameter, the planner would make such a plan anew for each
+    request, which can cost more than the page.
     """
 
     __slots__ = ()
@@ -81,14 +81,14 @@ class Parameters:
         return f"${len(self.values)}::{sql_type}"
 
     def bound(self, text: str, given: Mapping[str, object]) -> str:
-        """Binds the values of a text with names; returns it with placeholders for them."""
+        """Binds the values of a text with named parameters; returns the text with placeholders."""
         text, names = numbered(text, after=len(self.values))
         self.values += [given[name] for name in names]
         return text
 
 
 def condition(expression: Expression | RefersTo, parameters: Parameters) -> str:
-    """SQL that is TRUE exactly for the rows on which the expression is true; it can be joined with AND as it is."""
+    """SQL that is TRUE exactly for the rows that match the expression; AND can join it without parentheses."""
     match expression:
         case And(terms):
             return " AND ".join(map(condition, terms, repeat(parameters))) or "true"
@@ -107,7 +107,7 @@ def condition(expression: Expression | RefersTo, parameters: Parameters) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Operand:
-    """What a field's value is compared as: SQL that is NULL where there is none, and how a value is bound beside it."""
+    """One side of a comparison: SQL for a field's value, NULL where there is none, and how to bind the other side."""
 
     sql: str
     bound: Callable[[tuple[Value, ...]], tuple[str, list[object]]]
@@ -152,7 +152,7 @@ def _time_texts(values: tuple[Value, ...]) -> tuple[str, list[object]]:
 
 
 def _integers(values: tuple[Value, ...]) -> tuple[str, list[object]]:
-    """Integers are compared as such when that can be; with a fraction, or a number beyond their range, as numeric."""
+    """Compares as integers where possible; as numeric with a fraction, or a number beyond the range of integers."""
     if all(type(value) is int and value in _INT32 for value in values):
         return "integer", list(values)
     return _numerics(values)
@@ -173,7 +173,7 @@ def _in_column(atom: Atom, parameters: Parameters) -> str:
 
 
 def _uuid(atom: Atom, parameters: Parameters) -> str:
-    """Ids are text to callers: equal ones are looked for as UUIDs, and what is not spelled as one equals none."""
+    """Ids are text to callers. Equality compares UUIDs; a text that is not a UUID equals none."""
     column = atom.field.field.column
     if isinstance(atom, Absence):
         return f"{column} IS NULL"
@@ -189,13 +189,13 @@ def _uuid(atom: Atom, parameters: Parameters) -> str:
 
 
 def _contained(column: str, key: str, values: tuple[Value, ...], parameters: Parameters) -> str:
-    """An object with one of the values under the key, in the form that a GIN index on the column answers."""
+    """Whether an object has one of the values under the key, in the form that a GIN index on the column answers."""
     terms = [f"{column} @> {parameters.add(_encode({key: value}), 'jsonb')}" for value in values]
     return terms[0] if len(terms) == 1 else f"({' OR '.join(terms)})"
 
 
 def _equals(atom: Atom) -> tuple[Value, ...] | None:
-    """The values one of which satisfies a term that is an equality or a short list."""
+    """The values of a term that is an equality or a short list, None for other terms."""
     if isinstance(atom, Comparison) and atom.operator == "=":
         return (atom.value,)
     if isinstance(atom, Membership) and len(atom.values) <= CONTAINED_AT_MOST:
@@ -218,7 +218,7 @@ def _condition_status(atom: Atom, parameters: Parameters) -> str:
         sql = f"(condition_status ->> '{INDEXED_CONDITION}')"
         if values is not None and len(values) == 1 and values[0] in _STATUSES:
             return f"{sql} = {_literal(Word(values[0]))}"
-        # Equality is by bytes in every collation; naming one would hide the index.
+        # Equality compares bytes in every collation; naming a collation would keep the index from being used.
         if values is None:
             sql = f'({sql} COLLATE "C")'
         return _plain(atom, _Operand(sql, _texts), parameters)
@@ -240,7 +240,7 @@ def _condition_detail(atom: Atom, parameters: Parameters) -> str:
 
 
 def _spec(atom: Atom, parameters: Parameters) -> str:
-    """A way into spec leads through members of objects only: one arrow a member, where a path would index arrays."""
+    """Paths into spec go through objects only: one arrow for each member, since a path operator would index arrays."""
     found = "spec" + "".join(f" -> {parameters.add(part, 'text')}" for part in atom.field.path)
     match atom:
         case Comparison(_, "=", value):
@@ -273,4 +273,4 @@ _WAYS: Final[dict[Place, Callable[[Atom, Parameters], str]]] = {
     "condition": _condition_status,
     "detail": _condition_detail,
 }
-"""How a value is compared, by where it is; other places are not searched."""
+"""How to compare a value, by the place of its field; values in other places cannot be searched."""

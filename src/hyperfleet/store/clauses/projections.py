@@ -1,7 +1,7 @@
-"""What a reader selects of a resource, as the columns to read and the bytes to make of them.
+"""The members that a reader selects of a resource, as the columns to read and the bytes to make of them.
 
-A selection is compiled once per request: only what it names is read, and every value is spelled as in the whole
-resource, because it is either cut out of the stored text or rendered by the same functions.
+A selection is compiled once per request: only its members are read. Every value is spelled as in the whole resource,
+because it is either cut out of the stored text or rendered by the same functions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +32,9 @@ _LEAST: Final = 64
 class Column(NamedTuple):
     """A column of a SELECT list; `reads` is the column of `resources` that it is made from.
 
-    `is_large`: nothing keeps it short, so a list asks for its size. `is_stored`: it is that column itself, which may be
-    compressed. `most` is what it takes of an answer at most, beside its own bytes when it is large. `spelled` makes
-    of its value what is served, None for nothing; without it that is the value itself.
+    `is_large`: its length is not limited, so a list measures it. `is_stored`: it is that column itself, which may be
+    compressed. `most` is how many bytes it adds to a response at most, without its own bytes when it is large.
+    `spelled` converts its value to what is served, None for nothing; without `spelled`, the value itself is served.
     """
 
     text: str
@@ -68,7 +68,7 @@ def _tenancy(value: bytes | None) -> msgspec.Raw | None:
 _ENVELOPE: Final = Column("envelope", "envelope", is_large=True, is_stored=True)
 _STATUS: Final = Column("status", "status", is_large=True, is_stored=True, most=16, spelled=_raw)
 _VERSION: Final = Column("resource_version", "resource_version")
-# Eight dimensions, their keys and values at their longest.
+# Eight dimensions with keys and values of the greatest length.
 _TENANCY: Final = Column("tenancy", "tenancy", most=1600, spelled=_tenancy)
 _ADAPTERS: Final = Column(SUMMARIES, "id", is_large=True, most=32, spelled=_list)
 
@@ -76,7 +76,7 @@ _SPELLED: Final[dict[SqlType, Callable[[Any], Any] | None]] = {
     "text": None,
     "uuid": _text,
     "integer": None,
-    # Readers of JSON round whole numbers that are as large.
+    # JSON parsers round whole numbers that are this large.
     "bigint": _text,
     "timestamptz": _time,
     "json": _raw,
@@ -89,7 +89,7 @@ _Tree = dict[str, "int | _Tree"]
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A SELECT list, and `render`, which makes the bytes of a resource from a row whose first columns are these."""
+    """A SELECT list, and `render`, which makes the bytes of a resource from a row that begins with these columns."""
 
     parts: tuple[Column, ...]
     render: Callable[[Row], bytes]
@@ -106,12 +106,12 @@ class Projection:
 
     @property
     def most(self) -> int:
-        """What a resource takes of an answer at most, beside the bytes of its large columns."""
+        """How many bytes a resource adds to a response at most, without its large columns."""
         return _LEAST + sum(part.most for part in self.parts)
 
 
 def _whole(row: Row) -> bytes:
-    # What rendering.resource() does without adapters, without its call: this runs for every row of every list.
+    # The same as rendering.resource() without adapters, but inlined: this runs for every row of every list.
     return rendering.WITHOUT_ADAPTERS % (row[0][:-1], row[1], row[2])
 
 
@@ -134,14 +134,14 @@ WHOLE_OF_TENANT_WITH_ADAPTERS: Final = Projection((*WHOLE_OF_TENANT.parts, _ADAP
 
 
 def whole(*, with_adapters: bool, shows_tenancy: bool) -> Projection:
-    """How to read a whole resource; its tenancy is not even read where tenants are not told apart."""
+    """How to read a whole resource; its tenancy is read only if it is shown."""
     if with_adapters:
         return WHOLE_OF_TENANT_WITH_ADAPTERS if shows_tenancy else WHOLE_WITH_ADAPTERS
     return WHOLE_OF_TENANT if shows_tenancy else WHOLE
 
 
 def projection(selection: Selection | None, parameters: Parameters, *, shows_tenancy: bool = False) -> Projection:
-    """How to read what `selection` names; None is the whole resource without its adapters, as lists give it."""
+    """How to read the members of `selection`; None is the whole resource without its adapters, as in lists."""
     if selection is None:
         return whole(with_adapters=False, shows_tenancy=shows_tenancy)
     if selection.everything:
@@ -177,7 +177,7 @@ def projection(selection: Selection | None, parameters: Parameters, *, shows_ten
 
 
 def _shortest(members: Sequence[Member]) -> list[Member]:
-    """The members that lie in no other one, in the order given: `spec` beside `spec.region` is `spec`."""
+    """The members that are not inside another one, in the order given: `spec` and `spec.region` give `spec`."""
     unique = {member.path: member for member in members}
     return [
         member for path, member in unique.items() if not any(path[:length] in unique for length in range(1, len(path)))
@@ -189,7 +189,7 @@ def _column(_path: tuple[str, ...], field: Field, _parameters: Parameters) -> Co
 
 
 def _inside(path: tuple[str, ...], field: Field, parameters: Parameters) -> Column:
-    """A member of a served text, below one that has columns of its own."""
+    """A member of a stored JSON text that is read on its own, because some of its siblings have their own columns."""
     steps = path[1:] if path[0] == field.column else path
     arrows = "".join(f" -> {parameters.add(part, 'text')}" for part in steps)
     return Column(field.column + arrows, field.column, is_large=True, most=field.width, spelled=_raw)
@@ -203,7 +203,7 @@ _SELECTED: Final[dict[Place, Callable[[tuple[str, ...], Field, Parameters], Colu
     "adapters": lambda _path, _field, _parameters: _ADAPTERS,
     "tenancy": lambda _path, _field, _parameters: _TENANCY,
 }
-"""How a member is selected, by where it is; members of other places are cut out of the envelope."""
+"""How to select a member, by the place of its field; members in other places are cut out of the envelope."""
 
 
 def _grown(
@@ -212,7 +212,7 @@ def _grown(
     spelled: Sequence[Callable[[Any], Any] | None],
     cut: Mapping[str, msgspec.Raw],
 ) -> dict[str, Any]:
-    """The selected members of a row; what the row lacks is left out, and with it what would be empty.
+    """The selected members of a row, without missing values and without objects that would be empty.
 
     `cut` has the members that were cut out of the envelope.
     """

@@ -1,4 +1,4 @@
-"""Orders of lists in SQL: sort keys with their directions, and what comes after the row that a page ended with."""
+"""The order of a list in SQL: its sort keys with their directions, and the rows after the last row of a page."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +13,7 @@ NEWEST_FIRST: Final = (OrderKey(FIELDS.by_name["created_time"], descending=True)
 
 
 def completed(order: tuple[OrderKey, ...]) -> tuple[OrderKey, ...]:
-    """The order with `id` at its end, so that no two rows are equal in it; keys after an `id` say nothing."""
+    """The order with `id` as its last key, so that no two rows compare equal; it drops keys after `id`."""
     for position, key in enumerate(order):
         if key.field.column == "id":
             return order[: position + 1]
@@ -26,13 +26,13 @@ def order_by(order: Sequence[OrderKey]) -> str:
 
 
 def direction(column: str, key: OrderKey) -> str:
-    """A column in the direction of a key."""
+    """A column with the direction of a key."""
     way = " DESC" if key.descending else ""
     return f"{column}{way} NULLS LAST" if key.field.is_nullable else f"{column}{way}"
 
 
 def after(order: Sequence[OrderKey], values: Sequence[Key], parameters: Parameters) -> str:
-    """What comes after the row with these sort keys."""
+    """The condition for the rows after the row with these sort keys."""
     keys = [(key, value) for key, value in zip(order, values, strict=True)]
     bound = [None if value is None else parameters.add(value, key.field.sql_type) for key, value in keys]
     directions = {key.descending for key, _ in keys}
@@ -43,7 +43,7 @@ def after(order: Sequence[OrderKey], values: Sequence[Key], parameters: Paramete
     alternatives = []
     for position, (key, name) in enumerate(zip(order, bound, strict=True)):
         if name is None:
-            # Missing values come last: nothing but the keys after this one can tell rows apart.
+            # NULL sorts last: only the keys after this one can distinguish such rows.
             continue
         terms = [_equal(earlier, same) for earlier, same in zip(order[:position], bound[:position], strict=True)]
         beyond = f"{key.field.column} {'<' if key.descending else '>'} {name}"

@@ -1,4 +1,4 @@
-"""Page tokens: where a list goes on, bound to what it lists."""
+"""Page tokens: where the next page of a list begins, bound to that list."""
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -20,20 +20,20 @@ _LONGEST: Final = 8192
 
 
 def binding(*parts: str) -> str:
-    """A digest of what a token belongs to: the scope, the search, the order."""
+    """A digest of the list that a token belongs to: its scope, its search, its order."""
     return blake2b("\0".join(parts).encode(), digest_size=9).hexdigest()
 
 
 def token(bound: str, keys: Sequence[Key]) -> str:
-    """The token that goes on after the row with these sort keys."""
+    """The token for the page after the row with these sort keys."""
     texts = [_text(key) for key in keys]
     return urlsafe_b64encode(msgspec.json.encode([bound, *texts])).rstrip(b"=").decode()
 
 
 def keys(given: str, bound: str, fields: Sequence[Field]) -> list[Key]:
-    """The values of the sort keys `fields` in a token, each of its type: a token is only as good as who sends it.
+    """The values of the sort keys `fields` in a token, each checked for its type, since anybody can make up a token.
 
-    Raises InvalidInput when the token is not ours, or belongs to another list.
+    Raises InvalidInput when the token is malformed or belongs to another list.
     """
     try:
         if len(given) > _LONGEST:
@@ -72,7 +72,7 @@ def _time(text: str) -> datetime:
 
 
 def _whole(bits: int) -> Callable[[str], int]:
-    """Reads a whole number that such a column can hold."""
+    """A reader of whole numbers that a column of so many bits can hold."""
 
     def read(text: str) -> int:
         number = int(text)
@@ -96,4 +96,4 @@ _READ: Final[dict[SqlType, Callable[[str], Key]]] = {
     "bigint": _whole(64),
     "timestamptz": _time,
 }
-"""How the text of a key is read, by the type of its column; no list is sorted by JSON."""
+"""The reader of a key's text, by the type of its column; no list is sorted by JSON."""

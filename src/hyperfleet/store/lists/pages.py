@@ -1,8 +1,9 @@
-"""Lists: one statement gives a page, the total beside it, and whether the owner is there.
+"""Lists: one statement reads a page, the total, and whether the owner exists.
 
-The total of an unfiltered list is read from counters that triggers keep, because counting costs 250 times the page.
-A page by number costs its offset, so ids are chosen first, on the index alone; a page by token costs the same anywhere.
-What is large of a row is read last, of the rows of the page alone and within the page's bytes (store/lists/sizes.py).
+The total of an unfiltered list comes from counters that triggers keep, because counting costs 250 times the page. The
+cost of a numbered page grows with its offset, so ids are chosen first, from the index alone; a page by token costs the
+same anywhere. Large columns are read last, only for the rows of the page and within its limit of bytes
+(store/lists/sizes.py).
 """
 
 from collections.abc import Sequence
@@ -27,18 +28,18 @@ from hyperfleet.store.lists.sizes import Limit
 from hyperfleet.store.standings import not_found
 
 MOST_BYTES: Final = 16 << 20
-"""What a page has at most where nothing else is set."""
+"""The default limit of a page, in bytes."""
 
 _LONGEST_KEPT: Final = 512
 _MOST_REMEMBERED: Final = 10_000
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What a caller wants listed, checked at the edge (contract: List).
+    """A request for a list, checked at the edge (contract: List).
 
-    `page` is None with a page token. `ends_early`: a page that would be too large ends before its size; else it is
-    refused, unless few resources are asked for. An empty `order` is newest first. `count` None is the default: an exact
-    total for numbered pages, none for pages by token. `kind` is one of the scope's kinds, None for all of them.
+    `page` is None with a page token. `ends_early`: a page that would be too large ends before its size; otherwise it is
+    refused, unless few resources are requested. An empty `order` means newest first. With `count` None, numbered pages
+    have an exact total and pages by token have none. `kind` is one of the scope's kinds, None for all of them.
     """
 
     size: int = 100
@@ -53,21 +54,22 @@ class Listing(msgspec.Struct, frozen=True):
 
     @property
     def is_search(self) -> bool:
-        """Whether it may read every row of its scope: by a filter, or by an order that no index gives."""
+        """Whether it may read every row of its scope: because of a filter, or of an order that no index has."""
         return bool(self.searches or (self.order and not self.order[0].field.is_indexed))
 
     @property
     def searches(self) -> tuple[Filter, ...]:
-        """The filters whose rows no index finds."""
+        """The filters that are not selective: no index finds their rows."""
         return tuple(each for each in self.filters if not each.is_selective)
 
 
 async def page(db: Database, scope: Scope, listing: Listing, *, most: int = MOST_BYTES) -> bytes:
-    """The list as served, with at most `most` bytes of resources, or one resource that is larger.
+    """The list as served, with at most `most` bytes of resources, or a single larger resource.
 
-    Raises NotFound for a missing owner, InvalidInput for a token of another list or a page that may not end early.
+    Raises NotFound for a missing owner, InvalidInput for a token of another list or for a page that is too large and
+    may not end early.
     """
-    # Pollers ask the same again and again; a token is asked for once, and what is long takes room.
+    # Pollers repeat the same lists. A page token is used once, and long filters would take too much memory.
     is_kept = listing.page_token is None and sum(len(each.text) for each in listing.filters) <= _LONGEST_KEPT
     query_for = _kept_query if is_kept else _query
     sees = (scope.tenancy, *_kinds(scope, listing))
@@ -102,14 +104,14 @@ async def page(db: Database, scope: Scope, listing: Listing, *, most: int = MOST
 
 
 _see_more: set[object] = set()
-"""Tenancies, with kinds, that contain others: whoever gives fewer dimensions than were stamped sees all of these.
+"""Tenancies, with kinds, that contain others: a caller with fewer dimensions than the resources have sees them all.
 
-Nearly every caller sees one tenancy, its own, and a list of that costs no more than one without tenants. Its statement
-tells when there are others, and then the one for several is sent, from then on at once.
+Nearly every caller sees only its own tenancy, and such a list costs no more than one without tenants. Its statement
+reports whether there are other tenancies. If there are, the statement for several is sent, and from then on sent first.
 """
 
 _uneven: set[object] = set()
-"""Lists in which a resource had more than its share of a page, as hashes of what they show: these add up sizes."""
+"""Lists in which a resource exceeded its share of a page, as hashes; their statements add up sizes."""
 
 
 def _remember(known: set[object], key: object) -> None:
@@ -120,7 +122,7 @@ def _remember(known: set[object], key: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """A list as it is sent: `keys` is the number of sort keys, `bound` what its tokens are bound to."""
+    """The statement of a list with its values. `keys` is the number of sort keys; page tokens are bound to `bound`."""
 
     statement: Statement
     values: tuple[object, ...]
@@ -149,7 +151,7 @@ _kept_query = lru_cache(maxsize=1024)(_query)
 
 def _binding(scope: Scope, listing: Listing, order: tuple[OrderKey, ...]) -> str:
     filters = {each.parameter: each.text for each in listing.filters}
-    # The parts of tokens from before there were further filters come first, in the order of then.
+    # These parts come first and in this order, so that tokens from before there were other filters remain valid.
     search, ids, reference = (filters.pop(name, "") for name in ("search", "id", "ref_type"))
     return page_tokens.binding(
         scope.kind.name,
@@ -177,18 +179,18 @@ def statement(
 ) -> Statement:
     """The statement of a list. Its first columns are `projected`, then the sort keys k0, k1 …, `total`, `has_owner`.
 
-    `limit` is that of the page's bytes; None: there is none. `exactly`: it lists the scope's very tenancy, and has a
-    column `sees_more` that tells whether the caller sees others.
+    `limit` bounds the bytes of the page, unless it is None. `exactly`: it lists the scope's own tenancy alone, and its
+    column `sees_more` is true when the caller sees others.
 
-    The list has one row and the page hangs on it, so that an empty page still tells the total and the owner; with a
-    single row outside, the join keeps the page's order.
+    The outer query has one row, to which the page is joined, so that an empty page still has a total and an owner. With
+    a single outer row, the join keeps the page's order.
     """
     wanted = _where(scope, listing, parameters)
     counted = listing.count if listing.count is not None else listing.page_token is None
     keys = ", ".join(f"{key.field.column} AS k{position}" for position, key in enumerate(order))
     matches = ""
     if counted and listing.page_token is None and listing.searches and not _is_in_order(listing.searches):
-        # One look at the matches serves the count and the page; a page alone would stop at its end.
+        # The count and the page share one scan of the matches; a page alone would stop at its end.
         within = _within(scope, listing, parameters, exactly=exactly)
         matches = f"WITH found AS MATERIALIZED (SELECT id AS chosen_id, {keys} FROM resources WHERE {wanted}{within}) "
     total = "(SELECT count(*) FROM found)" if matches else "NULL::bigint"
@@ -236,7 +238,7 @@ def _limit(most: int, skipped: int, parameters: Parameters) -> str:
 
 
 def _has_owner(scope: Scope, parameters: Parameters) -> str:
-    """Whether the owner whose resources are listed is there for the caller; true without one."""
+    """Whether the owner of the listed resources exists and is visible to the caller; true without an owner."""
     if scope.owner is None:
         return "true"
     id, kind = parameters.add(scope.owner.id, "uuid"), parameters.add(scope.owner.kind.name, "text")
@@ -257,10 +259,10 @@ def _source(
     most: int,
     exactly: bool,
 ) -> str:
-    """Where a page's rows come from, in order: `most` of them are enough.
+    """The source of a page's rows, in order; `most` rows are enough.
 
-    Each kind's rows lie in order in the indexes, and each tenancy's within it; those of several do not. So the first of
-    each are merged.
+    The indexes have the rows of one kind in order, and those of one tenancy within a kind, but not those of several. So
+    the first rows of each are merged.
     """
     kinds = _kinds(scope, listing)
     if _is_by_tenancy(scope, listing) and not exactly:
@@ -279,23 +281,23 @@ def _source(
 
 
 _VISIBLE: Final = "CASE WHEN slot = -1 THEN tenancy::jsonb END"
-"""The tenancy of a row of `resource_counts`, in the form of its index."""
+"""The tenancy of a row of `resource_counts`, as the expression that its index has."""
 
 
 def _is_by_tenancy(scope: Scope, listing: Listing) -> bool:
-    """Whether rows are found by their tenancy: those below an owner, or that a filter selects, are found by that."""
+    """Whether rows are found by tenancy, rather than by their owner or by a selective filter."""
     return bool(scope.tenancy) and scope.owner is None and listing.searches == listing.filters
 
 
 def _visible(scope: Scope, listing: Listing, parameters: Parameters) -> str:
-    """Which counted rows a caller sees; the counters know every tenancy that there is."""
+    """The FROM clause of the counters that a caller sees; every tenancy has counters."""
     kinds = parameters.add(_kinds(scope, listing), "text[]")
     tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
     return f"FROM resource_counts WHERE slot = -1 AND kind = ANY ({kinds}) AND ({_VISIBLE}) @> {tenancy}"
 
 
 def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
-    """Whether a caller sees other tenancies than its own: the cheap comparison comes first."""
+    """Whether a caller sees tenancies besides its own. The cheap comparison comes first."""
     kinds = parameters.add(_kinds(scope, listing), "text[]")
     tenancy = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
     return (
@@ -305,14 +307,14 @@ def _sees_more(scope: Scope, listing: Listing, parameters: Parameters) -> str:
 
 
 def _within(scope: Scope, listing: Listing, parameters: Parameters, *, exactly: bool) -> str:
-    """The term that keeps to the scope's tenancy; none for callers that see every tenant."""
+    """The term that restricts rows to the scope's tenancy; empty for callers that see every tenant."""
     if not scope.tenancy:
         return ""
     if not _is_by_tenancy(scope, listing):
         return f" AND tenancy @> {parameters.add(rendering.tenancy(scope.tenancy), 'jsonb')}"
     if exactly:
-        # Behind a SELECT the planner does not see which tenancy it is, and keeps one plan for all: how much each has
-        # would decide on the plan, which was made anew for each request.
+        # The SELECT hides the tenancy from the planner, which then keeps one plan for all. Otherwise the plan would
+        # depend on the tenancy's size and be made anew for each request.
         own = parameters.add(rendering.tenancy(scope.tenancy), "jsonb")
         return f" AND tenancy <> '{{}}' AND tenancy = (SELECT {own})"
     visible = _visible(scope, listing, parameters)
@@ -320,7 +322,7 @@ def _within(scope: Scope, listing: Listing, parameters: Parameters, *, exactly: 
 
 
 def _is_in_order(searches: tuple[Filter, ...]) -> bool:
-    """Whether an index gives the matches newest first, so that a page ends early: the one condition that has one."""
+    """Whether an index has the matches newest first, so that a page ends early; one condition has such an index."""
     term = searches[0].term
     if len(searches) > 1 or not isinstance(term, Comparison) or term.operator != "=":
         return False
@@ -332,7 +334,7 @@ def _kinds(scope: Scope, listing: Listing) -> list[str]:
 
 
 def _where(scope: Scope, listing: Listing, parameters: Parameters) -> str:
-    """What the listed rows have in common, as terms between ANDs: a filter never reaches beyond the scope."""
+    """The condition for the listed rows: terms joined with AND, so that no filter reaches beyond the scope."""
     kind, kinds = FieldRef(FIELDS.by_name["kind"]), _kinds(scope, listing)
     terms: list[Expression | RefersTo] = [
         Comparison(kind, "=", Word(kinds[0])) if len(kinds) == 1 else Membership(kind, tuple(kinds))
@@ -359,7 +361,7 @@ def _total(scope: Scope, listing: Listing, where: str, parameters: Parameters, *
 
 
 def _counted(scope: Scope, listing: Listing, parameters: Parameters, tenancy: str) -> str:
-    """How many resources the counters of one tenancy count."""
+    """The number of resources in the counters of one tenancy."""
     kinds = parameters.add(_kinds(scope, listing), "text[]")
     return (
         "(SELECT coalesce(sum(resources), 0)::bigint FROM resource_counts"

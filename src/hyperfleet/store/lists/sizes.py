@@ -1,8 +1,8 @@
 """How a list stays within its limit of bytes: the database compares sizes before it sends the values.
 
-Nearly every page is of small resources, and then nothing may be paid for it. So each row has its share of the page: as
-long as none exceeds it the page is within its bytes, and nothing was added up. A row that exceeds it comes without its
-large columns, and the list is asked again with a running sum, from then on at once (ADR 0016).
+Nearly every page has small resources only, which must not pay for the limit. So each row has a share of the page. While
+no row exceeds its share, the page is within its limit without adding anything up. A row that exceeds its share comes
+without its large columns. Then the list is repeated with a running sum, and from then on begins with it (ADR 0016).
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,19 +15,20 @@ from hyperfleet.store.clauses.projections import Column, Projection
 from hyperfleet.store.database import Row
 
 ALWAYS_SERVED: Final = 20
-"""Resources in a page by number that are served however large they are, so that a caller can always go on."""
+"""A numbered page of up to this many resources is served however large they are, so that callers can continue."""
 
-# How many bytes one compressed byte expands to at most: of PostgreSQL's own method, and of any.
+# How many bytes one compressed byte expands to at most: with PostgreSQL's own method, and with any method.
 _PGLZ: Final = 88
 _ANY: Final = 256
 
 _SLACK: Final = 8
-"""How many times its share a compressed text may have without being unpacked to be measured, which costs a fifth of a
-page of a thousand. What such pages have too much is cut off when it has arrived."""
+"""A compressed text is decompressed to measure it only if it could exceed its share this many times, because that costs
+a fifth of a page of a thousand. The service cuts off the excess of such pages when they have arrived."""
 
 
 class Limit(NamedTuple):
-    """A page's bytes, for as many rows as asked for; `is_summed`: they are added up, else each row has its share."""
+    """The limit of a page: `most` bytes for `rows` requested rows. `is_summed`: their sizes are added up; otherwise
+    each row has its share."""
 
     most: int
     rows: int
@@ -35,9 +36,9 @@ class Limit(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A projection within a limit: its SELECT list, and a source of the rows named `resources`.
+    """A projection within a limit: its SELECT list, and the source of its rows, named `resources`.
 
-    `flags` are further columns, which `fitting` reads.
+    `flags` are further columns, which `exceed`, `served` and `are_even` read.
     """
 
     columns: str
@@ -46,7 +47,7 @@ class Measured(NamedTuple):
 
 
 def measured(projected: Projection, limit: Limit | None, body: str, order: str) -> Measured:
-    """How to read `projected` of the rows that `body` selects, within a limit if there is one; `order` is its order."""
+    """How to read `projected` from the rows of `body`, which has this `order`, within a limit unless it is None."""
     rows = f"LATERAL ({body}) AS resources ON true"
     if limit is None:
         return Measured(projected.columns, "", rows)
@@ -71,7 +72,7 @@ def measured(projected: Projection, limit: Limit | None, body: str, order: str) 
     )
     if not made:
         return Measured(columns, "", rows)
-    # Behind OFFSET it is made once, whoever looks at it.
+    # OFFSET makes the database compute each value once, however often it is used.
     list_of_made = ", ".join(f"{text} AS {name}" for text, name in made.items())
     too_large = " OR ".join(f"pg_column_size({name}) > {share}" for name in made.values())
     return Measured(
@@ -82,13 +83,13 @@ def measured(projected: Projection, limit: Limit | None, body: str, order: str) 
 
 
 def share_of(projected: Projection, limit: Limit) -> int:
-    """How many bytes each large column of a row may have; none when that is not positive."""
+    """How many bytes each large column of a row may have; no shares are possible when it is not positive."""
     large = sum(part.is_large for part in projected.parts)
     return (limit.most // limit.rows - projected.most) // max(large, 1)
 
 
 def exceed(projected: Projection, limit: Limit | None, rows: Sequence[Row]) -> bool:
-    """Whether a row exceeds its share, and so lacks what it should have: then the list is asked for with a sum."""
+    """Whether a row exceeds its share, and so lacks large columns: then the list must be repeated with a sum."""
     if limit is None or limit.is_summed:
         return False
     for number, part in enumerate(projected.parts):
@@ -98,7 +99,7 @@ def exceed(projected: Projection, limit: Limit | None, rows: Sequence[Row]) -> b
 
 
 def served(projected: Projection, limit: Limit | None, rows: Sequence[Row]) -> list[bytes]:
-    """The resources of a page: as many of the rows as its bytes allow, one at least."""
+    """The resources of a page: as many of the rows as fit within its limit, at least one."""
     if limit is not None and limit.is_summed:
         return [projected.render(row) for row in rows[: _fitting(limit, [row["upto"] for row in rows])]]
     items = [projected.render(row) for row in rows]
@@ -110,13 +111,13 @@ def _fitting(limit: Limit, ends: Iterable[int]) -> int:
 
 
 def are_even(limit: Limit, rows: Sequence[Row]) -> bool:
-    """Whether each of the rows keeps to its share, so that sizes need not be added up the next time."""
+    """Whether each row is within its share, so that sizes need not be added up the next time."""
     ends = [row["upto"] for row in rows]
     return all(end - begin <= limit.most // limit.rows for begin, end in zip([0, *ends], ends, strict=False))
 
 
 def too_large(size: int, fitting: int, most: int) -> InvalidInput:
-    """The refusal of a page by number of `size` resources, of which so many fit."""
+    """The error for a numbered page of `size` resources, of which only `fitting` fit."""
     largest = max(fitting, ALWAYS_SERVED)
     return InvalidInput(
         FieldError(
@@ -140,7 +141,7 @@ def _if(condition: str, text: str) -> str:
 
 
 def _is_within(column: str, most: int) -> str:
-    """Whether a stored text has at most so many bytes, or some more if compressed; unpacked when nothing else tells."""
+    """Whether a stored text has at most `most` bytes, or a few more if compressed; decompressed only if necessary."""
     size, compression = f"pg_column_size({column})", f"pg_column_compression({column})"
     return (
         f"CASE WHEN {size} <= {most * _SLACK // _ANY} THEN true WHEN {compression} IS NULL THEN {size} <= {most}"

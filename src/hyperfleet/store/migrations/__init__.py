@@ -1,7 +1,7 @@
 """The schema and its versions: plain SQL in `versions/`, applied by Alembic, one process at a time.
 
 Replicas start together, so a migration runs under an advisory lock. The lock is polled: a session that *blocks* on it
-would deadlock with CREATE INDEX CONCURRENTLY, which waits for every session that is in a statement.
+would deadlock with CREATE INDEX CONCURRENTLY, which waits for every session that is running a statement.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _log = logging.get("migrate")
 
 
 async def state(configured: settings.Database) -> State:
-    """Whether the database has this version's schema, none, an older one, or one that this version does not know."""
+    """Whether the database has this version's schema, none, an older one, or one that this version does not support."""
     connection = await connect(configured, application_name=_APPLICATION_NAME)
     try:
         found = await connection.fetchval(_VERSION)
@@ -51,14 +51,14 @@ async def state(configured: settings.Database) -> State:
 
 
 async def pending(configured: settings.Database) -> bool:
-    """Whether `upgrade` would have something to do."""
+    """Whether `upgrade` has migrations to apply."""
     return await state(configured) in {"empty", "older"}
 
 
 async def upgrade(configured: settings.Database) -> None:
-    """Brings the database to this version's schema; waits while another process does so; does nothing when it is there.
+    """Migrates the database to this version's schema, if it has an older one; waits while another process migrates it.
 
-    Raises Unavailable when the other process takes more than ten minutes, and what the driver raises.
+    Raises Unavailable when the other process takes more than ten minutes, and raises what the driver raises.
     """
     guard = await connect(configured, application_name=_APPLICATION_NAME)
     try:
@@ -103,7 +103,7 @@ async def _apply(configured: settings.Database) -> None:
             await connected.run_sync(_run_scripts)
             await connected.commit()
     except DBAPIError as wrapped:
-        # The driver's own error is what the rest of the service knows how to tell apart.
+        # The rest of the service classifies the driver's own errors.
         driver = wrapped.orig.__cause__ if wrapped.orig is not None else None
         raise (driver or wrapped) from wrapped
     finally:
@@ -119,10 +119,10 @@ def _run_scripts(connection: "Connection") -> None:
 
 
 async def _limit_waits(guard: asyncpg.Connection, configured: settings.Database) -> None:
-    """Limits on the role, in this database only: PgBouncer passes none that a connection asks for at its start.
+    """Sets limits on the role, in this database only: PgBouncer does not pass on the settings of a new connection.
 
-    How long a statement waits for a lock; how long it runs, as a last resort behind the deadline that each carries; and
-    that it runs in one process: a search takes a core of the database, not several.
+    They limit how long a statement waits for a lock; how long it runs, as a last resort after the deadline that each
+    statement has; and the processes that run it to one: a search takes one core of the database, not several.
     """
     limits = {
         "lock_timeout": int(configured.lock_timeout * 1000),

@@ -1,6 +1,6 @@
-"""What Alembic runs: the migrations, on the connection that `hyperfleet.store.migrations` hands over.
+"""Runs the migrations for Alembic, on the connection that `hyperfleet.store.migrations` passes.
 
-A lock that is not granted soon ends the migration, so that other statements do not queue behind it.
+A migration fails when a lock is not granted soon, so that other statements do not queue behind it.
 """
 
 from alembic import context

@@ -1,9 +1,9 @@
-"""The fleet in numbers: resources by kind and phase, and the pending ones, counted by one statement.
+"""The backlog: resources by kind and phase, and the pending ones, counted by one statement.
 
-Counting every row would read the whole table. The rows that wait have indexes, and are few; their phase is read.
-Triggers keep the totals (`resource_counts`), so the rest follows by subtraction. A resource of a kind that counts
-adapters is Ready unless it waits. Most resources of a kind that requires nobody have no conditions and are NotReady, so
-of such a kind the reconciled rows are read too.
+Counting every row would read the whole table. Pending rows have indexes and are few, so their phases are read. Triggers
+keep the totals (`resource_counts`), so the rest follows by subtraction. A resource of a kind that counts adapters is
+Ready unless it is pending. Most resources of a kind that requires no adapter have no conditions and are NotReady, so
+the reconciled rows of such a kind are read too.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from hyperfleet.model.kind import Kind
 from hyperfleet.model.status.condition import PHASES
 from hyperfleet.store.connections import connect
 
-# Every term has an index. A live resource waits since its Reconciled became False, one that is being deleted since it
-# was asked to go.
+# Every term has an index. A resource has been pending since its Reconciled became False, or since its deletion was
+# requested.
 GROUPS: Final = """
     SELECT kind, phase, is_delete, count(*) AS resources, count(*) FILTER (WHERE waits) AS pending,
            count(*) FILTER (WHERE waits AND seconds > $3) AS stuck,
@@ -36,7 +36,7 @@ GROUPS: Final = """
     SELECT kind, NULL, false, sum(resources)::bigint, 0, 0, 0
     FROM resource_counts WHERE tenancy = '*' AND kind = ANY ($1::text[]) GROUP BY kind
 """
-# Whoever wrote a resource since then has computed its status by the rules of now.
+# A resource that was written since it was set aside has a status by the current rules.
 SET_ASIDE: Final = """
     SELECT kind, count(*) FROM recomputations
     JOIN resources ON id = resource_id AND resources.resource_version = recomputations.resource_version
@@ -46,7 +46,7 @@ _APPLICATION_NAME: Final = "hyperfleet-api metrics"
 
 
 class Waiting(NamedTuple):
-    """How many resources of a kind wait, how many of them too long, and the longest of these, in seconds."""
+    """How many resources of a kind are pending, how many of these are stuck, and their longest wait in seconds."""
 
     kind: str
     is_delete: bool
@@ -56,7 +56,7 @@ class Waiting(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What waits, without kinds where nothing does; how many of each kind are in each phase, and how many set aside."""
+    """The pending resources of kinds that have any, the number of resources by kind and phase, and those set aside."""
 
     waiting: list[Waiting]
     phases: dict[tuple[str, str], int]
@@ -64,7 +64,7 @@ class Backlog(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Resources that are alike; `phase` is None in the row with the total of a kind."""
+    """Resources of one kind, phase and deletion state; `phase` is None in the row with the total of a kind."""
 
     kind: str
     phase: str | None
@@ -76,12 +76,12 @@ class _Group(NamedTuple):
 
 
 def requiring_nobody(kinds: Sequence[Kind]) -> list[str]:
-    """The kinds whose resources have no conditions before somebody reports."""
+    """The names of the kinds that require no adapter: their resources have no conditions before the first report."""
     return [kind.name for kind in kinds if kind.required_adapters == ()]
 
 
 async def read(configured: settings.Database, kinds: Sequence[Kind], *, threshold: float, timeout: float) -> Backlog:
-    """The present numbers; `threshold` is the seconds after which a resource is stuck.
+    """The current backlog; a resource is stuck when it has been pending for more than `threshold` seconds.
 
     Raises TimeoutError, and what the driver raises.
     """
@@ -93,7 +93,7 @@ async def read(configured: settings.Database, kinds: Sequence[Kind], *, threshol
             aside = await connection.fetch(SET_ASIDE, names)
             await connection.close()
         finally:
-            # A farewell to a database that has gone silent is never answered; after one that was, this is nothing.
+            # A database that does not respond never answers a close; after an answered close, this does nothing.
             connection.terminate()
     groups = [_Group(*row) for row in rows]
     phases = {key: n for name in names for key, n in _phases(name, groups, passive).items()}
@@ -114,7 +114,7 @@ def _waiting(groups: list[_Group]) -> list[Waiting]:
 
 
 def _phases(kind: str, groups: list[_Group], passive: list[str]) -> dict[tuple[str, str], int]:
-    """The number of resources of a kind by phase, zeros included; what was not read has the phase of the rest."""
+    """The number of resources of a kind by phase, zeros included; rows that were not read have the default phase."""
     found = {(kind, phase): 0 for phase in PHASES}
     total = read = 0
     for group in groups:

@@ -1,4 +1,4 @@
-"""How many connections the database grants: its own limit, and those of the role and of the database."""
+"""How many connections the database grants: the least of its own limit, the role's and the database's."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How many resources of each kind are stored, of kinds that nobody serves as well."""
+"""How many resources of each kind are stored, including kinds that the service does not serve."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _APPLICATION_NAME: Final = "hyperfleet-api start"
 
 
 async def totals(configured: settings.Database) -> dict[str, int]:
-    """The number of stored resources by kind, over a connection of its own; raises what the driver raises."""
+    """The number of stored resources by kind, read over a separate connection; raises what the driver raises."""
     connection = await connect(configured, application_name=_APPLICATION_NAME)
     try:
         return {kind: total for kind, total in await connection.fetch(_TOTALS) if total}

@@ -1,4 +1,4 @@
-"""What a restored dump is put into, and what is checked before it counts: all or nothing, in one transaction."""
+"""The checks before a restore, and the statements around a dump that make it one transaction: all or nothing."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ SELECT count(*) FROM pg_stat_activity
 
 
 async def content(configured: settings.Database) -> tuple[int, int]:
-    """How many tables and views the database has, and how many sessions use it."""
+    """How many tables and views the database has, and how many other sessions use it."""
     connection = await connect(configured, application_name=_APPLICATION_NAME)
     try:
         return await connection.fetchval(_CONTENT), await connection.fetchval(_OTHERS)
@@ -29,13 +29,13 @@ async def content(configured: settings.Database) -> tuple[int, int]:
 
 
 def opening(*, replace: bool) -> str:
-    """What comes before a dump's own statements; with `replace` everything that the role owns in the database goes."""
+    """The statements before a dump's own; with `replace` they drop everything that the role owns in the database."""
     removal = "DROP OWNED BY CURRENT_USER CASCADE; CREATE SCHEMA IF NOT EXISTS public;" if replace else ""
     return f"BEGIN; SET client_min_messages = warning; {removal}\n"
 
 
 def closing() -> str:
-    """The statements after the restore: they roll back a dump of another program or of a newer version."""
+    """The statements after a dump's own: they roll back a dump of another program or of a newer version."""
     known = ", ".join(f"'{revision}'" for revision in migrations.revisions())
     return f"""
 DO $$

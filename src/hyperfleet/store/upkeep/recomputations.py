@@ -1,7 +1,7 @@
-"""Rows whose status was computed by other rules than those of now: found, marked, and written again.
+"""Rows whose status was computed by other rules than the current ones: found, marked, and rewritten.
 
-A row is marked before it is computed, in a transaction of its own, so that the mark outlives a process that dies of it.
-A mark that grows old is of such a process: its row is tried alone, and set aside when that failed too.
+A row is marked before it is recomputed, in a separate transaction, so that the mark remains when the process dies of
+it. An old mark is from such a process: its row is tried alone, and set aside when that fails too.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from hyperfleet.store.database import Connection, Database, Statement
 from hyperfleet.store.standings import ASSESSED, COLUMNS, ENVELOPE, assignments, values
 
 LOCK: Final = 0x48464152
-"""The key of the advisory lock that lets one process at a time compute rows again."""
+"""The key of the advisory lock that lets one process at a time recompute rows."""
 
 STALE_SECONDS: Final = 15
-"""Age of a mark whose process must have died."""
+"""The age at which a mark's process must have died."""
 
 TURN: Final = Statement("TURN", f"SELECT pg_try_advisory_xact_lock({LOCK})")
 
@@ -54,7 +54,7 @@ MARKED: Final = Statement(
     """,
 )
 
-# The rows that a process died of, or was computing when it did.
+# The rows that a process was recomputing when it died, including the row that it died of.
 TRIED_AGAIN: Final = Statement(
     "TRIED_AGAIN",
     f"""
@@ -113,45 +113,45 @@ COMPUTED_AGAIN: Final = Statement(
 
 
 async def has_turn(connection: Connection) -> bool:
-    """Whether this transaction is the one that may compute rows again, until it ends."""
+    """Whether this transaction is the only one that may recompute rows, until it ends."""
     row = await connection.fetch_row(TURN)
     return row is not None and bool(row[0])
 
 
 async def is_under_way(connection: Connection) -> bool:
-    """Whether another process has marked rows that it computes now."""
+    """Whether another process has marked rows that it is recomputing."""
     return await connection.fetch_row(UNDER_WAY) is not None
 
 
 async def mark(connection: Connection, kinds: Sequence[Kind], *, most: int) -> list[UUID]:
-    """Marks the next rows whose rules are not those of their kind now, all but the ones that are set aside."""
+    """Marks the next rows whose rules are not their kind's current ones, except rows set aside; returns their ids."""
     return [row[0] for row in await connection.fetch(MARKED, **_rules(kinds), most=most)]
 
 
 async def mark_again(connection: Connection, kinds: Sequence[Kind]) -> tuple[UUID, int] | None:
-    """Marks a row of a process that died once more; the row, and how often it was tried with this time."""
+    """Marks again a row of a process that died; returns its id and how often it was tried, this time included."""
     row = await connection.fetch_row(TRIED_AGAIN, **_rules(kinds))
     return None if row is None else (row[0], row[1])
 
 
 async def set_aside(db: Database | Connection, kinds: Sequence[Kind], id: UUID, reason: str) -> str | None:
-    """Keeps a row from being tried again under these rules; its kind, None when it is gone."""
+    """Excludes a row from recomputation under these rules; returns its kind, None when the row no longer exists."""
     row = await db.fetch_row(SET_ASIDE, **_rules(kinds), id=id, reason=reason)
     return None if row is None else str(row[0])
 
 
 async def unmark(db: Database | Connection, ids: Sequence[UUID]) -> None:
-    """Takes the marks of rows away, unless they are set aside."""
+    """Removes the marks of rows, except rows that are set aside."""
     await db.fetch(UNMARKED, ids=ids)
 
 
 async def clear(db: Database) -> None:
-    """Removes what resources that are gone have left."""
+    """Removes the marks of resources that no longer exist."""
     await db.fetch(CLEARED)
 
 
 async def outdated(connection: Connection, kinds: Sequence[Kind], ids: Sequence[UUID]) -> list[Standing]:
-    """Of these rows, by id, the ones whose rules are not those of their kind now."""
+    """The rows among these whose rules are not their kind's current ones, sorted by id."""
     with_rules = [kind.name for kind in kinds if kind.conditions]
     rows = await connection.fetch(OUTDATED, **_rules(kinds), ids=ids, with_rules=with_rules, with_envelope=True)
     return [Standing(*row) for row in rows]
@@ -162,7 +162,7 @@ def _rules(kinds: Sequence[Kind]) -> dict[str, object]:
 
 
 async def write(db: Database | Connection, standing: Standing) -> bool:
-    """Stores a row as it was computed when it still has its version; False when another writer came first."""
+    """Stores a recomputed row if its version is still the one that was read; False when another writer came first."""
     written = await db.fetch_row(
         COMPUTED_AGAIN,
         **values(Change(standing), *ASSESSED, *ENVELOPE),
