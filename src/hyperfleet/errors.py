@@ -1,24 +1,24 @@
-"""What can go wrong, as a caller sees it: one table of codes, one tree of errors.
+"""The errors that callers see: a table of codes and a tree of exceptions.
 
-A code's row fixes its HTTP status and title; `http/problems.py` renders an error from its row and nothing else does.
-Texts in `detail` and `errors` reach callers: they never carry SQL, driver texts or names of the implementation.
+A code's row fixes its HTTP status and title. Only `http/problems.py` renders errors, each from its row.
+Texts in `detail` and `errors` reach callers: they never contain SQL, driver messages or internal names.
 
     HyperFleetError
-    ├── InvalidInput        one or several fields are wrong            400 VAL-000 … VAL-004
+    ├── InvalidInput        one or more fields are invalid             400 VAL-000 … VAL-004
     ├── BadDocument         the body is not one JSON document          400 VAL-006
-    ├── BadSearch           the search text is wrong                   400 VAL-007
-    ├── BadRequest          the request itself is wrong                VAL-005, status of its own
-    ├── Unauthenticated     no token, or none that is right            401 AUT-…, WWW-Authenticate
+    ├── BadSearch           the search text is invalid                 400 VAL-007
+    ├── BadRequest          the request itself is invalid              VAL-005, various statuses
+    ├── Unauthenticated     no token, or an invalid one                401 AUT-…, WWW-Authenticate
     ├── Forbidden           the caller may not do this                 403 AUZ-001
     ├── NotFound            no such path or resource                   404 NTF-…
     ├── AlreadyExists       the name is taken                          409 CNF-001
-    ├── StaleVersion        the version that the caller expects is gone 412 CNF-002
+    ├── StaleVersion        the expected version is out of date        412 CNF-002
     ├── WrongState          the resource's state does not allow it     409 CNF-003
-    ├── DatabaseFailure     the database answered with an error        500 INT-002
-    ├── Unavailable         database away, starting or overloaded      503 SVC-001, Retry-After
+    ├── DatabaseFailure     the database returned an error             500 INT-002
+    ├── Unavailable         database unreachable or overloaded         503 SVC-001, Retry-After
     └── DeadlineExceeded    the request took too long                  504 SVC-002, Retry-After
 
-What an operator wrote is refused at the start by a Mistakes, with everything that is wrong with it at once.
+Mistakes rejects an operator's settings, kinds, rules or schemas at startup, and lists every error in them.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ from msgspec import UNSET, UnsetType
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A row of the error table: `name` without its prefix, the HTTP statuses it comes with, its title, what to do."""
+    """A row of the error table: `name` without its prefix, the HTTP statuses, the title, and advice on what to do."""
 
     name: str
     statuses: tuple[int, ...]
@@ -83,21 +83,21 @@ CODES: Final[dict[str, Code]] = {row.name: row for row in _ROWS}
 
 
 REALM: Final = "hyperfleet-api"
-"""What callers are asked to show a token for."""
+"""The realm in `WWW-Authenticate`."""
 
 MOST_FIELDS: Final = 100
-"""Field errors that an answer lists at most."""
+"""The most field errors that a response lists."""
 
 
 Given = str | int | float | bool | UnsetType | None
-"""A scalar as a caller sent it, in its JSON type, where it is repeated to them. UNSET is none, since null is one."""
+"""A scalar that an error repeats, in the JSON type in which it was sent. UNSET means no value; None is a JSON null."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field: `field` is a path such as `spec.nodes`.
+    """One error in one field; `field` is a path such as `spec.nodes`.
 
-    `code` is VAL-001 … VAL-004, or VAL-000 for a fault in a `spec` against its schema. `value` is what was sent.
+    `code` is VAL-001 … VAL-004, or VAL-000 where a `spec` does not match its schema. `value` is the value sent.
     """
 
     code: str
@@ -109,7 +109,7 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The resource whose name was asked for."""
+    """The resource that already has the requested name."""
 
     member: ClassVar[str] = "conflict"
 
@@ -119,11 +119,11 @@ class Conflict:
 
 
 Extension = Conflict
-"""A member that a problem document has beyond those of every problem: `member` names it, its fields are the value."""
+"""A member of a problem document beyond the common ones: `member` is its name, and its fields are the value."""
 
 
 class HyperFleetError(Exception):
-    """Any error of this project: a row of the table, a detail, perhaps headers, field errors and extensions."""
+    """The base of all errors: a row of the table and a detail, optionally headers, field errors and extensions."""
 
     code: str = "INT-001"
 
@@ -147,7 +147,7 @@ class HyperFleetError(Exception):
 
 
 class InvalidInput(HyperFleetError):
-    """One or several fields are wrong; with one its own code is the problem's, with several it is VAL-000."""
+    """One or more fields are invalid. A single error gives the problem its code; several make it VAL-000."""
 
     def __init__(self, *errors: FieldError) -> None:
         first = errors[0]
@@ -166,7 +166,7 @@ class BadDocument(HyperFleetError):
 
 
 class BadSearch(HyperFleetError):
-    """The search text is wrong; the detail names the position or the field and what is allowed there."""
+    """The search text is invalid; the detail names the position or the field, and what is allowed there."""
 
     code = "VAL-007"
 
@@ -176,16 +176,16 @@ class BadSearch(HyperFleetError):
 
 
 class BadRequest(HyperFleetError):
-    """The request itself is wrong: its method, media type, size, encoding, or path for this kind."""
+    """The request itself is invalid: its method, media type, size, encoding, or path for this kind."""
 
     code = "VAL-005"
 
 
 class Unauthenticated(HyperFleetError):
-    """Who is calling is not known: no token (AUT-001), none that is right (AUT-002), an expired one (AUT-003).
+    """The caller is unknown: no token (AUT-001), an invalid one (AUT-002) or an expired one (AUT-003).
 
-    The detail goes into a header as well, as its `error_description` (RFC 6750, section 3): printable ASCII without
-    quotation marks and backslashes, and nothing of what was sent.
+    The detail is also the header's `error_description` (RFC 6750, section 3): it must be printable ASCII without
+    quotation marks and backslashes, and must not repeat anything that was sent.
     """
 
     code = "AUT-001"
@@ -198,7 +198,7 @@ class Unauthenticated(HyperFleetError):
 
 
 class Forbidden(HyperFleetError):
-    """No rule allows the caller to do this, or its request lacks what says whose tenant it is of."""
+    """No access rule allows the request, its tenant is missing or invalid, or another site's page sent it."""
 
     code = "AUZ-001"
 
@@ -210,7 +210,7 @@ class NotFound(HyperFleetError):
 
 
 class AlreadyExists(HyperFleetError):
-    """A live resource has that name already; `conflict` is that resource, where the caller may see it."""
+    """A resource that is not being deleted has that name; `conflict` is that resource, if the caller may see it."""
 
     code = "CNF-001"
 
@@ -219,7 +219,7 @@ class AlreadyExists(HyperFleetError):
 
 
 class StaleVersion(HyperFleetError):
-    """The resource has another version, or generation, than the caller expects."""
+    """The resource's version or generation is not the one that the caller expects."""
 
     code = "CNF-002"
 
@@ -231,13 +231,13 @@ class WrongState(HyperFleetError):
 
 
 class DatabaseFailure(HyperFleetError):
-    """The database answered with an error that no retry cures; the driver's text is in the log only."""
+    """The database returned an error that a retry does not cure; only the log has the driver's message."""
 
     code = "INT-002"
 
 
 class Unavailable(HyperFleetError):
-    """The database is away, starting, read-only or has no connection free, or the load limit is reached."""
+    """The database is unreachable, starting, read-only or out of connections, or the load limit is reached."""
 
     code = "SVC-001"
 
@@ -246,7 +246,7 @@ class Unavailable(HyperFleetError):
 
 
 class DeadlineExceeded(HyperFleetError):
-    """The request's deadline passed before its answer was there; a write may have been stored all the same."""
+    """The request's deadline passed before the response was ready; a write may have been stored anyway."""
 
     code = "SVC-002"
 
@@ -255,7 +255,7 @@ class DeadlineExceeded(HyperFleetError):
 
 
 class Mistakes(ValueError):
-    """What an operator wrote cannot be used; `mistakes` lists everything that is wrong, one sentence each."""
+    """An operator's input is invalid; `mistakes` lists every error, one sentence each."""
 
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = tuple(mistakes)

@@ -1,7 +1,7 @@
-"""The whole status of a resource: what aggregation makes of its reports, then what its kind's own rules add.
+"""The whole status of a resource: the aggregation of its reports, then the conditions from its kind's mapping rules.
 
-Every write of a status comes from here: `begun` aggregates, the kind's rules answer (services/assessing.py), and
-`finished` puts both together. Kinds without rules have no question, and pay nothing for those of others.
+Every stored status is computed here: `begun` aggregates, the mapping rules are evaluated (services/assessing.py), and
+`finished` combines both. A kind without mapping rules has no question, so mapping rules cost it nothing.
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ from hyperfleet.model.status.condition import Condition, Status, transition_time
 
 
 class Assessment(NamedTuple):
-    """A resource with its status, and the rules that could not be evaluated: their conditions are as before."""
+    """A resource with its status, and the rules that could not be evaluated; their conditions are unchanged."""
 
     standing: Standing
     failures: tuple[Failure, ...] = ()
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A status as far as aggregation goes, and what the kind's own rules are asked, None where they are not."""
+    """The aggregated status, and the question for the mapping rules, None if there is nothing to evaluate."""
 
     kind: Kind
     standing: Standing
@@ -34,7 +34,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 def begun(kind: Kind, standing: Standing) -> Begun:
-    """The status of a resource, see `aggregate`."""
+    """The aggregated status of a resource (see `aggregate`), and the question for its mapping rules."""
     status = aggregation.aggregate(
         generation=standing.generation,
         reference_time=standing.updated_time,
@@ -44,7 +44,7 @@ def begun(kind: Kind, standing: Standing) -> Begun:
         reports=standing.summaries,
         has_children=standing.has_children,
     )
-    # Without a counted adapter there are no conditions at all (C3).
+    # Without a counted adapter there may be no conditions at all (C5).
     question = None
     if kind.conditions and status.conditions:
         assert standing.envelope is not None
@@ -55,7 +55,7 @@ def begun(kind: Kind, standing: Standing) -> Begun:
 
 
 def finished(begun: Begun, answers: Iterable[Answer] = ()) -> Assessment:
-    """The resource with its status; `answers` are in the order of the rules. One that failed leaves its condition."""
+    """The resource with its status; `answers` are in the order of the rules. A failed rule keeps its old condition."""
     standing, status = begun.standing, begun.status
     failed: list[Failure] = []
     if begun.question is not None:

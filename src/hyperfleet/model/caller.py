@@ -1,4 +1,4 @@
-"""Who is asking, and of which tenant: what access decides, and what scopes and rules are computed from."""
+"""The caller of a request and its tenancy. `http/access` makes it; scopes and access rules depend on it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from math import inf
 from typing import Any, NamedTuple
 
 Tenancy = tuple[tuple[str, str], ...]
-"""Dimensions and their values, sorted by dimension. Empty: of no tenant, and a caller with it sees every tenant."""
+"""Dimensions and their values, sorted by dimension. Empty: the resource has no tenant; the caller sees all."""
 
 
 class Attributes(NamedTuple):
-    """What an issuer says of a caller beside who it is: the groups that it belongs to, and all claims."""
+    """What an issuer states about a caller besides the identity: the caller's groups, and all claims."""
 
     groups: tuple[str, ...] = ()
     claims: Mapping[str, Any] = {}
@@ -18,15 +18,15 @@ class Attributes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking; `identity` is what `created_by` and the audit log say, empty for who only reads without one.
+    """The sender of a request. `identity` appears in `created_by` and in the audit log; anonymous readers have none.
 
-    `issuer` is who vouches for that, by its URL. `attributes` gives what the caller's token says besides; it is read
-    from the token when it is wanted, because it may be large and is seldom wanted twice. `digest` is the token's, and
-    `expires_at` the end of its time, so that conclusions from it can be remembered for as long. All are empty where
-    callers need no token.
+    `issuer` is the URL of the issuer that vouches for the identity. `attributes` gives the rest of the caller's token.
+    It reads the token on demand, because attributes may be large and are seldom needed twice. `digest` is the token's
+    digest. `expires_at` is its expiry in Unix seconds, until which results derived from the token may be cached.
+    Without a token, all of these have their defaults.
 
-    A caller sees the resources whose tenancy has all of its own, and `is_placed` where tenancy is enabled; a system
-    caller, Sentinel or an adapter, sees every tenant's, and may read and report only.
+    A caller sees the resources whose tenancy includes all of the caller's own. `is_placed` is set if tenancy is
+    enabled. A system caller (Sentinel or an adapter) sees the resources of every tenant, and may read and report only.
     """
 
     identity: str
@@ -41,15 +41,15 @@ class Caller:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """What its issuer says that it belongs to."""
+        """The groups that the issuer states."""
         return self.attributes().groups
 
     @property
     def claims(self) -> Mapping[str, Any]:
-        """All that its token says."""
+        """All claims of the token."""
         return self.attributes().claims
 
 
 SYSTEM = Caller("system@hyperfleet.local")
 NOBODY = Caller("")
-"""Who is asking before that is decided."""
+"""The caller before authentication."""

@@ -1,7 +1,7 @@
 """The Catalog: the kinds of one running service, checked as a whole.
 
-A mistake that passes here is found by callers at night, so whatever a set of kinds can be wrong in is looked for, and
-everything is reported at once. Each check is a generator of sentences.
+A mistake missed here fails callers' requests later, so the checks cover every way in which a set of kinds can be wrong,
+and report all mistakes at once. Each check is a generator of sentences.
 """
 
 import re
@@ -25,7 +25,7 @@ from hyperfleet.model.rules.mapping import BadConditions, compiled
 from hyperfleet.model.spelling import did_you_mean, nearest_name
 
 RESERVED_PLURALS: Final = frozenset({"resources", "statuses", "force-delete", "openapi", "openapi-ui", "compatibility"})
-"""Words that paths have for something else; a name with a dot cannot be a plural."""
+"""Words that paths use for something else. Words with a dot need no entry, because a plural cannot contain one."""
 
 RESERVED_NAMES: Final = frozenset({"API", "AdapterStatus", "Resource"})
 """Words with another meaning in `kind` members, alone or with the suffix `List`."""
@@ -41,11 +41,11 @@ _CONDITION_TYPE: Final = re.compile("[A-Za-z]([-_A-Za-z0-9]*[A-Za-z0-9])?")
 
 
 class BadCatalog(Mistakes):
-    """The declared kinds do not fit together."""
+    """The set of declared kinds is invalid."""
 
 
 class Catalog:
-    """The kinds of one running service, checked as a whole when built; raises BadCatalog with every mistake at once."""
+    """The kinds of one running service, checked as a whole when it is built; raises BadCatalog with every mistake."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self.kinds = tuple(kinds)
@@ -56,11 +56,11 @@ class Catalog:
 
     @property
     def names_with_rules(self) -> list[str]:
-        """The names of the kinds whose conditions come from rules of their own, too."""
+        """The names of the kinds with mapping rules."""
         return [kind.name for kind in self.kinds if kind.conditions]
 
     def parent_of(self, kind: Kind) -> Kind | None:
-        """The kind of its owners, None at the top."""
+        """The kind of the owners, None for a top-level kind."""
         return self.by_name[kind.parent] if kind.parent else None
 
 
@@ -81,7 +81,7 @@ def _mistakes(kinds: tuple[Kind, ...]) -> Iterator[str]:
 
 
 def _word_mistakes(kind: Kind, names: Mapping[str, str], plurals: set[str]) -> Iterator[str]:
-    """What is wrong with its name, its plural and the names of its resources, beside the kinds before it."""
+    """Mistakes in a kind's name, plural and name lengths; `names` and `plurals` are those of the kinds before it."""
     before = names.get(kind.name.lower())
     if before == kind.name:
         yield "it is declared twice."
@@ -139,7 +139,7 @@ def _adapter_mistakes(kind: Kind) -> Iterator[str]:
 
 
 def _condition_mistakes(kind: Kind) -> Iterator[str]:
-    """What is wrong with the types of conditions that it demands of reports, and of the conditions that it computes."""
+    """Mistakes in the conditions that reports must have, and in the mapping rules."""
     if len(kind.mandatory_conditions) > MOST_CONDITIONS:
         yield f"it has {len(kind.mandatory_conditions)} mandatory conditions; a report is limited to {MOST_CONDITIONS}."
     for type, times in Counter(kind.mandatory_conditions).items():
@@ -204,9 +204,9 @@ def _reference_mistakes(kind: Kind, by_name: Mapping[str, Kind]) -> Iterator[str
 
 
 def _needs(name: str, needed: str, by_name: Mapping[str, Kind]) -> list[str]:
-    """The kinds from one to another, each needed before a resource of the one before it can be; empty without a way.
+    """A chain of kinds from `name` to `needed`, each of which needs a resource of the next to exist; else empty.
 
-    A resource needs its owner, and what it must refer to.
+    A resource needs its owner and the targets of its mandatory references.
     """
     ways = [[name]]
     seen = {name}

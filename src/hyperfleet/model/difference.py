@@ -1,4 +1,4 @@
-"""What a change of the desired state changed: paths only, never values, which may be secrets."""
+"""The difference between two desired states: paths only, never values, which may be secrets."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,17 +7,17 @@ from hyperfleet.model import rendering
 from hyperfleet.model.resource import Desired
 
 MOST_PATHS: Final = 50
-"""Paths that are named; of more, the first."""
+"""The most paths that are listed; any further ones are only counted."""
 
 LONGEST_PATH: Final = 200
-"""Characters of a path; names of members are the caller's."""
+"""The most characters of a path; callers choose the names of members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """JSON Pointers (RFC 6901) of what was added, removed or replaced, at most fifty, and how many there are.
+    """JSON Pointers (RFC 6901) of the values added, removed or replaced, at most fifty, and the number of all changes.
 
-    `members` names those of a desired state that have another value.
+    `members` names the members of the desired state that changed.
     """
 
     paths: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Difference:
 
 
 def difference(old: Desired, new: Desired) -> Difference:
-    """What differs between two desired states, key order aside. Lists are compared as a whole."""
+    """The difference between two desired states. Key order is ignored, and lists are compared as a whole."""
     found: list[_Place] = []
     members: set[str] = set()
     count = 0
@@ -44,11 +44,11 @@ def difference(old: Desired, new: Desired) -> Difference:
 
 
 _Place = tuple["_Place | None", str]
-"""Where a value is: the place of the object that holds it, and its name there."""
+"""The place of a value: the place of the object that contains it, and its name there."""
 
 
 def _walk(place: _Place, old: dict[str, Any], new: dict[str, Any], found: list[_Place]) -> int:
-    """How much differs below a place. The depth of a spec is bounded where it is read, so that of the recursion is."""
+    """The number of differences below a place. Reading a spec bounds its depth, and so the depth of the recursion."""
     count = 0
     for name, before in old.items():
         if name in new:
@@ -70,7 +70,7 @@ def _walk(place: _Place, old: dict[str, Any], new: dict[str, Any], found: list[_
 
 
 def _path(place: _Place | None) -> str:
-    """A place as a pointer; only those of what is named are put together, since what callers nest may be long."""
+    """A place as a JSON Pointer. It is built only for the listed paths, because callers' paths may be long."""
     steps: list[str] = []
     while place is not None:
         place, name = place

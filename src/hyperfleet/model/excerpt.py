@@ -1,8 +1,8 @@
-"""A text from elsewhere as messages, logs and terminals show it: on one line, with control characters spelled out."""
+"""External text for messages, logs and terminals: on one line, with control characters escaped."""
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    """The text, of one that is longer than `longest` its beginning and an ellipsis."""
+    """The text with control characters escaped, cut after `longest` characters with an ellipsis."""
     if longest is not None and len(text) > longest:
         text = text[:longest] + "…"
     if text.isprintable():

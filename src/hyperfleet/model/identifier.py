@@ -9,5 +9,5 @@ _CANONICAL: Final = re.compile(PATTERN)
 
 
 def uuid(text: str) -> UUID | None:
-    """The UUID that a text gives in lower case with hyphens; None for anything else."""
+    """The UUID in a text, in lower case with hyphens; None for any other text."""
     return UUID(text) if _CANONICAL.fullmatch(text) else None

@@ -1,6 +1,6 @@
-"""Kinds: what is declared of them. What a set of them must fulfil is the Catalog's (model/catalog.py).
+"""The declaration of a kind. The Catalog (model/catalog.py) checks a set of kinds.
 
-A kind is a row of configuration, never a folder of code: whatever differs between two kinds is a field here.
+A kind is a row of configuration, never a folder of code: every difference between two kinds is a field here.
 """
 
 import re
@@ -15,33 +15,33 @@ ParentPolicy = Literal["restrict", "cascade"]
 
 
 class AnyAdapter(Enum):
-    """`required_adapters: any`: whoever reports is counted, and is asked to let go when the resource is deleted."""
+    """`required_adapters: any`: every adapter that reports is counted, and a deletion awaits it."""
 
     ANY = "any"
 
 
 RequiredAdapters = tuple[str, ...] | AnyAdapter
-"""The adapters that a kind names, none of them perhaps, or any."""
+"""The adapters that a kind requires by name, which may be none, or any adapter."""
 
 ADAPTER_NAME: Final = re.compile("[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-"""What an adapter is called (contract: Reports), by those who report and by kinds that require it."""
+"""The form of an adapter's name (contract: Reports), in reports and in the kinds that require it."""
 
 ADAPTERS_PER_RESOURCE: Final = 100
-"""How many adapters report on one resource at most."""
+"""The most adapters that may report on one resource."""
 
 CONDITIONS_OF_ALL: Final = ("Reconciled", "LastKnownReconciled")
 """The types of the conditions that every kind has."""
 
 SUCCESS: Final = "Successful"
-"""The suffix of the condition types of adapters' success."""
+"""The suffix of the condition type for an adapter's success."""
 
 MOST_CONDITIONS: Final = 64
-"""How many conditions a report has at most."""
+"""The most conditions in a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRule:
-    """References of one type: resources of the kind `target` are named, `least` to `most` of them (None: no limit)."""
+    """References of one type: `least` to `most` resources of the kind `target`; `most` None means no limit."""
 
     type: str
     target: str
@@ -53,13 +53,14 @@ class ReferenceRule:
 class Kind:
     """A declared kind (contract: Kinds).
 
-    `name` is the word in `kind` members, `plural` the one in paths, `title` the one in sentences for people.
-    `parent` names the owner's kind, None for a kind at the top. Name lengths are inclusive.
-    `required_adapters` decide phase and conditions, and a deletion awaits them: see aggregate() and deletion.asked().
-    `spec_schema_name` is the component of a provider's document that describes its `spec`, `{name}Spec` by default;
-    `require_spec_schema` refuses to start without it.
-    `spec_schema` is what a `spec` must be, None while anything is taken; where it comes from is not part of the kind.
-    `not_found_code` is the code of its 404, so that callers can tell a missing owner from a missing child.
+    `name` is the word in `kind` members, `plural` the word in paths, and `title` the word in sentences.
+    `parent` is the owner's kind, None for a top-level kind. Name lengths are inclusive.
+    `required_adapters` decide the phase and the conditions, and a deletion awaits them: see aggregate() and
+    deletion.asked().
+    `spec_schema_name` is the component of a provider's document that describes the `spec`, `{name}Spec` by default.
+    With `require_spec_schema`, the service does not start without it.
+    `spec_schema` validates a `spec`; None accepts anything. It is not part of the declaration: comparison ignores it.
+    `not_found_code` is the code of a 404, so that callers can tell a missing owner from a missing child.
     """
 
     name: str
@@ -80,12 +81,12 @@ class Kind:
 
     @property
     def named_adapters(self) -> tuple[str, ...]:
-        """The adapters that it requires by name, none where any will do."""
+        """The adapters required by name, empty for `any`."""
         return () if isinstance(self.required_adapters, AnyAdapter) else self.required_adapters
 
     @property
     def one(self) -> str:
-        """Its title with the article: `a cluster`, `an upgrade policy`."""
+        """The title with its article: `a cluster`, `an upgrade policy`."""
         return f"{'an' if self.title[:1] in ('a', 'e', 'i', 'o', 'u') else 'a'} {self.title}"
 
     def __post_init__(self) -> None:
@@ -118,5 +119,5 @@ BUILT_IN = (
 
 
 def success_type(adapter: str) -> str:
-    """The condition type of an adapter's success: `dns-adapter` is `DnsAdapterSuccessful` (contract: Aggregation)"""
+    """The condition type for an adapter's success (contract: Aggregation): `DnsAdapterSuccessful` for `dns-adapter`."""
     return "".join(part[:1].upper() + part[1:] for part in adapter.split("-")) + SUCCESS

@@ -1,4 +1,4 @@
-"""What a report makes of a resource as it is: dropped, stored already, or stored, and what the resource is then."""
+"""The reception of a report: whether it is outdated, unchanged or to be stored, and the resource after it."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -17,7 +17,7 @@ _decode: Final = msgspec.json.Decoder(rendering.StoredReport).decode
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """A report to store: itself, when its adapter first reported, and what is kept of it."""
+    """A report to store, the time of its adapter's first report, and its summary."""
 
     report: Report
     created_time: datetime
@@ -25,9 +25,9 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Reception(msgspec.Struct, frozen=True):
-    """What becomes of a report. `standing` is the resource with it, `completes`: nothing is awaited of it any more.
+    """The outcome of a report. `standing` is the resource after it; `completes`: the resource's deletion is complete.
 
-    `body` is the stored report as served, None when it is outdated; `stored` is None when there is nothing to store.
+    `body` is the stored report as served, None if the report is outdated. `stored` is None if nothing is to be stored.
     """
 
     result: Result
@@ -37,15 +37,15 @@ class Reception(msgspec.Struct, frozen=True):
     stored: Stored | None = None
 
     def having(self, standing: Standing) -> "Reception":
-        """The same with another standing."""
+        """A copy with another standing."""
         return msgspec.structs.replace(self, standing=standing)
 
 
 def reception(kind: Kind, standing: Standing, last: bytes | None, report: Report, *, now: datetime) -> Reception:
-    """What becomes of a report; `last` is the adapter's stored one, as served.
+    """The outcome of a report; `last` is the adapter's stored report, as served.
 
-    Any report may complete a deletion, because a change of the configuration may have left nobody to await. Raises
-    WrongState when the resource has reports of as many other adapters as it may have.
+    Any report may complete a deletion, even an outdated one: a change of the configuration may have left no adapter to
+    await. Raises WrongState if the resource already has reports from as many other adapters as it may have.
     """
     previous = next((kept for kept in standing.summaries if kept.adapter == report.adapter), None)
     if admit(report, generation=standing.generation, previous=previous) == "outdated":

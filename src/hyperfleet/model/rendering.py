@@ -1,7 +1,7 @@
-"""Resources, statuses and reports as the bytes that are stored and served; the only place that knows the spelling.
+"""The bytes of resources, statuses and reports, as stored and served. Only this module defines their spelling.
 
-What is stored is what is served: a resource is `envelope` and `status` side by side, joined when it is read without
-looking inside. `VERSION` goes up with every change of the spelling, so that rows of an older one can be told.
+Stored bytes are served as they are: a read joins `envelope` and `status` without parsing them. Increase `VERSION` with
+every change of the spelling, so that rows with an older spelling can be found.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,14 +30,14 @@ _raw: Final = msgspec.Raw
 
 
 def timestamp(time: datetime) -> str:
-    """RFC 3339 in UTC, always with six digits of a second and `Z`, so that such texts sort as their times do."""
-    # The encoder is six times as fast as isoformat(), but leaves a fraction of zero out.
+    """RFC 3339 in UTC, always with six fractional digits and `Z`, so that the texts sort as the times do."""
+    # The encoder is six times as fast as isoformat(), but omits a fraction of zero.
     text = _encode(time)
     return text[1:-1].decode() if time.microsecond else text[1:-2].decode() + ".000000Z"
 
 
 def _time(time: datetime) -> msgspec.Raw:
-    """The same as a JSON text."""
+    """A timestamp as JSON text."""
     text = _encode(time)
     return _raw(text if time.microsecond else text[:-2] + b'.000000Z"')
 
@@ -50,10 +50,10 @@ def href(kind: Kind, id: UUID, owner: Owner | None) -> str:
 
 
 class Envelope(NamedTuple):
-    """A resource up to and including `spec`, as the texts around addresses of other resources, which are `named`.
+    """A resource's JSON up to and including `spec`, split at the addresses of the other resources that are `named`.
 
-    Such an address depends on that resource's own owner, so only the statement that reads its row knows it; quoted, it
-    belongs after the text at its position. There is one text more than there are addresses.
+    The address of another resource depends on its owner, so only a statement that reads its row can fill it in. The
+    quoted address of `named[i]` belongs between `texts[i]` and `texts[i + 1]`: there is one more text than addresses.
     """
 
     texts: tuple[bytes, ...]
@@ -67,14 +67,14 @@ class Envelope(NamedTuple):
 
     @property
     def unaddressed(self) -> bytes:
-        """The text with null for addresses, which only the statement that stores it knows."""
+        """The text with null for each address; the storing statement fills them in."""
         return b"null".join(self.texts)
 
 
 def envelope(
     draft: Draft, *, kind: Kind, id: UUID, href: str, owner: Owner | None, created_time: datetime, created_by: str
 ) -> Envelope:
-    """A new resource."""
+    """The envelope of a new resource."""
     time = _time(created_time)
     members: dict[str, Any] = {"kind": kind.name, "id": str(id), "href": href, "name": draft.name}
     named: list[UUID] = []
@@ -104,7 +104,7 @@ def changed(
     new: Desired,
     names: Collection[str],
 ) -> Envelope:
-    """The envelope of a resource whose desired state becomes `new`; but for the members `names` it keeps its bytes."""
+    """The envelope of a resource whose desired state becomes `new`; desired members not in `names` keep their bytes."""
     made: dict[str, Any] = {**members, "generation": generation, "updated_time": _time(time), "updated_by": by}
     named: list[UUID] = []
     if "spec" in names:
@@ -117,7 +117,7 @@ def changed(
 
 
 def marked_deleted(members: Mapping[str, msgspec.Raw], *, generation: int, time: datetime, by: str) -> bytes:
-    """The envelope of a resource that is being deleted from now on."""
+    """The envelope of a resource whose deletion begins."""
     spec = {"spec": members["spec"]}
     made: dict[str, Any] = {name: text for name, text in members.items() if name != "spec"}
     made |= {"generation": generation, "updated_time": _time(time), "updated_by": by}
@@ -125,7 +125,7 @@ def marked_deleted(members: Mapping[str, msgspec.Raw], *, generation: int, time:
 
 
 def declared(envelope: bytes, kind: Kind) -> bytes:
-    """The envelope with `references` when its kind declares some by now, empty for a resource stored before."""
+    """The envelope, with empty `references` if its kind now declares some and the resource was stored before that."""
     if not kind.references:
         return envelope
     found = members(envelope)
@@ -140,7 +140,7 @@ def declared(envelope: bytes, kind: Kind) -> bytes:
 
 
 def desired(members: Mapping[str, msgspec.Raw]) -> Desired:
-    """What callers may change of a resource, from the members of its envelope."""
+    """The desired state of a resource, from the members of its envelope."""
     references = _targets(members["references"]) if "references" in members else {}
     return Desired(
         bytes(members["spec"]),
@@ -157,9 +157,9 @@ _targets: Final = msgspec.json.Decoder(dict[str, list[_Target]]).decode
 _labels: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 members: Final[Callable[[bytes], dict[str, msgspec.Raw]]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-"""The members of an envelope, each as its text."""
+"""The members of an envelope, each as JSON text."""
 
-# A placeholder for an address, where the text is cut; callers' texts cannot contain it, because JSON escapes NUL.
+# A placeholder for an address: the text is split there. Callers' texts cannot contain it, because JSON escapes NUL.
 _HERE: Final = msgspec.Raw(b"\0")
 
 
@@ -169,7 +169,7 @@ def _named(kind: str, id: UUID, named: list[UUID]) -> dict[str, Any]:
 
 
 def _references(kind: Kind, desired: Desired, named: list[UUID]) -> dict[str, Any]:
-    """References as they are served, in the order in which the kind declares their types."""
+    """References as served, in the order in which the kind declares their types."""
     return {
         rule.type: [_named(rule.target, id, named) for id in desired.references[rule.type]]
         for rule in kind.references
@@ -182,13 +182,13 @@ def _cut(members: dict[str, Any], named: list[UUID]) -> Envelope:
 
 
 def with_tenancy(envelope: bytes, tenancy: bytes) -> bytes:
-    """The envelope as it is served with tenancy enabled; `tenancy` is as in its column."""
+    """The envelope as served if tenancy is enabled; `tenancy` is the text in its column."""
     return b'%b,"tenancy":%b}' % (envelope[:-1], served_tenancy(tenancy))
 
 
 def resource(envelope: bytes, resource_version: int, status: bytes, summaries: bytes | None) -> bytes:
-    """The resource as served: stored parts joined. `summaries` are items of `status.adapters` with commas between,
-    empty for none; None leaves `adapters` out, as lists do."""
+    """The resource as served, joined from its stored parts. `summaries` are the items of `status.adapters` with commas
+    between them, empty if there are none; None omits `adapters`, as lists do."""
     if summaries is None:
         return WITHOUT_ADAPTERS % (envelope[:-1], resource_version, status)
     return b'%b,"resource_version":"%d","status":%b,"adapters":[%b]}}' % (
@@ -200,10 +200,10 @@ def resource(envelope: bytes, resource_version: int, status: bytes, summaries: b
 
 
 class StatusTexts(NamedTuple):
-    """A status as it is stored: `status` as served, without `adapters`, and what searches look at.
+    """A status as stored: `status` as served, without `adapters`, and two texts for searches.
 
     `condition_status` is `{"Reconciled":"False",…}`; `conditions` is `{"Reconciled":{"t","u","g","r"},…}`: last
-    transition and update, generation, reason.
+    transition, last update, generation and reason.
     """
 
     status: bytes
@@ -212,7 +212,7 @@ class StatusTexts(NamedTuple):
 
 
 def status_texts(computed: Status) -> StatusTexts:
-    """A status as it is stored, each time spelled once."""
+    """A status as stored. A time that appears in two of the texts is encoded once."""
     served: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
     for condition in computed.conditions:
@@ -263,29 +263,29 @@ _adapter: Final = msgspec.json.Decoder(_Adapter)
 
 
 def adapter(report: bytes) -> str:
-    """Whose report this is, as it is stored."""
+    """The adapter of a stored report."""
     return _adapter.decode(report).adapter
 
 
 class StoredCondition(msgspec.Struct, frozen=True):
-    """What the next report needs to know of a condition in a stored one."""
+    """The part of a condition in a stored report that the next report needs."""
 
     type: str
     created_at: datetime
 
 
 class StoredReport(msgspec.Struct, frozen=True):
-    """What the next report of an adapter needs to know of its stored one, read from the bytes `report` made."""
+    """The part of an adapter's stored report that its next report needs, decoded from the bytes of `report`."""
 
     created_time: datetime
     conditions: tuple[StoredCondition, ...]
 
 
 def report(received: Report, kept: Summary, previous: StoredReport | None, *, now: datetime) -> bytes:
-    """A report as it is stored and served under `/statuses`.
+    """A report as stored, and as served under `/statuses`.
 
-    `kept` is its summary, which has the transition times; creation times come from the `previous` report of the same
-    adapter. The same report on the same previous one gives the same bytes.
+    `kept` is its summary, which has the transition times. Creation times come from the adapter's `previous` report. The
+    same report after the same previous one gives the same bytes.
     """
     created = {condition.type: condition.created_at for condition in previous.conditions} if previous else {}
     observed = _time(received.observed_time)
@@ -301,7 +301,7 @@ def report(received: Report, kept: Summary, previous: StoredReport | None, *, no
                 "updated_at": observed,
                 "last_transition_time": _time(timed.last_transition_time),
             }
-            # The summary's messages may be cut.
+            # Messages come from the report, because the summary's may be cut.
             for said, timed in zip(received.conditions, kept.conditions, strict=True)
         ],
         "data": _raw(received.data),
@@ -314,7 +314,7 @@ def report(received: Report, kept: Summary, previous: StoredReport | None, *, no
 
 
 def _said(condition: Condition | ReportedCondition | TimedCondition) -> dict[str, Any]:
-    """The members of a condition before its generation and times."""
+    """The members of a condition that precede its generation and times."""
     members: dict[str, Any] = {"type": condition.type, "status": condition.status}
     if condition.reason is not None:
         members["reason"] = condition.reason
@@ -324,7 +324,7 @@ def _said(condition: Condition | ReportedCondition | TimedCondition) -> dict[str
 
 
 def page(kind: str, items: Sequence[bytes], *, page: int | None, total: int | None, token: str | None) -> bytes:
-    """A list as served: `kind` is the word before `List`; what is None is left out."""
+    """A list as served. `kind` is the word before `List`; members that are None are omitted."""
     members = [b'{"kind":"%bList"' % kind.encode()]
     if page is not None:
         members.append(b'"page":%d' % page)
@@ -350,31 +350,31 @@ def tenancy(given: Tenancy) -> bytes:
 
 @lru_cache(maxsize=1024)
 def served_tenancy(stored: bytes) -> bytes:
-    """A tenancy as it is served, whatever the order and the blanks of the database."""
+    """A tenancy as served: sorted and without spaces, however the database spells it."""
     return _encode(dict(sorted(msgspec.json.decode(stored).items())))
 
 
 @cache
 def rules(kind: Kind) -> str:
-    """A digest of what a stored status was computed and spelled with; when it differs, the row is out of date."""
+    """A digest of the rules and the spelling of a stored status. A row with another digest is out of date."""
     required = "any" if isinstance(kind.required_adapters, AnyAdapter) else kind.required_adapters
     computed_by = (VERSION, required, bool(kind.references), *kind.conditions)
     return blake2b(repr(computed_by).encode(), digest_size=8).hexdigest()
 
 
 def digest(kinds: Iterable[Kind]) -> str:
-    """A digest of the names and rules of these kinds: the same for two services whose statuses agree."""
+    """A digest of the names and rules of these kinds, equal for two services that compute the same statuses."""
     named = [(kind.name, rules(kind)) for kind in kinds]
     return blake2b(repr(named).encode(), digest_size=8).hexdigest()
 
 
 def same(one: bytes, other: bytes) -> bool:
-    """Whether two JSON texts have the same value, key order aside: `true` is not `1`, but `1` is `1.0`."""
+    """Whether two JSON texts have the same value. Key order is ignored; `1` equals `1.0`, but not `true`."""
     return one == other or same_value(msgspec.json.decode(one), msgspec.json.decode(other))
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """The same of two decoded JSON values."""
+    """The same for two decoded JSON values."""
     kind = type(one)
     if kind is not type(other):
         return kind is not bool and type(other) is not bool and bool(one == other)

@@ -1,4 +1,4 @@
-"""Resources as the service handles them: who owns what, what a statement may see, what a caller wants created."""
+"""A resource in a request: its owner, the scope of a statement, the desired state, a draft and a precondition."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from hyperfleet.model.caller import Tenancy
 from hyperfleet.model.kind import Kind
 
 ANY = Kind("Resource", "resources", "resource")
-"""The word for resources of whatever kind, in paths, lists and sentences; no resource is of this kind."""
+"""The word for a resource of any kind, in paths, lists and sentences; no resource has this kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The owner that a path names: its kind and id; whether it exists is for the statement to say."""
+    """The owner in a path: its kind and id. The statement checks whether it exists."""
 
     kind: Kind
     id: UUID
@@ -25,11 +25,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a statement may see: resources of `kind`, below `owner` when the path names one, that have this `tenancy`.
+    """What a statement may see: resources of `kind` with this `tenancy`, below `owner` if the path has one.
 
-    Every statement that finds a resource for a caller has one; what goes on from there names rows by their ids. Where a
-    path serves several kinds at once, `kind` is the word for any of them, ANY, and `members` are those kinds.
-    With tenancy enabled it `shows_tenancy`.
+    Every statement that finds a resource for a caller has a scope; later statements use the ids of the rows found. If a
+    path serves several kinds, `kind` is ANY and `members` are those kinds. `shows_tenancy`: tenancy is enabled.
     """
 
     kind: Kind
@@ -40,17 +39,17 @@ class Scope:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of the resources that it shows."""
+        """The kinds in the scope."""
         return self.members or (self.kind,)
 
     @property
     def kind_names(self) -> list[str]:
-        """Their names."""
+        """The names of the kinds in the scope."""
         return [kind.name for kind in self.kinds]
 
     @property
     def names_with_rules(self) -> list[str]:
-        """The names of those whose conditions come from rules of their own, too."""
+        """The names of the kinds in the scope that have mapping rules."""
         return [kind.name for kind in self.kinds if kind.conditions]
 
     @property
@@ -59,15 +58,15 @@ class Scope:
         return self.owner.id if self.owner is not None else None
 
     def kind_named(self, name: str) -> Kind:
-        """The kind of a row that it shows."""
+        """The kind with this name, which must be in the scope."""
         return next(kind for kind in self.kinds if kind.name == name)
 
 
 @dataclass(frozen=True)
 class Desired:
-    """What callers change of a resource; `spec` is its JSON object, encoded once.
+    """The members of a resource that callers may change; `spec` is a JSON object, encoded once.
 
-    `references` names targets by type of reference, in the order given; only types that the kind declares.
+    `references` has the targets for each type of reference, in the order given; the kind declares all these types.
     """
 
     spec: bytes
@@ -76,25 +75,25 @@ class Desired:
 
     @cached_property
     def spec_value(self) -> dict[str, Any]:
-        """The spec, decoded once for all who look into it."""
+        """The spec, decoded once."""
         value: dict[str, Any] = msgspec.json.decode(self.spec)
         return value
 
 
 Patch = Callable[[Desired], Awaitable[Desired]]
-"""A change as a caller wants it: what it makes of the desired state as it is; raises InvalidInput where that is wrong.
+"""A caller's change, from the current desired state to the new one; raises InvalidInput if the new one is invalid.
 
-Checked at the edge as far as the body alone tells; a merge shows only then what it leads to.
+The edge checks what it can from the body alone. The result of a merge can be checked only by applying it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A resource that a caller wants created, checked at the edge."""
+    """A resource that a caller asks to create, checked at the edge."""
 
     name: str
     desired: Desired
 
 
 Precondition = Callable[[int, int], bool]
-"""Whether a resource is what the caller takes it for, by its `resource_version` and its `generation`."""
+"""Whether a resource with this `resource_version` and this `generation` is the one that the caller expects."""

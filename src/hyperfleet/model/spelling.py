@@ -1,6 +1,6 @@
-"""Which of the known names a mistyped one means: what every error offers.
+"""The known name that a mistyped one most likely means, for suggestions in errors.
 
-Callers choose both the names and how many there are, so both are bounded: a guess takes about 50 µs.
+Callers choose both the names and their number, so both are bounded: a guess takes about 50 µs.
 """
 
 from collections.abc import Iterable
@@ -9,21 +9,21 @@ from itertools import islice
 from typing import Final
 
 MOST_KNOWN: Final = 100
-"""Names among which the nearest is looked for; of more, the first."""
+"""The most known names that are compared; any further ones are skipped."""
 
 _LONGEST_GUESS: Final = 80
 _NEAR: Final = 0.7
 _NEAR_LAST_PARTS: Final = 0.6
-"""Less, because the parts before them have been compared already."""
+"""Lower, because the parts before have been compared already."""
 _BEFORE_AN_END: Final = 0.001
-"""Of two names that are as near, a whole one comes before the end of a path."""
+"""Subtracted from the likeness of a path's end, so that a whole name that is equally near comes first."""
 
 
 def nearest_name(name: str, known: Iterable[str], *, most: int = MOST_KNOWN) -> str | None:
-    """The known name that a mistyped one most likely means, None when none is near; case, `_` and `-` are set aside.
+    """The known name that a mistyped one most likely means, None if none is near. Case, `_` and `-` are ignored.
 
-    Of dotted paths the last parts must be near to each other, too: what two paths share before it says nothing. A known
-    last part such as `<key>` is near to every word. Of a longer path a name may be the end: `phase` is `status.phase`.
+    The last parts of dotted paths must also be near each other: a shared beginning is not enough. A known last part
+    such as `<key>` is near every word. A name may match the end of a longer path: `phase` matches `status.phase`.
     """
     name = name[:_LONGEST_GUESS]
     parts = name.count(".") + 1
@@ -57,7 +57,7 @@ def _last_part(name: str) -> str:
 
 
 def _likeness(matcher: SequenceMatcher[str], candidate: str, least: float = _NEAR) -> float:
-    """How alike they are, from `least` to 1; 0 when they are less alike."""
+    """The likeness of two names, from `least` to 1; 0 if it is lower."""
     matcher.set_seq1(_folded(candidate))
     if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
         return 0.0

@@ -1,7 +1,7 @@
-"""A resource as it is: what every decision is computed from, and what becomes of it by each.
+"""The current state of one resource, from which every decision is computed, and the states that decisions lead to.
 
-What is stored is JSON text. It is decoded when a decision first looks at it, and rendered when it is first stored or
-served, so that whoever decides and whoever answers share one decoding and one rendering.
+A resource is stored as JSON text. The text is decoded when a decision first reads it, and a new value is rendered when
+it is first stored or served. Decisions and responses share that one decoding and rendering.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _decode_reports: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class _Once(Generic[Value]):
-    """A property that is computed once. That of the standard library takes a lock for it on Python 3.11."""
+    """A property that is computed once. `functools.cached_property` takes a lock for that on Python 3.11."""
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:
         self._compute = compute
@@ -43,13 +43,13 @@ class _Once(Generic[Value]):
 
 
 class Standing(msgspec.Struct, frozen=True, dict=True):
-    """One resource as it is stored, or as a decision leaves it. Its fields are the SELECT list of store/standings.py.
+    """One resource as stored, or as a decision leaves it. Its fields are the SELECT list of store/standings.py.
 
-    `updated_time` is the reference time of its status. `rules`, which is written and not read, is a digest of what a
-    decision computed its status with.
-    `tenancy`, `envelope` and what begins with an underscore are JSON text as stored; the latter may be a value that a
-    decision put in its place. `envelope` and the reports are None where the reader's decision does not look at them;
-    children and references to it are looked for only while it is being deleted, because only then do they count.
+    `updated_time` is the reference time of the status. `rules` is a digest of the rules that a decision computed the
+    status with; it is written, but not read.
+    `tenancy`, `envelope` and the fields with an underscore are JSON text as stored; a field with an underscore may also
+    hold the value that a decision replaced it with. `envelope` and the reports are None if the decision does not need
+    them. Children and references are looked up only while the resource is being deleted: only then do they matter.
     """
 
     id: UUID
@@ -72,23 +72,23 @@ class Standing(msgspec.Struct, frozen=True, dict=True):
 
     @_Once
     def status(self) -> Status | None:
-        """Its status, None before the first one was computed."""
+        """The status, None until the first one is computed."""
         return _decode_status(self._status) if isinstance(self._status, bytes) else self._status
 
     @property
     def computed(self) -> Status:
-        """The status that a decision gave it."""
+        """The status that a decision computed."""
         assert isinstance(self._status, Status)
         return self._status
 
     @_Once
     def status_texts(self) -> StatusTexts:
-        """The same as it is stored."""
+        """The computed status as it is stored."""
         return rendering.status_texts(self.computed)
 
     @property
     def status_text(self) -> bytes:
-        """Its status as it is stored and served, without `adapters`."""
+        """The status as stored and served, without `adapters`."""
         return self._status if isinstance(self._status, bytes) else self.status_texts.status
 
     @_Once
@@ -100,34 +100,34 @@ class Standing(msgspec.Struct, frozen=True, dict=True):
 
     @_Once
     def summaries_text(self) -> bytes:
-        """The items of `status.adapters`, by adapter, with commas between."""
+        """The items of `status.adapters`, sorted by adapter, with commas between them."""
         if isinstance(self._summaries, tuple):
             return b",".join(map(rendering.summary, sorted(self._summaries, key=lambda kept: kept.adapter)))
         return self._summaries or b""
 
     @_Once
     def reports(self) -> tuple[bytes, ...]:
-        """The reports as they are served, where the kind has rules of its own."""
+        """The reports as served; only for a kind with mapping rules."""
         assert self._reports is not None
         return self._reports if isinstance(self._reports, tuple) else tuple(map(bytes, _decode_reports(self._reports)))
 
     @_Once
     def members(self) -> Mapping[str, msgspec.Raw]:
-        """The members of the envelope, each as its text."""
+        """The members of the envelope, each as JSON text."""
         assert self.envelope is not None
         return rendering.members(self.envelope)
 
     @_Once
     def desired(self) -> Desired:
-        """What callers may change of it."""
+        """The desired state: the members that callers may change."""
         return rendering.desired(self.members)
 
     def awaited(self, kind: Kind) -> list[str]:
-        """The adapters that its deletion still waits for (K1 to K3)."""
+        """The adapters that the deletion still waits for (K1 to K3)."""
         return deletion.awaited(kind.required_adapters, generation=self.generation, reports=self.summaries)
 
     def is_gone(self, kind: Kind) -> bool:
-        """Whether it is being deleted and has nothing left to wait for (G1 to G3)."""
+        """Whether the resource is being deleted and its deletion is complete (G1 to G3)."""
         return self.is_deleting and deletion.is_gone(
             kind.required_adapters,
             generation=self.generation,
@@ -137,11 +137,11 @@ class Standing(msgspec.Struct, frozen=True, dict=True):
         )
 
     def assessed(self, status: Status, rules: str) -> "Standing":
-        """The same with this status, computed with these rules; without its reports, which may be large."""
+        """A copy with this status and the digest of its rules, but without the reports, which may be large."""
         return msgspec.structs.replace(self, _status=status, rules=rules, _reports=None)
 
     def reported(self, summary: Summary, report: bytes) -> "Standing":
-        """The same with a report, as it is served, in place of the adapter's last one."""
+        """A copy in which this report, as served, replaces the adapter's last one."""
         summaries = (*(kept for kept in self.summaries if kept.adapter != summary.adapter), summary)
         reports: tuple[bytes, ...] | None = None
         if self._reports is not None:
@@ -150,14 +150,14 @@ class Standing(msgspec.Struct, frozen=True, dict=True):
         return msgspec.structs.replace(self, _summaries=summaries, _reports=reports)
 
     def served(self, resource_version: int, envelope: bytes, tenancy: bytes | None) -> bytes:
-        """It as served, with what only the statement knows that stored it; without its tenancy where that is None."""
+        """The resource as served; the statement that stored it gives the arguments. A tenancy of None is omitted."""
         if tenancy is not None:
             envelope = rendering.with_tenancy(envelope, tenancy)
         return rendering.resource(envelope, resource_version, self.status_text, self.summaries_text)
 
 
 class Node(NamedTuple):
-    """A resource of a locked tree."""
+    """A resource in a locked tree."""
 
     id: UUID
     kind: str
@@ -170,10 +170,10 @@ class Node(NamedTuple):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A resource as it is to be stored, and what only the write knows.
+    """A resource to store, with the values that only the write needs.
 
-    `by` is who writes. `desired` is what callers may change, where it is new, and `difference` what is new of it.
-    `envelope` has places for addresses that only the statement that stores it knows. `href` is a new resource's.
+    `by` is the identity of the writer. `desired` is the new desired state, if it changes, and `difference` lists the
+    changes. `envelope` has gaps for addresses, which the storing statement fills in. `href` is set for a new resource.
     """
 
     standing: Standing
@@ -184,7 +184,7 @@ class Change(msgspec.Struct, frozen=True):
     href: str = ""
 
     def having(self, standing: Standing) -> "Change":
-        """The same with another standing."""
+        """A copy with another standing."""
         return msgspec.structs.replace(self, standing=standing)
 
 
@@ -215,18 +215,18 @@ def fresh(scope: Scope, draft: Draft, id: UUID, *, by: str, now: datetime) -> Ch
 
 
 def changed(found: Standing, kind: Kind, desired: Desired, *, by: str, now: datetime) -> Change | None:
-    """The resource with another desired state, its status as before; None when that has the same value."""
+    """The resource with a new desired state and its previous status; None if the desired state has the same value."""
     old = found.desired
     new = difference(old, desired)
     if not new.count:
         return None
-    # What has the same value keeps its spelling. The order of references of one type is part of their value.
+    # Members with the same value keep their spelling. The order of references of one type is part of their value.
     desired = Desired(
         desired.spec if "spec" in new.members else old.spec,
         desired.labels if "labels" in new.members else old.labels,
         desired.references if "references" in new.members else old.references,
     )
-    # A clock that was put back must not make the time go back, nor may two hosts' clocks that differ.
+    # The time must not go backwards when a clock is set back, or when the clocks of two hosts differ.
     time, generation = max(now, found.updated_time), found.generation + 1
     envelope = rendering.changed(
         found.members, kind=kind, generation=generation, time=time, by=by, new=desired, names=new.members
@@ -236,7 +236,7 @@ def changed(found: Standing, kind: Kind, desired: Desired, *, by: str, now: date
 
 
 def marked(found: Standing, *, by: str, now: datetime, has_children: bool) -> Standing:
-    """The resource as it is when it is being deleted from now on, its status as before."""
+    """The resource, marked as being deleted from `now` on, with its previous status."""
     time, generation = max(now, found.updated_time), found.generation + 1
     return msgspec.structs.replace(
         found,
@@ -249,6 +249,6 @@ def marked(found: Standing, *, by: str, now: datetime, has_children: bool) -> St
 
 
 def declared(found: Standing, kind: Kind) -> Standing:
-    """The resource with the members that its kind declares by now."""
+    """The resource with the members that its kind now declares."""
     assert found.envelope is not None
     return msgspec.structs.replace(found, envelope=rendering.declared(found.envelope, kind))

@@ -1,9 +1,9 @@
-"""Rules in CEL, the Common Expression Language: compiled once at the start, evaluated within budgets.
+"""Rules in CEL, the Common Expression Language: compiled once at startup, evaluated within limits.
 
-The library bounds iterations and nesting, but neither time nor memory. So each expression says beforehand what it can
-take (`workload`), and one that can take much is evaluated where it can be stopped. The library's errors come in three
-ways, raised on compiling, raised on evaluation, and as values; they leave this module in two: BadExpression and
-EvaluationFailed, whose texts tell the author of the rule what is wrong.
+The library limits iterations and nesting, but neither time nor memory. So each expression has a bound on its cost
+(`workload`), and an expensive mapping rule is evaluated in a child process that can be stopped. The library reports
+errors in three ways: raised on compilation, raised on evaluation, and as values. This module raises two exceptions,
+BadExpression and EvaluationFailed, with messages for the author of the rule.
 """
 
 import re
@@ -15,10 +15,10 @@ import msgspec
 from hyperfleet.model.rules.workload import Workload, workload
 
 LONGEST: Final = 4096
-"""Characters of an expression."""
+"""The most characters of an expression."""
 
 Result = Literal["bool", "text", "truth"]
-"""What an expression gives: true or false; a text; or either, for a condition's status."""
+"""The result of an expression: true or false; a text; or either, for a condition's status."""
 
 _WIDEST_INTEGER: Final = 2**63
 _WORDS: Final[Mapping[Result, str]] = {
@@ -36,25 +36,25 @@ _MOST_OF_A_REASON: Final = 300
 
 
 class BadExpression(Exception):
-    """An expression that cannot be compiled, or gives something else than is wanted; the text says what and where."""
+    """An expression does not compile, or has a result of the wrong type; the message says what is wrong and where."""
 
 
 class EvaluationFailed(Exception):
-    """An evaluation that gave no result; the text says why."""
+    """An evaluation gave no result; the message says why."""
 
 
 class Environment:
-    """What expressions may name: `maps` and `lists` of maps, by their names, and the functions `dig` and `toJson`."""
+    """The names for expressions: variables that are maps or lists of maps, and the functions `dig` and `toJson`."""
 
     def __init__(self, *, maps: tuple[str, ...], lists: tuple[str, ...] = ()) -> None:
-        # A service without rules does without the library, which takes ten megabytes.
+        # The library takes ten megabytes, so a service without rules does not import it.
         from cel_expr_python import cel
         from cel_expr_python.ext import ext_optional
 
         any_value, text = cel.Type.DYN, cel.Type.STRING
         one = cel.Type.Map(text, any_value)
         variables = dict.fromkeys(maps, one) | {name: cel.Type.List(one) for name in lists}
-        # A parameter of any type takes an overload for each type that a value may have.
+        # A parameter of any type needs an overload for each type of value.
         kinds = ("MAP", "LIST", "STRING", "INT", "UINT", "DOUBLE", "BOOL", "NULL", "BYTES", "TIMESTAMP", "DURATION")
         types = {kind.lower(): getattr(cel.Type, kind) for kind in kinds}
         digs = [cel.Overload(f"dig_{name}", any_value, [type, text], False, dig) for name, type in types.items()]
@@ -66,7 +66,7 @@ class Environment:
         )
 
     def compile(self, text: str, result: Result) -> "Expression":
-        """The expression, which gives `result`; raises BadExpression."""
+        """The compiled expression, which evaluates to `result`; raises BadExpression."""
         if len(text) > LONGEST:
             raise BadExpression(f"it is longer than {LONGEST} characters")
         try:
@@ -79,7 +79,7 @@ class Environment:
         return Expression(compiled, result, workload(text))
 
     def facts(self, values: Mapping[str, Any]) -> Any:
-        """Values of every variable, for any number of evaluations; see `plain`. Raises EvaluationFailed."""
+        """The values of all variables, for any number of evaluations; see `plain`. Raises EvaluationFailed."""
         try:
             return self._env.Activation(values)
         except (RuntimeError, ValueError, TypeError) as wrong:
@@ -95,7 +95,7 @@ class Expression:
         self._result = result
 
     def truth(self, facts: Any) -> bool:
-        """True or false; a status may also come as the text `True` or `False`. Raises EvaluationFailed."""
+        """The result as true or false; a status may also be the text `True` or `False`. Raises EvaluationFailed."""
         value = self._value(facts)
         if self._result == "truth" and isinstance(value, str) and value in ("True", "False"):
             return bool(value == "True")
@@ -104,7 +104,7 @@ class Expression:
         return value
 
     def text(self, facts: Any) -> str:
-        """A text. Raises EvaluationFailed."""
+        """The result as a text. Raises EvaluationFailed."""
         value = self._value(facts)
         if not isinstance(value, str):
             raise EvaluationFailed(f"it evaluated to {_shown(value)} instead of a string")
@@ -123,7 +123,7 @@ class Expression:
 
 
 def dig(target: Any, path: str) -> Any:
-    """The value at a path such as `a.b.0` below a value: members of objects, positions in lists; null without it."""
+    """The value at a path such as `a.b.0`: members of objects, positions in lists; None if the path does not exist."""
     found = target
     for step in path.split("."):
         if isinstance(found, dict):
@@ -136,12 +136,12 @@ def dig(target: Any, path: str) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """A value as JSON without blanks, members by name; bytes in base64, times in RFC 3339, durations in ISO 8601."""
+    """A value as JSON without spaces, sorted by name; bytes are base64, times RFC 3339, durations ISO 8601."""
     return msgspec.json.encode(value, order="sorted").decode()
 
 
 def plain(value: Any) -> Any:
-    """JSON as evaluation takes it: whole numbers that do not fit into 64 bits become doubles."""
+    """A JSON value for evaluation: integers that do not fit into 64 bits become doubles."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -155,7 +155,7 @@ def plain(value: Any) -> Any:
 
 
 def largest(value: Any) -> int:
-    """Members of the largest list or object in a value."""
+    """The number of members of the largest list or object in a value."""
     if isinstance(value, dict):
         return max(len(value), max(map(largest, value.values()), default=0))
     if isinstance(value, list):
@@ -172,7 +172,7 @@ def _mistake(said: str) -> str:
 
 
 def _reason(said: str) -> str:
-    """A sentence of the library without its words for kinds of errors."""
+    """The library's message without its error codes."""
     return re.sub(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$", "", said.strip())[:_MOST_OF_A_REASON]
 
 
@@ -183,5 +183,5 @@ def _called(type: str) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return f"the string {value[:60]!r}"
-    # Of values that are neither texts nor truths only the type was asked for.
+    # Any value but a string or a boolean is represented by its type.
     return "true or false" if isinstance(value, bool) else str(value.name()).lower()

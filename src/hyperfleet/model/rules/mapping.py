@@ -1,12 +1,12 @@
-"""Mapped conditions: what a kind's rules in CEL make of its reports and the resource (contract: Aggregation, 4).
+"""Mapping rules: CEL rules that compute conditions from a resource and its reports (contract: Aggregation, 4).
 
-4.1  A rule sees `resource`, as a read gives it but for its version and the mapped conditions, and `statuses`: each
-     report's adapter, observed_generation, conditions and data. Reports with a condition that is Unknown are left out.
+4.1  A rule sees `resource`, in the form of a GET but without version, tenancy and mapped conditions, and `statuses`:
+     each report's adapter, observed_generation, conditions and data. Reports with an Unknown condition are omitted.
 4.2  Secrets are masked in both, by the names of members.
-4.3  The condition is there while `when` is true; `status` gives True or False.
-4.4  A `reason` of more than 256 characters is left out, a `message` is cut at 2,048; empty ones are left out.
-4.5  Generation and times are those of Reconciled (1.3, 1.4, 1.5), `created_time` by C4.
-4.6  A rule that cannot be evaluated gives no result; whoever asked decides what that means.
+4.3  The condition exists while `when` is true; `status` gives True or False.
+4.4  A `reason` of more than 256 characters is omitted, a `message` is cut at 2,048; empty ones are omitted.
+4.5  Generation and times are those of Reconciled (1.3, 1.4, 1.5); `created_time` follows C4.
+4.6  A rule that cannot be evaluated gives a Failure; the use case decides what follows from it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +24,17 @@ LONGEST_REASON: Final = 256
 LONGEST_MESSAGE: Final = 2048
 
 LIGHT_BYTES: Final = 64 << 10
-"""Bytes of a resource and its reports up to which it is worth a look whether the rules are surely done at once."""
+"""The size in bytes of a resource and its reports above which its rules always run in a child process."""
 
 LIGHT_STEPS: Final = 4_000_000
-"""Steps (workload.py) of all rules of a kind that are surely done at once."""
+"""The most steps (workload.py) of all rules of a kind that run in the worker itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionRule:
-    """One mapped condition as it is declared: its type, and CEL texts.
+    """A mapping rule as declared: the type of its condition, and expressions in CEL.
 
-    The condition is there while `when` is true; `status` gives True or False, `reason` and `message` texts.
+    The condition exists while `when` is true; `status` gives True or False, `reason` and `message` give texts.
     """
 
     type: str
@@ -45,7 +45,7 @@ class ConditionRule:
 
 
 class Mapped(NamedTuple):
-    """What a rule says; reason and message are None where they are left out."""
+    """The condition that a rule gives; reason and message are None if they are omitted."""
 
     type: str
     status: Literal["True", "False"]
@@ -61,11 +61,11 @@ class Failure(NamedTuple):
 
 
 Answer = Mapped | Failure | None
-"""What one rule gives: None where its `when` is false."""
+"""The result of one rule, None if its `when` is false."""
 
 
 class Question(NamedTuple):
-    """What the rules of a kind are asked: the resource as it is served, and its reports; JSON each."""
+    """The input of a kind's rules: the resource as served, and its reports, each as JSON."""
 
     rules: tuple[ConditionRule, ...]
     resource: bytes
@@ -73,14 +73,14 @@ class Question(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """A question as expressions see it, and the steps that its rules take at most."""
+    """A question as expressions see it, and the most steps that its rules can take."""
 
     activation: Any
     steps: int
 
 
 class BadConditions(Mistakes):
-    """The expressions of a kind's rules cannot be used."""
+    """The expressions of a kind's rules are invalid."""
 
 
 class _Compiled(NamedTuple):
@@ -92,7 +92,7 @@ class _Compiled(NamedTuple):
 
 
 class Mapper:
-    """The compiled rules of a kind, all or none: raises BadConditions with every mistake."""
+    """The compiled rules of a kind. Raises BadConditions with every mistake in any of them."""
 
     def __init__(self, rules: Sequence[ConditionRule]) -> None:
         self._environment = Environment(maps=("resource",), lists=("statuses",))
@@ -117,9 +117,9 @@ class Mapper:
             raise BadConditions(mistakes)
 
     def facts(self, question: Question) -> Facts:
-        """What the rules look at. Raises EvaluationFailed."""
+        """The question as the rules see it. Raises EvaluationFailed."""
         resource: dict[str, Any] = _decode(question.resource)
-        # The write that this is for gives the version.
+        # The write in progress has yet to assign the version.
         resource.pop("resource_version", None)
         reports = [*map(_decode, question.reports)]
         values = {
@@ -131,7 +131,7 @@ class Mapper:
         return Facts(self._environment.facts(values), steps)
 
     def answers(self, facts: Facts) -> Iterator[Answer]:
-        """What the rules say, one after the other, in their order."""
+        """The answers of the rules, one at a time, in their order."""
         for rule in self._rules:
             try:
                 yield _said(rule, facts.activation) if rule.when.truth(facts.activation) else None
@@ -140,7 +140,7 @@ class Mapper:
 
 
 def size_of(question: Question) -> int:
-    """Bytes of the resource and the reports."""
+    """The bytes of the resource and the reports."""
     return len(question.resource) + sum(map(len, question.reports))
 
 
@@ -162,7 +162,7 @@ def _said(rule: _Compiled, facts: Any) -> Mapped:
 
 
 def _seen(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What rules see of a report as it is served."""
+    """The part of a served report that rules see."""
     seen = {name: report[name] for name in ("adapter", "observed_generation", "conditions", "data")}
     return dict(plain(masked(seen)))
 

@@ -1,8 +1,8 @@
-"""Who may do what: rules over the caller, in CEL (operations: Callers, Authorization).
+"""Access rules: who may do what, in CEL over the caller (operations: Callers, Authorization).
 
-A rule's expression knows the caller and nothing else, so what a caller may do is worked out once and holds for all its
-requests, whatever they are about. Something is allowed when any rule says so; a rule that fails allows nothing. A rule
-that could take too long on a caller's claims is not evaluated, and so fails.
+A rule's expression sees only the caller, so a caller's permissions are computed once and apply to all of its requests.
+An action is allowed if any rule allows it. A rule that fails allows nothing. A rule that could take too long on a
+caller's claims is not evaluated, which counts as a failure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,18 +20,18 @@ Verb = Literal["read", "create", "update", "delete", "force-delete", "report"]
 VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
 EVERY: Final = "*"
 SYSTEM_VERBS: Final = frozenset[Verb](("read", "report"))
-"""What system callers may do at most, whatever rules say."""
+"""The most that system callers may do, whatever the rules allow."""
 
 ADMINISTRATORS: Final = "hyperfleet-admin"
 
 
 MOST_STEPS: Final = 200_000_000
-"""Steps (workload.py) that a rule may take on a caller."""
+"""The most steps (workload.py) that a rule may take on a caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Callers for whom `when` is true may do `verbs` with resources of `kinds`; `*` is all of them."""
+    """Callers for whom `when` is true may do `verbs` with resources of `kinds`; `*` means all."""
 
     name: str
     verbs: tuple[str, ...]
@@ -46,7 +46,7 @@ DEFAULT: Final = (
 
 
 class BadRules(Mistakes):
-    """The set of rules cannot be used."""
+    """The set of rules is invalid."""
 
 
 class Failure(NamedTuple):
@@ -57,11 +57,11 @@ class Failure(NamedTuple):
 
 
 Allowed = Mapping[Verb, frozenset[str]]
-"""The names of the kinds that a caller may do something with, by verb."""
+"""For each verb, the names of the kinds that a caller may use it on."""
 
 
 class Grants(NamedTuple):
-    """What a caller may do: the names of the kinds by verb, by which rules, and the rules that failed."""
+    """What a caller may do: the names of the kinds by verb, the rules that applied, and the rules that failed."""
 
     kinds: Allowed
     applied: tuple[str, ...]
@@ -84,11 +84,11 @@ class Permissions:
         if mistakes:
             raise BadRules(mistakes)
         self._kinds = frozenset(kinds)
-        # Many callers meet the same rules: what these allow exists once.
+        # Many callers match the same rules, so they share the result.
         self._allowed = lru_cache(maxsize=256)(self._allowed_by)
 
     def grants(self, caller: Caller) -> Grants:
-        """What the rules let this caller do."""
+        """What the rules allow this caller."""
         applied: list[str] = []
         failed: list[Failure] = []
         seen = described(caller)
@@ -110,7 +110,7 @@ class Permissions:
         return Grants(self._allowed(tuple(applied)), tuple(applied), tuple(failed))
 
     def _allowed_by(self, applied: tuple[str, ...]) -> Allowed:
-        """The names of the kinds by verb that these rules allow together."""
+        """What these rules allow together."""
         rules = [rule for rule, _ in self._rules if rule.name in applied]
         return {
             verb: frozenset(

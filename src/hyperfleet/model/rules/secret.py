@@ -1,4 +1,4 @@
-"""What is secret, and values without it: one rule for conditions, logs and the printed configuration."""
+"""Secrets, and how to mask them: one rule for conditions, logs and the printed configuration."""
 
 from collections.abc import Iterable
 from types import MappingProxyType
@@ -8,7 +8,7 @@ NAMES: Final = (
     *("password", "passwd", "passphrase", "token", "secret", "credential", "pull_secret", "kubeconfig", "dockerconfig"),
     *("api_key", "private_key", "access_key", "client_key", "signing_key", "tls_key"),
 )
-"""A member whose name contains one of these holds a secret, however it is spelled: see Names."""
+"""A member whose name contains one of these is a secret; `Names` compares them."""
 
 MASK: Final = "***"
 
@@ -19,7 +19,7 @@ _SEPARATORS: Final = str.maketrans("", "", "_-. ")
 
 
 class Secret(str):
-    """A text that is not shown: its `repr` is masked, and so is what prints the configuration."""
+    """A text that is never shown: its `repr` is masked, and so is the printed configuration."""
 
     __slots__ = ()
 
@@ -28,7 +28,7 @@ class Secret(str):
 
 
 class Names:
-    """Names of secrets: a member's name is one that contains any of them, without regard to case, `_`, `-`, `.`."""
+    """Names of secrets. A member's name matches if it contains one; case, `_`, `-`, `.` and spaces are ignored."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(filter(None, map(_plain, names)))
@@ -39,7 +39,7 @@ class Names:
         if known is None:
             plain = _plain(name)
             known = any(part in plain for part in self._names)
-            # Callers choose names, so not every one is remembered.
+            # Callers choose the names, so the cache is bounded.
             if len(self._known) < _MOST_REMEMBERED and len(name) <= _LONGEST_REMEMBERED:
                 self._known[name] = known
         return known
@@ -53,7 +53,7 @@ _usual: Final = Names(NAMES)
 
 
 def masked(value: Any, names: Names = _usual, deepest: int = _ANY_DEPTH) -> Any:
-    """The value with MASK in place of every secret, and of what is nested deeper than `deepest`."""
+    """The value with MASK in place of every secret, and of everything nested deeper than `deepest`."""
     if isinstance(value, dict | MappingProxyType):
         if deepest == 0:
             return MASK

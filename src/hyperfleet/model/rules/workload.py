@@ -1,14 +1,14 @@
-"""What an expression can cost: an upper bound in steps from its text and from the size of what it is evaluated on.
+"""An upper bound on the cost of an expression, in steps, from its text and the size of the input.
 
-One step is about a nanosecond, and at most a byte of memory. The bound says whether an evaluation surely ends at once;
-what may take more is evaluated where it can be stopped (services/confining.py).
+One step takes about a nanosecond, and at most a byte of memory. An evaluation with a low bound runs in the worker; an
+expensive one runs where it can be stopped (services/confining.py).
 """
 
 import re
 from typing import Final, NamedTuple
 
 MOST_ITERATIONS: Final = 10_000
-"""Iterations of all macros of one evaluation together; the library ends it there."""
+"""The most iterations of all macros of one evaluation together; the library ends the evaluation there."""
 
 _TOKEN: Final = re.compile(
     r"//[^\n]*|[rRbB]{0,2}(?:'''|\"\"\"|'|\")|[A-Za-z_][A-Za-z0-9_]*|[0-9][0-9A-Za-z.]*|==|!=|<=|>=|&&|\|\||\S"
@@ -30,9 +30,9 @@ _MOST_DOUBLINGS: Final = 40
 
 
 class Workload(NamedTuple):
-    """What counts of an expression: its size, its loops, and what looks at, or copies, whole values.
+    """The parts of an expression that determine its cost: tokens, loops, and operations that read or copy whole values.
 
-    One that names values (`binds`) may make of each a larger one, which it names again.
+    An expression that binds values to names (`binds`) may build a larger value from each, and bind that in turn.
     """
 
     tokens: int
@@ -46,12 +46,12 @@ class Workload(NamedTuple):
     patterns: int
 
     def steps(self, size: int, largest: int) -> int:
-        """Steps on values of so many bytes, whose largest list or map has so many members, at most."""
+        """The most steps on values of `size` bytes, whose largest list or map has `largest` members."""
         doublings = min(self.copying, _MOST_DOUBLINGS)
         growth = 1 if not doublings else 1 << doublings if self.binds else doublings + 1
         members = max(largest, self.tokens) * growth
         iterations = min(MOST_ITERATIONS, members**self.loops) if self.loops else 1
-        # One map may hold its whole list for each member of it, the next all of that, and so on, in few iterations.
+        # One `map` may repeat its whole list for each member, the next one all of that, and so on, in few iterations.
         held: int = min(members**self.maps // MOST_ITERATIONS, 1 << _MOST_DOUBLINGS)
         touched = size * growth * max(held, 1)
         each = (
@@ -64,7 +64,7 @@ class Workload(NamedTuple):
 
 
 def workload(text: str) -> Workload:
-    """What counts of this expression, which must compile."""
+    """The workload of an expression, which must compile."""
     tokens, literals = _tokens(text)
     calls = [
         token for token, after in zip(tokens, [*tokens[1:], ""], strict=True) if after == "(" and token.isidentifier()
@@ -84,14 +84,14 @@ def workload(text: str) -> Workload:
         collecting=sum(call in _COLLECTING for call in calls),
         looking=comparisons + tokens.count("in") + tokens.count("+") + sum(call not in known for call in calls),
         callbacks=callbacks,
-        # Every second text in JSON may be twice as long: what was escaped is escaped again.
+        # Each `toJson` after the first may double a text, because it escapes the escapes again.
         copying=tokens.count("+") + max(0, calls.count("toJson") - 1) + _repeats(tokens),
         patterns=sum(_pattern(tokens, literals, at) for at, token in enumerate(tokens) if token == "matches"),
     )
 
 
 def _repeats(tokens: list[str]) -> int:
-    """How often a list or map may hold a value once more, as `[v, v]` does: it is not copied, but looked at twice."""
+    """How often a list or map may repeat a value, as `[v, v]` does: the value is not copied, but read twice."""
     repeats = 0
     open: list[str] = []
     for token, after in zip(tokens, [*tokens[1:], ""], strict=True):
@@ -105,7 +105,7 @@ def _repeats(tokens: list[str]) -> int:
 
 
 def _pattern(tokens: list[str], literals: dict[int, str], at: int) -> int:
-    """Steps of a match, whose pattern is compiled each time; anything but a literal may be any pattern."""
+    """The steps of a match, which compiles its pattern each time. A pattern that is not a literal may be anything."""
     if tokens[at + 1 : at + 4] != ["(", _LITERAL, ")"]:
         return _UNKNOWN_PATTERN * MOST_ITERATIONS
     text = literals[at + 2]
@@ -113,7 +113,7 @@ def _pattern(tokens: list[str], literals: dict[int, str], at: int) -> int:
 
 
 def _tokens(text: str) -> tuple[list[str], dict[int, str]]:
-    """The tokens, each literal text as one quote, and the literals by their positions."""
+    """The tokens, with each string literal as a single quote, and the literals by position."""
     tokens: list[str] = []
     literals: dict[int, str] = {}
     at = 0

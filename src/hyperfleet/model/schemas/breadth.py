@@ -1,8 +1,8 @@
-"""How many schemas apply to one value at most: what keeps a schema from making validation slow.
+"""An upper bound on how many schemas apply to one value, so that no schema makes validation slow.
 
-Alternatives that share a reference double the work with each level, so a small document can ask for 2^100 steps. The
-number is bounded from above by the schema alone, level by level; values that are nested deeper than the level at which
-it gets too large are refused, unless that level is so low that the schema is.
+Alternatives that share a reference double the work with each level, so a small document can require 2^100 steps. The
+bound is computed from the schema alone, level by level. Values nested deeper than the level where the bound becomes too
+large are rejected. If that level is too low to be useful, the schema itself is rejected.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from hyperfleet.model.schemas import pattern
 from hyperfleet.model.schemas.json_schema import DEEPEST, BadSchema, Component, Schema
 
 BROADEST: Final = 2000
-"""Schemas that may apply to one value."""
+"""The most schemas that may apply to one value."""
 
 SHALLOWEST: Final = 6
-"""The level that every schema must let values reach."""
+"""The depth of values that every schema must allow."""
 
 _MOST_ONCE: Final = 100
 _ROUNDS: Final = 8
@@ -23,17 +23,17 @@ _DIVISION_STEPS: Final = 200
 
 
 class _Count(NamedTuple):
-    """How many schemas apply; those named by `once` are components that apply as well, each a single time."""
+    """How many schemas apply. The components named in `once` apply in addition, each a single time."""
 
     number: int = 0
     once: frozenset[str] = frozenset()
 
     def with_other(self, other: "_Count") -> "_Count":
-        """Both."""
+        """The count if both apply."""
         return _Count(self.number + other.number, self.once | other.once)
 
     def or_other(self, other: "_Count") -> "_Count":
-        """At most the larger of the two counts."""
+        """A bound on the count if one of the two applies: the larger number."""
         return _Count(max(self.number, other.number), self.once | other.once)
 
 
@@ -41,7 +41,7 @@ _NONE: Final = _Count()
 
 
 class _Reach(NamedTuple):
-    """The schemas that apply to a value (`here`), and at most to one value below it: by member, to others, to items."""
+    """The schemas that apply to a value (`here`), and at most to one value below: by member, other members, items."""
 
     here: _Count
     members: dict[str, _Count]
@@ -49,7 +49,7 @@ class _Reach(NamedTuple):
     items: _Count = _NONE
 
     def joined(self, other: "_Reach", *, both: bool) -> "_Reach":
-        """Both apply, or one of both."""
+        """The reach if both apply, or only one of the two."""
         join = _Count.with_other if both else _Count.or_other
         members = {
             name: join(self.members.get(name, self.others), other.members.get(name, other.others))
@@ -60,7 +60,7 @@ class _Reach(NamedTuple):
         )
 
     def most(self) -> _Count:
-        """What applies at this level or the next."""
+        """A bound on what applies at this level or the next."""
         most = self.here
         for count in (self.others, self.items, *self.members.values()):
             most = most.or_other(count)
@@ -68,7 +68,7 @@ class _Reach(NamedTuple):
 
 
 def deepest(component: Component) -> int:
-    """How deep a value may be nested, at most DEEPEST, for the work to stay bounded; raises BadSchema."""
+    """How deep a value may be nested while the work stays bounded, at most DEEPEST; raises BadSchema."""
     rounds = _Rounds(component)
     for depth in range(DEEPEST):
         before = rounds.before
@@ -84,9 +84,9 @@ def deepest(component: Component) -> int:
 
 
 def steps_per_byte(component: Component, most: int) -> int:
-    """Steps that checking takes at most for each byte of a value: schemas that apply, and what each looks at.
+    """The most validation steps for each byte of a value: the schemas that apply, and the steps of each.
 
-    Counted up to `most` only, and for values that are no deeper than `deepest` allows.
+    The count stops at `most`, and covers only values that are no deeper than `deepest` allows.
     """
     rounds = _Rounds(component, _steps)
     found = 0
@@ -95,28 +95,28 @@ def steps_per_byte(component: Component, most: int) -> int:
         found = max(found, rounds.next())
         if found >= most or rounds.before == before:
             return min(found, most)
-    # Further down as many as ever apply, and each may be the heaviest.
+    # For deeper levels, assume the largest number of schemas, each as heavy as the heaviest.
     return min(max(found, BROADEST * rounds.heaviest()), most)
 
 
 def _steps(schema: Schema) -> int:
-    """What one schema looks at: states of its pattern, values of its choices."""
+    """The steps of one schema: states of its pattern, values of its choices."""
     states = pattern.states(schema["pattern"]) if "pattern" in schema else 0
     choices = sum(map(_parts, schema.get("enum", ()))) if "enum" in schema else 0
     return 1 + states + choices + (_DIVISION_STEPS if "multipleOf" in schema else 0)
 
 
 def _parts(value: object) -> int:
-    """Values of a choice that is compared part by part; texts and numbers are looked up at once."""
+    """The number of values in a choice that is compared part by part; 0 for texts and numbers, which are looked up."""
     if isinstance(value, dict):
         return 1 + sum(map(_parts, value.values()))
     return 1 + sum(map(_parts, value)) if isinstance(value, list) else 0
 
 
 class _Rounds:
-    """One level after the other: what applies that deep follows from what applies one level less deep.
+    """Counts one level after another; the counts for each level follow from those for the level before.
 
-    `weigh` says how much a schema counts.
+    `weigh` gives the weight of a schema.
     """
 
     def __init__(self, component: Component, weigh: Callable[[Schema], int] = lambda _: 1) -> None:
@@ -130,7 +130,7 @@ class _Rounds:
         self._open: list[Schema] = []
 
     def next(self) -> int:
-        """Goes one level deeper; how many schemas apply to one value there at most."""
+        """Moves one level deeper, and returns the most schemas that apply to one value there."""
         self._known = {}
         waiting: list[Schema] = [self._component.schema]
         seen: set[int] = set()
@@ -145,7 +145,7 @@ class _Rounds:
         return max(map(self._total, self.before.values()))
 
     def _total(self, count: _Count) -> int:
-        """All that apply, with what applies once and what that brings along."""
+        """The number of all schemas that apply, including the components in `once` and everything that they add."""
         number, waiting, seen = count.number, list(count.once), set(count.once)
         while waiting:
             brought = self.before[id(self._definitions[waiting.pop()])]
@@ -161,7 +161,7 @@ class _Rounds:
         return parts
 
     def _reach(self, schema: Schema) -> _Reach:
-        """The reach of the schema together with every schema that applies to the same value."""
+        """The reach of the schema and of every other schema that applies to the same value."""
         known = self._known.get(id(schema))
         if known is not None:
             return known
@@ -173,7 +173,7 @@ class _Rounds:
         for part in self._in_place(schema):
             below = self._reach(part)
             if "then" in part:
-                # Of all these the value chooses one.
+                # Only one of these applies to a value.
                 choice = below if choice is None else choice.joined(below, both=False)
             elif id(schema) not in self._once:
                 reach = reach.joined(below, both=True)
@@ -195,7 +195,7 @@ class _Rounds:
         )
 
     def heaviest(self) -> int:
-        """What the heaviest schema counts."""
+        """The weight of the heaviest schema."""
         return max(self._weights.values())
 
     def _weight(self, schema: Schema) -> int:
@@ -218,21 +218,21 @@ class _Rounds:
 
 
 def _forms(schema: Schema) -> list[Schema]:
-    """The parts of a schema that apply to the same value, references not followed."""
+    """The parts of a schema that apply to the same value; references are not followed."""
     parts: list[Schema] = [part for keyword in ("allOf", "anyOf", "oneOf") for part in schema.get(keyword, ())]
     return parts + [schema[keyword] for keyword in ("not", "if", "then", "else") if keyword in schema]
 
 
 def _below(schema: Schema) -> list[Schema]:
-    """The parts that apply to values below."""
+    """The parts of a schema that apply to the values below."""
     parts = list(schema.get("properties", {}).values())
     return parts + [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
 
 
 def _references_to_themselves(definitions: dict[str, Schema]) -> dict[int, str]:
-    """The references of components to themselves, by identity, for components that are on no other circle.
+    """The references of components to themselves, by identity, for components that are in no other cycle.
 
-    For those the library remembers what it has found, so however many alternatives lead there, it looks once.
+    The library caches its results for these, so it validates once, however many alternatives lead there.
     """
     references: dict[str, list[Schema]] = {}
     for name, definition in definitions.items():
@@ -250,7 +250,7 @@ def _references_to_themselves(definitions: dict[str, Schema]) -> dict[int, str]:
 
 
 def _comes_back(name: str, targets: dict[str, set[str]]) -> bool:
-    """Whether other components that one refers to lead back to it."""
+    """Whether a component's references lead back to it through other components."""
     seen = targets[name] - {name}
     waiting = list(seen)
     while waiting:

@@ -1,8 +1,8 @@
-"""Why a value does not fit its schema: every fault with its path, found one by one and only as many as are wanted.
+"""Why a value does not match its schema: every fault with its path, found one by one up to a limit.
 
-The library that validates makes all its errors before it gives the first, each with a copy of what it is about, so a
-body of a megabyte becomes gigabytes. So it is asked yes or no, of one part after the other, and this module walks. It
-never decides whether a part fits.
+The validation library builds all its errors before it returns the first, each with a copy of the value concerned, so a
+body of a megabyte takes gigabytes. Instead, this module walks the schema and asks the library of each part only whether
+it matches. The module never decides that itself.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ _FAR: Final = 4
 
 
 class Fault(NamedTuple):
-    """Something wrong: `keyword` found it, `depth` levels below the value; `allowed` says in words what would fit."""
+    """An error that `keyword` found, `depth` levels below the value; `allowed` says in words what would match."""
 
     error: FieldError
     keyword: str
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The place of a value, its depth, and whether it is, or is part of, a secret that no error repeats."""
+    """The place of a value, its depth, and whether it is a secret or part of one; errors do not repeat secrets."""
 
     path: str
     depth: int = 0
@@ -54,12 +54,12 @@ class Place(NamedTuple):
         return UNSET if self.is_secret else wording.shown(value)
 
     def counted(self, value: object) -> Given:
-        """The value as an error repeats it that is about how much there is of it."""
+        """The value as an error about its size repeats it: the number of members or items."""
         return len(value) if isinstance(value, dict | list) and not self.is_secret else self.shown(value)
 
 
 class Explanation:
-    """Explains what is wrong with values against one component; compiled once, used by any number of calls."""
+    """Explains why values do not match one component; compiled once, used by any number of calls."""
 
     def __init__(self, component: Component) -> None:
         self._component = component
@@ -68,9 +68,9 @@ class Explanation:
         self._leaves: dict[tuple[int, str], Validator] = {}
 
     def faults(self, value: object, path: str, most: int) -> list[FieldError]:
-        """What is wrong with a value that does not fit, at most so many; never nothing.
+        """The faults of a value that does not match, at least one and at most `most`.
 
-        `path` is its place, empty for a body itself.
+        `path` is the value's place, empty for a whole body.
         """
         found: dict[tuple[str, str], FieldError] = {}
         for fault in _Walk(self).faults(self._component.schema, value, Place(path)):
@@ -84,26 +84,26 @@ class Explanation:
         return list(found.values())
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema that a reference, or a row of them, leads to."""
+        """The schema at the end of a reference, or of a chain of references."""
         while "$ref" in schema:
             schema = self._component.definition(schema)
         return schema
 
     def fits(self, schema: Schema, value: object) -> bool:
-        """Whether a part of the component takes the value."""
+        """Whether the value matches a part of the component."""
         return self._parts.is_valid({self._keys[id(schema)]: value})
 
     def fits_keyword(self, schema: Schema, keyword: str, value: object) -> bool:
-        """Whether one keyword of a schema takes the value."""
+        """Whether the value matches one keyword of a schema."""
         leaf = self._leaves.get((id(schema), keyword))
         if leaf is None:
             leaf = self._leaves[id(schema), keyword] = compiled({keyword: schema[keyword]})
         return leaf.is_valid(value)
 
     def _compiled_parts(self) -> Validator:
-        """One validator for all parts: of an object it looks at the member whose name is the key of the part.
+        """One validator for all parts: it validates the member of an object whose name is the key of the part.
 
-        One for each part would compile, and hold, all that the part refers to.
+        A validator for each part would compile, and keep, everything that the part refers to.
         """
         definitions: dict[str, Schema] = self._component.schema["definitions"]
         members: dict[str, Schema] = {}
@@ -117,7 +117,7 @@ class Explanation:
 
 
 def _parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    """The schemas in it, with the steps that lead there."""
+    """The schemas within a schema, with the steps that lead to each."""
     for name, part in schema.get("properties", {}).items():
         yield "properties/" + quote(name.replace("~", "~0").replace("/", "~1"), safe=""), part
     for keyword in ("allOf", "anyOf", "oneOf"):
@@ -129,11 +129,11 @@ def _parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 class _Exhausted(Exception):
-    """The search has taken as many steps as it may."""
+    """The search has used all its steps."""
 
 
 class _Walk:
-    """One search for faults, with a bound on its steps."""
+    """One search for faults, with a limit on its steps."""
 
     def __init__(self, explanation: Explanation) -> None:
         self._of = explanation
@@ -181,7 +181,7 @@ class _Walk:
             yield self._excluded(schema["not"], at)
 
     def _mismatch(self, schema: Schema, value: object, at: Place) -> Fault | None:
-        """A value outside the choices, or of the wrong type: then nothing else about it matters."""
+        """The fault of a value that is not one of the choices, or has the wrong type: no other fault matters then."""
         if "enum" in schema and not self._of.fits_keyword(schema, "enum", value):
             error = wording.chosen(at.path, schema["enum"], value, at.shown(value))
             return Fault(error, "enum", at.depth, tuple(map(wording.text, schema["enum"])))
@@ -209,9 +209,9 @@ class _Walk:
                 yield from self._faults(part, content, at.member(name))
 
     def _in_forms(self, forms: list[Schema], keyword: str, value: object, at: Place) -> list[Fault]:
-        """What is wrong when a value should have one of several forms; looked for once in each place.
+        """The faults of a value that should have one of several forms, computed once for each place.
 
-        Forms that share a part would else be explained as often as there are ways to get there.
+        Otherwise forms that share a part would be explained again for each way to it.
         """
         key = (id(forms), id(value), at)
         if key not in self._told:
@@ -219,8 +219,8 @@ class _Walk:
         return self._told[key]
 
     def _misses(self, forms: list[Schema], keyword: str, value: object, at: Place) -> Iterator[Fault]:
-        """The faults of the form that was meant, if that is clear; else what tells the nearest forms apart; else the
-        faults that they share; else one sentence about them.
+        """The faults of the intended form, if it is clear which one that is; else one fault about the member that
+        distinguishes the nearest forms; else the faults that they share; else one sentence about them.
         """
         fitting = sum(self._of.fits(form, value) for form in forms)
         if fitting > 1 and keyword == "oneOf":
@@ -242,7 +242,7 @@ class _Walk:
         yield from common or [_none_of(nearest, len(forms), keyword, at)]
 
     def _telling(self, forms: list[Schema], at: Place) -> set[str]:
-        """The paths of members that tell forms apart: those for which more than one form has choices."""
+        """The paths of members that distinguish forms: more than one form limits them to choices."""
         counts: Counter[str] = Counter()
         for form in forms:
             waiting = [form]
@@ -256,7 +256,7 @@ class _Walk:
         return {wording.member(at.path, name) for name, count in counts.items() if count > 1}
 
     def _excluded(self, schema: Schema, at: Place) -> Fault:
-        """A value has the form that it must not have."""
+        """The fault of a value that has the form it must not have."""
         excluded = self._of.resolved(schema)
         sentence = "has a form that is not allowed" if excluded else "is not allowed here"
         if set(excluded) == {"enum"}:
@@ -269,9 +269,10 @@ class _Walk:
 
 
 def _distance(fault: Fault, depth: int, telling: set[str]) -> int:
-    """How surely a fault says that a form was not meant.
+    """How strongly a fault suggests that a form was not intended.
 
-    By the value's own type or choices, then by those of a member that tells forms apart, then by the set of members.
+    The value's own type or choices weigh most, then the choices of a member that distinguishes forms, then the set of
+    members.
     """
     below = fault.depth - depth
     if fault.keyword in ("type", "enum") and below == 0:
@@ -282,7 +283,7 @@ def _distance(fault: Fault, depth: int, telling: set[str]) -> int:
 
 
 def _together(told: list[Fault | None]) -> Fault | None:
-    """One fault for all forms, when each of them names what the same field may be."""
+    """One fault for all forms, if each of them limits the same field to types or choices."""
     first = told[0]
     if first is None or any(each is None or each.error.field != first.error.field for each in told):
         return None
@@ -300,7 +301,7 @@ def _together(told: list[Fault | None]) -> Fault | None:
 
 
 def _none_of(tries: list[list[Fault]], count: int, keyword: str, at: Place) -> Fault:
-    """The value has none of the forms, and what the nearest of them miss."""
+    """The fault of a value that has none of the forms, with the first fault of each of the nearest forms."""
     first = [each[0].error for each in tries[:MOST_FORMS] if each]
     if len({error.field for error in first}) == 1 and len(first) == len(tries) == sum(map(len, tries)):
         field = first[0].field

@@ -1,7 +1,7 @@
-"""The values that a schema itself writes, in `enum`, `default` and `example`: its own `type` must allow each of them.
+"""The values in a schema's own `enum`, `default` and `example`: the schema's `type` must allow each of them.
 
-YAML makes numbers of versions, and truths of words, so such a value is often not what its author meant: no spec could
-ever have it.
+YAML turns versions into numbers, and some words into booleans, so such a value is often not what its author meant, and
+no spec could have it.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _LONG: Final = 10**60
 
 
 def misfits(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The values that the schema's own type excludes: the steps that lead to each, and what is wrong with it."""
+    """The values that the schema's own type excludes: the path to each, and what is wrong with it."""
     type = schema.get("type")
     if not isinstance(type, str) or type not in _IS:
         return
@@ -71,6 +71,6 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= _LONGEST else value[:_LONGEST] + "…")
     if isinstance(value, int | float):
-        # Python refuses to write the digits of a whole number of thousands.
+        # Python refuses to convert an integer with thousands of digits to text.
         return "the number" if abs(value) > _LONG and isinstance(value, int) else str(value)
     return "an object" if isinstance(value, dict) else "a list"

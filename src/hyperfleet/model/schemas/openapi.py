@@ -1,8 +1,7 @@
-"""A component of an OpenAPI 3.0 document as JSON Schema (draft 7), with everything that it refers to.
+"""Converts a component of an OpenAPI 3.0 document, with everything that it refers to, to JSON Schema (draft 7).
 
-The provider's document is input like any other: whatever it holds, conversion ends soon, with a schema or with every
-mistake at once, each with its place. A keyword that would be ignored is a mistake, because its author
-believes that it holds.
+The provider's document is input like any other: its conversion is bounded, and ends with a schema or with every
+mistake and its place. A keyword that would be ignored is a mistake, because its author expects it to have an effect.
 """
 
 import re
@@ -27,7 +26,7 @@ from hyperfleet.model.spelling import did_you_mean, nearest_name
 
 COMPONENTS: Final = "#/components/schemas/"
 LARGEST: Final = 20_000
-"""Schemas and choices of enums together, that a component and what it refers to may have."""
+"""The most schemas and enum values together, in a component and everything that it refers to."""
 
 MOST_PATTERNS: Final = 1000
 MOST_LARGE_PATTERNS: Final = 50
@@ -37,7 +36,7 @@ _ANNOTATIONS: Final = frozenset(
     {"title", "description", "default", "example", "examples", "externalDocs", "xml", "deprecated", "$comment"}
     | {"readOnly", "writeOnly", "nullable", "discriminator", "exclusiveMinimum", "exclusiveMaximum", "format"}
 )
-"""What constrains nothing, and what is read together with other keywords below."""
+"""Keywords that constrain nothing, and keywords that are read together with others below."""
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 _BOUNDS: Final = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
@@ -52,7 +51,7 @@ _HINTS: Final = {
 
 
 def require_document(document: object) -> dict[str, Any]:
-    """The document, when it is OpenAPI 3.0; raises BadSchema."""
+    """The document, if it is OpenAPI 3.0; else raises BadSchema."""
     if not isinstance(document, dict):
         raise BadSchema(["It is not an OpenAPI document: the top level must be a mapping."])
     version = document.get("openapi")
@@ -80,7 +79,7 @@ def has_component(document: dict[str, Any], name: str) -> bool:
 
 
 def converted(document: dict[str, Any], name: str) -> Component:
-    """The component of that name; raises BadSchema with every mistake."""
+    """The converted component of that name; raises BadSchema with every mistake."""
     conversion = _Conversion(document)
     schema = conversion.run(COMPONENTS + name.replace("~", "~0").replace("/", "~1"))
     if conversion.mistakes:
@@ -89,11 +88,11 @@ def converted(document: dict[str, Any], name: str) -> Component:
 
 
 class _TooMuch(Exception):
-    """The component is larger than what is read."""
+    """The component exceeds a limit."""
 
 
 class _Conversion:
-    """One component on its way; what it refers to waits in a queue, so that references may form any graph."""
+    """The conversion of one component. The targets of references wait in a queue, so they may form any graph."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.mistakes: list[str] = []
@@ -129,7 +128,7 @@ class _Conversion:
             raise _TooMuch(f"{_shown(at)}: nesting is deeper than {DEEPEST} levels.")
 
     def _reference(self, given: object, at: str) -> Schema:
-        """The reference in the converted schema; what it names is converted in its turn."""
+        """The reference in the converted schema; its target is converted later."""
         if not isinstance(given, str):
             self._wrong(at, "`$ref` must be a string.")
             return {}
@@ -187,7 +186,7 @@ class _Conversion:
             self._wrong(at, "`format` must be a string.")
 
     def _for_people(self, out: Schema, given: dict[str, Any], at: str) -> None:
-        """What says nothing of values, and something to whoever explains why one does not fit."""
+        """Keeps the keywords that do not affect validation, but are used to explain faults."""
         if not isinstance(given.get(MUST, ""), str):
             self._wrong(at, f"`{MUST}` must be a string.")
         elif MUST in given and "pattern" in out:
@@ -201,7 +200,7 @@ class _Conversion:
                 out[flag] = out.pop(keyword)
 
     def _discriminated(self, out: Schema, given: dict[str, Any], at: str) -> None:
-        """Where the values of a member name each of the alternatives, that member decides, and no other is tried."""
+        """If the values of a member name all of the alternatives, that member decides which single one is tried."""
         keyword = next((each for each in ("oneOf", "anyOf") if each in out), None)
         rule = given["discriminator"]
         name, mapping = rule.get("propertyName"), rule.get("mapping")
@@ -273,7 +272,7 @@ class _Conversion:
         out[keyword] = value
 
     def _costs(self, out: Schema, at: str) -> None:
-        """Refuses a pattern that could take minutes; `maxLength` beside it is looked at before the text is matched."""
+        """Rejects a pattern that could take minutes. A `maxLength` beside it is checked before the text is matched."""
         too_much = pattern.refusal(out["pattern"], out.get("maxLength")) if "pattern" in out else None
         if too_much is not None:
             self._wrong(f"{at}/pattern", f"the pattern {_shown(out['pattern'])} {too_much}.")
@@ -299,7 +298,7 @@ class _Conversion:
     def _read_schema(self, out: Schema, keyword: str, value: object, at: str, depth: int) -> None:
         is_flag = keyword == "additionalProperties" and isinstance(value, bool)
         schema = value if is_flag else self._schema(value, at, depth + 1)
-        # Whatever takes everything is left out, because large objects would be walked for nothing.
+        # `additionalProperties` that allow everything are omitted: large objects would be walked for nothing.
         if keyword != "additionalProperties" or schema not in ({}, True):
             out[keyword] = schema
 
@@ -357,7 +356,7 @@ def _formatted(out: Schema, given: dict[str, Any]) -> None:
 
 
 def _read_only(out: Schema, given: dict[str, Any]) -> None:
-    """A read-only member may be required of answers only."""
+    """Drops read-only members from `required`: they are required only in responses."""
     members = given.get("properties")
     if "required" in out and isinstance(members, dict):
         read_only = {name for name, each in members.items() if isinstance(each, dict) and each.get("readOnly") is True}
@@ -365,7 +364,7 @@ def _read_only(out: Schema, given: dict[str, Any]) -> None:
 
 
 def _nullable(schema: Schema) -> Schema:
-    """The schema that takes null as well; its alternatives and parts may refuse null, so it is asked before them."""
+    """The schema, with null allowed as well. Its alternatives may reject null, so null is checked before them."""
     if any(keyword in schema for keyword in _IN_PLACE):
         return {"if": {"type": "null"}, "else": schema}
     if "type" in schema:
@@ -376,6 +375,6 @@ def _nullable(schema: Schema) -> Schema:
 
 
 def _shown(text: object) -> str:
-    """A text of the document in a sentence: on one line, and not all of a long one."""
+    """A text from the document for a sentence: on one line, and cut if it is long."""
     whole = str(text) if isinstance(text, str | int | float) else type(text).__name__
     return printable(whole, 120)

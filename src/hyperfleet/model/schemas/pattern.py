@@ -1,7 +1,7 @@
-"""What a pattern of a schema can cost: an upper bound from its text, before any value is matched against it.
+"""An upper bound on the cost of a schema's pattern, computed from its text before any value is matched.
 
-The engine matches in time that is linear in the text, times the number of its states that are alive at once. Counted
-repetitions multiply states: `([a-z]{1,500}){1,8}x` has 4,001, and each of them may be alive at each character.
+The engine's time is linear in the text, times the number of states that are alive at once. Counted repetitions multiply
+states: `([a-z]{1,500}){1,8}x` has 4,001, and each of them may be alive at each character.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 from hyperfleet.model.schemas.json_schema import is_pattern
 
 LONGEST_TEXT: Final = 1 << 20
-"""Characters of the longest text that a body of the usual limit can hold."""
+"""The most characters of a text in a body within the default limit."""
 
 MOST_STEPS: Final = 200_000_000
-"""States times characters that a pattern may take; of those a processor does some ten millions a second."""
+"""The most states times characters for a pattern; a processor does some ten million of these a second."""
 
 MODEST: Final = 64 << 10
-"""Compiled bytes up to which the engine needs no more than one step a character, however many states there are."""
+"""Compiled bytes up to which the engine takes at most one step for each character, however many states there are."""
 
 _ENDLESS: Final = 1 << 40
 _TOKEN: Final = re.compile(
@@ -29,9 +29,9 @@ _NOTHING_TAKEN: Final = frozenset({r"\b", r"\B"})
 
 
 class _Part(NamedTuple):
-    """States, the longest text it takes, how many lengths its texts may have, and states alive for one beginning.
+    """A part's states, its longest match, how many lengths its matches may have, and the states alive for one start.
 
-    `fewest` are its states when it is repeated no more often than it must be.
+    `fewest` are its states if it is repeated only as often as it must be.
     """
 
     states: int = 0
@@ -69,23 +69,23 @@ _TEXT_ENDS: Final = _Part()
 
 
 class _Group(NamedTuple):
-    """An open group: its finished alternatives, and the parts of the one that is read."""
+    """An open group: its finished alternatives, and the parts of the one that is being read."""
 
     alternatives: list[list[_Part | None]]
 
 
 def steps(pattern: str, longest: int = LONGEST_TEXT) -> int:
-    """Steps that matching takes at most on a text of so many characters; the pattern must compile."""
+    """The most steps to match a text of `longest` characters; the pattern must compile."""
     return sum(_cost(parts, longest) for parts in _alternatives(pattern))
 
 
 def states(pattern: str) -> int:
-    """States that may be alive at once, at most."""
+    """The most states that may be alive at once."""
     return sum(part.states for parts in _alternatives(pattern) for part in parts if part is not None)
 
 
 def refusal(pattern: str, longest: int | None) -> str | None:
-    """Why a pattern beside `maxLength: longest` costs too much, and what to write instead; None when it does not."""
+    """Why a pattern with `maxLength: longest` costs too much, and what to write instead; None if it does not."""
     text = LONGEST_TEXT if longest is None else min(longest, LONGEST_TEXT)
     if steps(pattern, text) <= MOST_STEPS or is_pattern(pattern, MODEST):
         return None
@@ -97,7 +97,7 @@ def refusal(pattern: str, longest: int | None) -> str | None:
 
 def _cost(parts: list[_Part | None], longest: int) -> int:
     if not parts or parts[0] is not None:
-        # Wherever the text may begin to match, all states may be alive; and the first match, the shortest, is enough.
+        # A match may begin anywhere, so all states may be alive; the first match, the shortest, is enough.
         whole = sum(part.states for part in parts if part is not None)
         return (whole - (parts[-1].states - parts[-1].fewest if parts and parts[-1] is not None else 0)) * longest
     total, before = 0, _Part()
@@ -110,7 +110,7 @@ def _cost(parts: list[_Part | None], longest: int) -> int:
 
 
 def _alternatives(pattern: str) -> list[list[_Part | None]]:
-    """The parts of each alternative in their order; None where the text's beginning is asked for."""
+    """The parts of each alternative, in order; None for an anchor at the start of the text."""
     open: list[list[list[_Part | None]]] = [[[]]]
     at = 0
     while at < len(pattern):
@@ -154,7 +154,7 @@ def _together(alternatives: list[list[_Part | None]]) -> _Part:
 
 
 def _counts(token: str) -> tuple[int, int] | None:
-    """How often a quantifier repeats what it follows; None for what is none."""
+    """The least and the most repetitions of a quantifier; None for any other token."""
     if token[0] in "*+?":
         return {"*": (0, _ENDLESS), "+": (1, _ENDLESS), "?": (0, 1)}[token[0]]
     found = _COUNTS.match(token)
@@ -167,7 +167,7 @@ def _counts(token: str) -> tuple[int, int] | None:
 
 
 def _class_end(pattern: str, at: int) -> int:
-    """The end of the class whose `[` comes just before; classes may be nested."""
+    """The end of the character class whose `[` is just before `at`; classes may be nested."""
     depth = 1
     if pattern[at : at + 1] == "^":
         at += 1

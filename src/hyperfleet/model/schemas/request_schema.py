@@ -1,7 +1,7 @@
-"""The schema of a request body: whether a body fits it, and the list of what is wrong with one that does not.
+"""The schema of a request body: whether a body matches it, and the faults of one that does not.
 
-The compiled schema decides, in about a microsecond, and a good body costs nothing more. What no schema can say is added
-by those who read the body; `in_order` puts both lists into one.
+The compiled schema decides in about a microsecond, and a valid body costs nothing more. The code that reads a body adds
+the faults that a schema cannot express; `in_order` sorts all of them into one list.
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from hyperfleet.model.schemas.json_schema import compiled
 
 
 class RequestSchema:
-    """What a body must be; made once, used by any number of calls at once."""
+    """The schema of a body; built once, used by any number of concurrent calls."""
 
     def __init__(self, document: dict[str, Any], name: str) -> None:
-        """Reads the component `name` of an OpenAPI document, an object that names its members; raises BadSchema."""
+        """Reads the component `name` of an OpenAPI document, an object with `properties`; raises BadSchema."""
         self._component = openapi.converted(document, name)
         self._validator = compiled(self._component.schema)
 
     @cached_property
     def _explanation(self) -> Explanation:
-        # Compiling it takes longer than all else, and a service may never need it.
+        # Compiling it takes longer than everything else, and a service may never need it.
         return Explanation(self._component)
 
     @cached_property
@@ -33,7 +33,7 @@ class RequestSchema:
         return {name: position for position, name in enumerate(members)}
 
     def faults(self, members: dict[str, Any]) -> list[FieldError]:
-        """What is wrong with a decoded body, the first fault of each field, at most MOST_FAULTS."""
+        """The faults of a decoded body: the first one of each field, at most MOST_FAULTS."""
         if self._validator.is_valid(members):
             return []
         found: dict[str, FieldError] = {}
@@ -42,10 +42,10 @@ class RequestSchema:
         return list(found.values())
 
     def in_order(self, faults: Iterable[FieldError]) -> list[FieldError]:
-        """Faults in the order of the document's members, those of members that it does not have first."""
+        """Faults in the order of the members in the document, with unknown members first."""
         return sorted(faults, key=lambda fault: self._positions.get(_member(fault.field), -1))
 
 
 def _member(path: str) -> str:
-    """The member of the body that a path leads through."""
+    """The member of the body in which a path begins."""
     return path.partition(".")[0].partition("[")[0]

@@ -1,8 +1,8 @@
 """The schema of a kind's `spec`, from a component of an OpenAPI 3.0 document (contract: Kinds).
 
-Checking a valid spec is one call into compiled code; only an invalid one takes the slow explanation. The document is
-bounded while it is converted (openapi.py, breadth.py, pattern.py), the spec when it is decoded. `is_light` says whether
-both together certainly end at once; all others are checked where the check can be stopped (services/checking.py).
+Checking a valid spec takes one call into compiled code; only an invalid one needs the slow explanation. The document is
+bounded during conversion (openapi.py, breadth.py, pattern.py), the spec on decoding. `is_light` says whether a check is
+certain to be quick; all other specs are checked where the check can be stopped (services/checking.py).
 """
 
 from dataclasses import replace
@@ -17,16 +17,16 @@ __all__ = ["BadSchema", "SpecSchema"]
 
 FIELD: Final = "spec"
 CODE: Final = "VAL-000"
-"""Every fault in a spec against its schema, also a single one (contract: Errors)."""
+"""The code of every fault in a spec, even of a single one (contract: Errors)."""
 
 LIGHT_STEPS: Final = 1_000_000
-"""Steps, of a state of a pattern or of a schema each, up to which a check holds nobody up."""
+"""The most steps of a check that runs in the worker itself; a step is a state of a pattern, or a schema."""
 
 
 class SpecSchema:
-    """What a spec must be; made once, used by any number of calls at once.
+    """The schema of a spec; built once, used by any number of concurrent calls.
 
-    `deepest` is how deep a spec may be nested: DEEPEST, or less when the schema's alternatives multiply (breadth.py).
+    `deepest` is how deep a spec may be nested: DEEPEST, or less if the schema's alternatives multiply (breadth.py).
     """
 
     def __init__(self, document: dict[str, Any], name: str) -> None:
@@ -38,7 +38,7 @@ class SpecSchema:
 
     @classmethod
     def of(cls, component: Component) -> "SpecSchema":
-        """The same from a component that was read before."""
+        """The schema from a component that has been converted before."""
         schema = cls.__new__(cls)
         schema._use(component)
         return schema
@@ -51,11 +51,11 @@ class SpecSchema:
         self._explanation = Explanation(component)
 
     def is_light(self, size: int) -> bool:
-        """Whether a spec of so many bytes is surely checked, and explained, at once."""
+        """Whether checking and explaining a spec of `size` bytes is certain to be quick."""
         return size <= self._lightest
 
     def faults(self, spec: dict[str, Any]) -> list[FieldError]:
-        """What is wrong with a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""
+        """The faults of a decoded spec, at most MOST_FAULTS, with paths such as `spec.pools[0].nodes`."""
         if self.deepest < DEEPEST and _depth(spec) > self.deepest:
             sentence = f"must not be nested deeper than {self.deepest} levels"
             found = [wording.other(FIELD, sentence, f"at most {self.deepest}")]
@@ -67,7 +67,7 @@ class SpecSchema:
 
 
 def _depth(value: object) -> int:
-    """How deep objects and lists are nested in a value; 0 for one without any below it."""
+    """How many levels of values are below a value; 0 if there are none."""
     depth = -1
     level: list[object] = [value]
     while level:

@@ -1,8 +1,8 @@
-"""What is wrong with a value, keyword by keyword, in the caller's words: the sentences behind `errors[]`.
+"""The sentences in `errors[]`: what is wrong with a value, keyword by keyword, in the caller's words.
 
-A row says what the value must be and what to call that in short; sentences begin with the field's path, so that each
-is complete by itself. They avoid the words of schema languages. Errors in bodies and specs use the same words, and
-errors that no schema describes are worded here as well.
+A row says what the value must be, in full and in short. Sentences begin with the field's path, so that each is complete
+by itself. They avoid the terms of schema languages. Errors in bodies and in specs use the same words, and errors that
+no schema describes are also worded here.
 """
 
 import re
@@ -22,10 +22,10 @@ LONGEST_NAME: Final = 80
 LONGEST_PATTERN: Final = 100
 
 _MOST_IGNORED: Final = 8
-"""Members without effect that an error lists; more, such as the read-only ones of a resource, would bury the others."""
+"""The most ignored members that an error lists. More, such as a resource's read-only members, would bury the others."""
 
 _FEW: Final = 3
-"""Names among which a caller finds the one that was meant at a glance."""
+"""The number of names that need no suggestion, because a caller finds the right one at a glance."""
 
 _PLAIN: Final = re.compile(r"[\w/-]+")
 
@@ -66,7 +66,7 @@ FORMATS: Final = {
 
 
 class Words(NamedTuple):
-    """What a value must be: the end of "`field` must …", and the same in short."""
+    """What a value must be: the end of the sentence "`field` must …", and a short form."""
 
     must: str
     constraint: str
@@ -76,11 +76,11 @@ _Schema = Mapping[str, Any]
 _Row = tuple[str, Callable[[_Schema, str], Words]]
 
 _EDGES: Final = (-(2**31), -(2**63))
-"""What only the width of a type says; it is of no interest beside the other limit."""
+"""Lower limits that only reflect the width of an integer; errors omit them beside an upper limit."""
 
 
 def _limits(least: str, most: str, verb: str, what: tuple[str, str]) -> dict[str, _Row]:
-    """Two keywords that bound one thing. An error names both, so that the next attempt respects both."""
+    """The rows of a lower and an upper limit. An error names both, so that the next attempt respects both."""
 
     def word(limit: Any) -> str:
         counted = what[limit != 1]
@@ -100,7 +100,7 @@ def _limits(least: str, most: str, verb: str, what: tuple[str, str]) -> dict[str
 
 
 def _pattern(schema: _Schema, _keyword: str) -> Words:
-    """A long pattern appears once, in the constraint."""
+    """The words for a pattern; a long one appears only in the constraint."""
     wanted = schema["pattern"]
     named = wanted if len(wanted) <= LONGEST_PATTERN else "in `constraint`"
     return Words(schema.get(MUST, f"match the pattern {named}"), wanted)
@@ -126,26 +126,26 @@ LEAVES: Final[Mapping[str, _Row]] = {
     "uniqueItems": (_NOT_ALLOWED, lambda *_: Words("not have two equal items", "no two equal items")),
     **_limits("minProperties", "maxProperties", "have", ("member", "members")),
 }
-"""The keywords that look at one value and at nothing below it, but for type and enum, which come before them.
+"""The keywords that check a value and nothing below it, except type and enum, which are checked before them.
 
-Each with the code of what it finds, and its words, which also depend on its siblings in the schema.
+Each has an error code, and words, which also depend on the keyword's siblings in the schema.
 """
 
 
 def leaf(path: str, keyword: str, schema: _Schema, value: Given) -> FieldError:
-    """A value is not as one of those keywords wants it."""
+    """A value does not match one of those keywords."""
     code, words = LEAVES[keyword]
     return must(code, path, words(schema, keyword), value)
 
 
 def types(names: str | list[str]) -> list[str]:
-    """The types in words. Null is not offered: where it is taken, it means that the value is absent."""
+    """The types in words. Null is not listed: where it is allowed, it means that the value is absent."""
     each = [names] if isinstance(names, str) else [name for name in names if name != "null"]
     return [_TYPES[name] for name in each]
 
 
 def one_of(words: Iterable[str]) -> str:
-    """The choices in a row, the first of many only."""
+    """The choices, separated by commas; of many, only the first."""
     each = list(words)
     shown = ", ".join(each[:MOST_NAMES])
     return shown if len(each) <= MOST_NAMES else f"{shown} and {len(each) - MOST_NAMES} more"
@@ -157,16 +157,16 @@ def must(code: str, path: str, words: Words, value: Given) -> FieldError:
 
 
 def mistyped(path: str, names: list[str], value: Given) -> FieldError:
-    """A value has another type than those, in words."""
+    """A value has the wrong type; `names` are the allowed types in words."""
     listed = " or ".join(names)
     return must(_MISTYPED, path, Words(f"be {listed}", listed), value)
 
 
 def chosen(path: str, choices: list[Any], value: object, shown: Given) -> FieldError:
-    """A value is outside the choices; null is not offered among them."""
+    """A value is not one of the choices; null is not listed among them."""
     offered = [choice for choice in choices if choice is not None] or choices
     listed = one_of(map(text, offered))
-    # `true` is no `"True"`, which one does not see without quotes.
+    # Without quotes, `true` and `"True"` look alike, so the error says that a string is required.
     typed = isinstance(value, str) or not all(isinstance(choice, str) for choice in offered)
     strings = "" if typed else "the string " if len(offered) == 1 else "the strings "
     words = Words(f"be {'one of ' if len(offered) > 1 else ''}{strings}{listed}", listed)
@@ -179,7 +179,7 @@ def missing(path: str) -> FieldError:
 
 
 def unknown(path: str, name: str, known: Iterable[str], ignored: Iterable[str] = ()) -> FieldError:
-    """A member is there that must not be; `name` is the last part of its path, `ignored` are taken and not used."""
+    """A member is not allowed; `name` ends its path, and `ignored` are the members that are accepted and ignored."""
     names, unused = list(known), list(ignored)
     if not names:
         return FieldError(_NOT_ALLOWED, path, f"`{path}` must be omitted; no members are allowed there")
@@ -195,12 +195,12 @@ def repeated(path: str, value: str) -> FieldError:
 
 
 def other(path: str, sentence: str, constraint: str | None = None, value: Given = UNSET) -> FieldError:
-    """Anything else that is wrong; the sentence goes on after the path."""
+    """Any other error; the sentence follows the path."""
     return FieldError(_NOT_ALLOWED, path, f"`{path}` {sentence}", constraint, value)
 
 
 def member(path: str, name: str) -> str:
-    """The path of a member; of the body itself it is the name. Labels have nothing below them, so theirs ends there."""
+    """The path of a member; its name for a member of the body. Nothing is below a label, so it needs no brackets."""
     if not path:
         return name
     if path == "labels":
@@ -215,15 +215,15 @@ def item(path: str, position: int) -> str:
 
 
 def cut(name: str) -> str:
-    """A name that a caller made up, short enough for a sentence."""
+    """A name that a caller chose, cut to fit into a sentence."""
     return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
 
 
 def text(value: object) -> str:
-    """A value as JSON; a string as it is."""
+    """A value as JSON; a string is unchanged."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def shown(value: object) -> Given:
-    """A scalar as the caller sent it; what is too large to repeat is absent."""
+    """A scalar as the caller sent it; UNSET for a list or object, which would be too large to repeat."""
     return value if value is None or isinstance(value, str | int | float | bool) else UNSET

@@ -1,8 +1,8 @@
-"""The table of a resource's fields: what each is called, its type, and what callers may do with it.
+"""The table of a resource's fields: the name and type of each, and what callers may do with it.
 
-Search, `order` and `fields` know no other names than these rows, the store reads from them how to compare, sort and
-select, and the documentation's tables are made from them: one row is all that a field needs. A name with a placeholder
-in angle brackets covers every name of that form; what fills it is the path of a reference.
+Search, `order` and `fields` accept only the names in these rows. From the rows, the store derives how to compare, sort
+and select, and the documentation's tables are generated: a field needs only one row. A name with a placeholder in angle
+brackets covers every name of that form; the path of a reference fills the placeholder.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from hyperfleet.model.search import lexer
 from hyperfleet.model.spelling import nearest_name
 
 Type = Literal["text", "integer", "time", "any"]
-"""What callers compare a field with; `any` is whatever a document holds: text, number or boolean."""
+"""The type of the values that callers compare a field with; `any` is text, number or boolean, as in the document."""
 
 SqlType = Literal["text", "uuid", "integer", "bigint", "timestamptz", "json"]
 
@@ -27,26 +27,26 @@ _TYPES: Final[dict[SqlType, Type]] = {
 }
 
 Place = Literal["column", "label", "spec", "condition", "detail", "envelope", "inside", "status", "adapters", "tenancy"]
-"""Where the database has a value, which decides how it is compared and selected (store/clauses/).
+"""Where the database has a value. The place decides how the value is compared and selected (store/clauses/).
 
 `column`: a column of its own. `label`, `spec`: a member of that jsonb column, selected from the served text.
-`condition`, `detail`: a condition's status, and its other members. `envelope`: a member of the served text; `inside`:
-one that is selected beside columns of their own. `status`, `adapters`, `tenancy`: these as a whole.
+`condition`, `detail`: a condition's status, and its other members. `envelope`: a member of the served text. `inside`: a
+member of the served text whose neighbours have columns. `status`, `adapters`, `tenancy`: the whole of each.
 """
 
 PATH_PARTS: Final = 100
 REPEATED: Final = 100
-"""Characters of a name that a refusal repeats."""
+"""The most characters of a name that an error repeats."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Field:
-    """A row of the table. Equal to itself only, so that it is a cheap key.
+    """A row of the table. Compared by identity, so that it is a cheap key.
 
-    `column` is the column of `resources` that has it, of `sql_type`; `member` the key inside it for the details of
-    conditions. `is_nullable`: a row may lack it. `is_indexed`: an index has lists in its order. `width` is how many
-    bytes it takes of an answer at most, its name and what surrounds it included. `choices` are all values that a text
-    can have, empty when they are unlimited; `holds_kind`: they are the names of kinds.
+    `column` is its column in `resources`, of `sql_type`; `member` is the key inside the column for the details of
+    conditions. `is_nullable`: a row may lack it. `is_indexed`: an index serves lists in its order. `width` is the most
+    bytes that it takes in a response, including its name and punctuation. `choices` are all values that a text can
+    have, empty if they are unlimited; `holds_kind`: the values are the names of kinds.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Field:
 
     @property
     def type(self) -> Type:
-        """What callers compare it with."""
+        """The type of the values that callers compare it with."""
         return _TYPES[self.sql_type]
 
     @property
@@ -185,30 +185,30 @@ _NEEDS_MORE: Final = {
 
 
 class UnknownField(ValueError):
-    """No field has that name; the message says what is allowed instead, in words for the caller."""
+    """No field has that name; the message is for the caller, and says what is allowed instead."""
 
 
 class Member(NamedTuple):
-    """A member that a caller wants to see, and the field that it is or lies in."""
+    """A member to return, and the field that it is or that contains it."""
 
     path: tuple[str, ...]
     field: Field
 
 
 class Fields:
-    """The fields that searches, orders and selections know, from the rows of a table."""
+    """The fields for searches, orders and selections, from the rows of a table."""
 
     def __init__(self, rows: Iterable[Field]) -> None:
         self.rows: Final = tuple(rows)
         self.by_name: Final = {row.name: row for row in self.rows}
-        # A part in brackets may spell a placeholder, which names nothing.
+        # Rows with placeholders are left out, because a caller may write a placeholder's text in brackets.
         self._plain: Final = {row.name: row for row in self.rows if "<" not in row.name}
         self._details: Final = {row.name.rpartition(".")[2]: row for row in self.rows if row.place == "detail"}
 
     def searchable(self, pieces: tuple[str, ...]) -> tuple[Field, tuple[str, ...]]:
-        """The field that a name of the search language means, and what fills its placeholders; raises UnknownField.
+        """The field that a name in a search refers to, and the values of its placeholders; raises UnknownField.
 
-        `pieces` are those of a name token: dotted text at even indexes, bracketed parts at odd ones.
+        `pieces` are the pieces of a name token: dotted text at even indexes, bracketed parts at odd ones.
         """
         head = pieces[0]
         if len(pieces) == 1:
@@ -242,7 +242,7 @@ class Fields:
         return detail, parts[2:3]
 
     def sortable(self, name: str) -> Field:
-        """The field that lists can be sorted by; raises UnknownField."""
+        """The field of that name, by which lists can be sorted; raises UnknownField."""
         field = self._plain.get(name)
         if field is None or not field.sortable:
             known = [row.name for row in self.rows if row.sortable]
@@ -252,7 +252,7 @@ class Fields:
         return field
 
     def selectable(self, pieces: tuple[str, ...]) -> Member:
-        """The member that a name of `fields` means, cut as those of searches; raises UnknownField."""
+        """The member that a name in `fields` refers to, in pieces as in a search; raises UnknownField."""
         if _is_label(pieces[0]) and pieces != ("labels",):
             return Member(("labels", _label_key(pieces)), self.by_name["labels.<key>"])
         parts = _parts(pieces)
@@ -283,7 +283,7 @@ def _label_key(pieces: tuple[str, ...]) -> str:
 
 
 def _parts(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    """The name cut at its dots, which bracketed parts keep."""
+    """The parts of a name, split at its dots, except within bracketed parts."""
     parts: list[str] = []
     for position, piece in enumerate(pieces):
         if position % 2:
@@ -303,7 +303,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     nearest = nearest_name(name, names)
     alike = [nearest] if nearest is not None else []
     if not alike:
-        # What follows the first dot may be a caller's own word, which is near to nothing.
+        # After the first dot may come a caller's own word, which is near no name, so only the first parts are compared.
         head = nearest_name(name.partition(".")[0], dict.fromkeys(each.partition(".")[0] for each in names))
         alike = [each for each in names if head is not None and each.startswith(f"{head}.")]
     if not alike:

@@ -1,7 +1,7 @@
-"""Search text to tokens: names, values, signs and keywords, each with its position.
+"""Splits search text into tokens: names, values, signs and keywords, each with its position.
 
-The parser sees only tokens, and a token's value is final: numbers are exact, times are aware UTC, escapes are resolved.
-Positions count characters from 1, because people read them. Nothing here knows which fields there are.
+The parser sees only tokens. A token's value is final: numbers are exact, times are timezone-aware UTC, escapes are
+resolved. Positions in messages count characters from 1, because people read them. The table of fields is not used here.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from hyperfleet.model.excerpt import printable
 
 DIGITS: Final = 1000
-"""The most digits of a number before its point, and after it; stored numbers never have more."""
+"""The most digits of a number before the decimal point, and after it; stored numbers never have more."""
 
 KEYWORDS: Final = frozenset({"and", "or", "not", "in", "like", "ilike", "between", "is", "null", "true", "false"})
 
@@ -21,7 +21,7 @@ Value = str | int | Decimal | bool | datetime
 
 
 class Misread(ValueError):
-    """The text cannot be read on from `position`; `message` says what is allowed there, in words for the caller."""
+    """The text is invalid at `position`; `message` is for the caller, and says what is allowed there."""
 
     def __init__(self, position: int, message: str) -> None:
         super().__init__(message)
@@ -30,11 +30,11 @@ class Misread(ValueError):
 
 
 class Token(NamedTuple):
-    """One word of the language, from `start` up to `end` of the text, both counted from 0.
+    """One token of the text, from `start` up to `end`, both counted from 0.
 
     `kind` is `name`, `text`, `pattern`, `number`, `time`, `boolean`, `sign`, `end`, or the keyword or bracket itself.
-    A `pattern` is a quoted text that only `like` understands, because it escapes a wildcard. The value of a name is
-    its pieces: dotted text at even indexes, bracketed parts at odd ones.
+    A `pattern` is a quoted text with an escaped wildcard, which only `like` accepts. The value of a name is its pieces:
+    dotted text at even indexes, bracketed parts at odd ones.
     """
 
     kind: str
@@ -44,9 +44,9 @@ class Token(NamedTuple):
 
 
 NAME_PART: Final = re.compile(r"[A-Za-z0-9_/-]+")
-"""A part between two dots of a name without brackets."""
+"""A part of a name that needs no brackets."""
 LABEL_KEY: Final = re.compile(r"[A-Za-z0-9_./-]+")
-"""A label's key that needs no brackets; its dots are its own."""
+"""A label's key that needs no brackets; it may contain dots."""
 
 _QUOTED: Final = r"""'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\""""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -82,7 +82,7 @@ _SHOWN: Final = 80
 
 
 def tokens(text: str) -> list[Token]:
-    """All tokens of the text and an `end` after them; raises Misread."""
+    """All tokens of the text, followed by an `end`; raises Misread."""
     refuse_unstorable(text)
     found: list[Token] = []
     position, length = 0, len(text)
@@ -112,7 +112,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def refuse_unstorable(text: str) -> None:
-    """Raises Misread for characters that PostgreSQL cannot store, wherever they are."""
+    """Raises Misread for a character that PostgreSQL cannot store, anywhere in the text."""
     unstorable = _UNSTORABLE.search(text)
     if unstorable:
         raise Misread(
@@ -121,18 +121,18 @@ def refuse_unstorable(text: str) -> None:
 
 
 def name(text: str, position: int) -> Token | None:
-    """The name, with its bracketed parts, that begins at `position` (from 0); None when none does. Raises Misread."""
+    """The name, with its bracketed parts, that begins at `position` (from 0), None if there is none. Raises Misread."""
     match = _NAME.match(text, position)
     return _bracketed(text, position, match.end()) if match else None
 
 
 def shown(text: str) -> str:
-    """A caller's text fit to be repeated in a message: quoted, on one line, without control characters, not long."""
+    """A caller's text for a message: quoted, on one line, with control characters escaped, and cut if it is long."""
     return f"`{printable(text, _SHOWN)}`"
 
 
 def literal(value: Value) -> str:
-    """The value as it is written in a search, from which `tokens` reads it again."""
+    """The value as written in a search; `tokens` reads it back."""
     if isinstance(value, str):
         return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
     if isinstance(value, bool):
@@ -143,7 +143,7 @@ def literal(value: Value) -> str:
 
 
 def time(text: str) -> datetime:
-    """An RFC 3339 time, or a date for its first moment in UTC, cut to microseconds; raises ValueError with advice."""
+    """An RFC 3339 time, or the start of a date in UTC, cut to microseconds; raises ValueError with advice."""
     match = _TIME.fullmatch(text)
     if match is None:
         if _ZONELESS.fullmatch(text):
@@ -220,7 +220,7 @@ def _quoted(text: str, start: int, end: int) -> Token:
 
 
 def _unicode(escapes: str, position: int) -> str:
-    r"""The text of a run of `uXXXX\uXXXX…`; two surrogates make one character, one alone none."""
+    r"""The text of a run of `uXXXX\uXXXX…`; two surrogates make one character, and a lone one is an error."""
     units = [int(unit, 16) for unit in escapes[1:].split("\\u")]
     try:
         found = b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be")

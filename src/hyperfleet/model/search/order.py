@@ -1,4 +1,4 @@
-"""The order of a list, as `order` and `orderBy` say it."""
+"""The order of a list, from the parameters `order` and `orderBy`."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,8 +24,8 @@ _DIRECTIONS: Final = {"asc": False, "desc": True}
 def parse_order(order: str | None, order_by: str | None, fields: Fields = FIELDS) -> tuple[OrderKey, ...]:
     """The keys that a list is sorted by, empty for the default; raises InvalidInput on `order` or `orderBy`.
 
-    The two are two spellings of one parameter; beside `orderBy`, `order` may also be the direction of the keys that
-    name none. A direction alone turns the default round (contract: List).
+    Both are spellings of one parameter. Beside `orderBy`, `order` may also be the direction for keys without one. A
+    direction alone sorts by `created_time` (contract: List).
     """
     first = _order_keys("order", order or "", fields)
     second = _order_keys("orderBy", order_by or "", fields)
@@ -44,7 +44,7 @@ def parse_order(order: str | None, order_by: str | None, fields: Fields = FIELDS
 
 
 def _order_keys(parameter: str, text: str, fields: Fields) -> list[tuple[Field, bool | None]]:
-    """Fields with their directions, None where none is named."""
+    """Fields with their directions, None if none is given."""
     if not text.strip():
         return []
     alone = _DIRECTIONS.get(text.strip().lower())

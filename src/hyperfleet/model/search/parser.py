@@ -1,4 +1,4 @@
-"""Search text to an expression tree: the grammar of the search language, and the check of values by field.
+"""Parses search text into an expression tree: the grammar of the search language, and the check of values by field.
 
     any         = all { "or" all }
     all         = term { "and" term }
@@ -7,8 +7,8 @@
                        | ["not"] "between" value "and" value | "is" ["not"] "null" )
     list        = "(" value { "," value } ")" | "[" value { "," value } "]"
 
-Truth has two values (contract: Search), so `!=`, `not in` and the like are the negation of the positive form and have
-no node of their own. Whatever is in a tree has the type of its field; a tree cannot be wrong.
+A comparison is true or false, never unknown (contract: Search), so `!=`, `not in` and the like are negations of the
+positive form and have no nodes of their own. Every value in a tree has the type of its field, so every tree is valid.
 """
 
 from datetime import datetime
@@ -30,14 +30,14 @@ LISTED: Final = 1000
 
 
 class FieldRef(msgspec.Struct, frozen=True):
-    """One field of a resource; `path` fills the placeholders of its name: a label's key, a way into spec, a type."""
+    """A field of a resource; `path` fills the placeholders of its name: a label's key, a path in spec, a type."""
 
     field: fields.Field
     path: tuple[str, ...] = ()
 
 
 class And(msgspec.Struct, frozen=True):
-    """All terms are true; so is no term at all."""
+    """All terms are true, or there are none."""
 
     terms: "tuple[Expression, ...]"
 
@@ -49,7 +49,7 @@ class Or(msgspec.Struct, frozen=True):
 
 
 class Not(msgspec.Struct, frozen=True):
-    """The term is not true, which includes that the resource lacks what it asks for."""
+    """The term is not true, for example because the resource lacks the field."""
 
     term: "Expression"
 
@@ -78,9 +78,9 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    r"""The whole text fits `pattern`: `%` any text, `_` one character, `\` takes the next character as it is.
+    r"""The whole text matches `pattern`: `%` is any text, `_` is one character, `\` makes the next character literal.
 
-    `ignore_case` is for the letters a to z only, so that the answer depends on no database's locale.
+    `ignore_case` affects only the letters a to z, so that results do not depend on the database's locale.
     """
 
     field: FieldRef
@@ -89,7 +89,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Absence(msgspec.Struct, frozen=True):
-    """The resource has no such value; a JSON null is none."""
+    """The resource has no such value; a JSON null counts as absent."""
 
     field: FieldRef
 
@@ -98,9 +98,9 @@ Expression = And | Or | Not | Comparison | Membership | Range | Match | Absence
 
 
 def parse(text: str, vocabulary: Vocabulary = ANYTHING) -> Expression:
-    """The tree of a search text; raises BadSearch naming the position, from 1, and what is allowed there.
+    """The tree of a search text; raises BadSearch with the position, from 1, and what is allowed there.
 
-    `vocabulary` is what lists of the kind can be searched for.
+    `vocabulary` has the words for searches of this list.
     """
     if len(text) > LONGEST:
         raise BadSearch(
@@ -119,7 +119,7 @@ OPERATORS: Final[dict[fields.Type, tuple[str, ...]]] = {
     "time": (*_SIGNS, "in", "between", "is null"),
     "any": (*_SIGNS, "in", "like", "ilike", "between", "is null"),
 }
-"""What may follow a field of each type; the words also negated by `not`."""
+"""The operators for each type of field; the words also have a form with `not`."""
 
 _NO_ORDER: Final = "true and false have no order; compare them with = or !="
 _LONE_BACKSLASH: Final = "the pattern ends with a single backslash; write a literal backslash as `\\\\\\\\`"
@@ -151,7 +151,7 @@ class _Parser:
         return tree
 
     def _any(self, depth: int) -> Expression:
-        """One recursion a parenthesis and none a term, so that long chains cost no stack."""
+        """Recurses once for each parenthesis and never for a term, so that long chains use no stack."""
         alternatives: list[Expression] = []
         while True:
             terms = [self._term(depth)]
@@ -265,7 +265,7 @@ class _Parser:
         return pattern
 
     def _choice(self, ref: FieldRef) -> Value:
-        """The value that comes next, which must be one that the field can have."""
+        """The next value, which must be one that the field can have."""
         start = self._tokens[self._next].start
         value = self._value(ref)
         choices = self._vocabulary.choices(ref.field)
@@ -274,7 +274,7 @@ class _Parser:
         return value
 
     def _value(self, ref: FieldRef) -> Value:
-        """The value that comes next, which must have the type of the field."""
+        """The next value, which must have the type of the field."""
         token = self._advance()
         kind, type, value = token.kind, ref.field.type, token.value
         if kind == "text":
@@ -314,7 +314,7 @@ class _Parser:
         self._unexpected("a field name, `not` or `(`")
 
     def _instead(self, field: fields.Field, token: Token) -> str:
-        """What was found, and how it would be written for this field when that can be told."""
+        """What was found, and how to write it for this field if that is clear."""
         found = f"not {self._shown(token)}"
         if field.type == "text" or (field.type == "any" and token.kind == "time"):
             is_status = field.place == "condition" and token.kind == "boolean"
@@ -357,12 +357,12 @@ def _operators(ref: FieldRef) -> str:
 
 
 def _called(ref: FieldRef, more: str = "") -> str:
-    """The field's name, and perhaps what follows it, for a message: its path is the caller's text."""
+    """The field's name, and perhaps `more` after it, for a message; escaped, because its path is the caller's text."""
     return shown(f"{field_name(ref)} {more}".rstrip())
 
 
 def field_name(ref: FieldRef) -> str:
-    """The field's name with its placeholders filled, a part in brackets where it would be read otherwise."""
+    """The field's name with its placeholders filled in; parts that would be misread are put in brackets."""
     if not ref.path:
         return ref.field.name
     before, _, after = ref.field.name.partition(".<")

@@ -14,9 +14,9 @@ SELECTED: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a caller wants to see of a resource: members, in the order given; `id` goes without saying.
+    """The members of a resource to return, in the order given; `id` is always included.
 
-    `everything`: `*` is among them, so `members` holds what is wanted beyond that.
+    `everything`: `*` is among them, and `members` holds the members beyond that.
     """
 
     members: tuple[Member, ...]
@@ -24,7 +24,7 @@ class Selection:
 
 
 def parse_selection(text: str, fields: Fields = FIELDS) -> Selection | None:
-    """What `fields` asks for; None when that is everything a list gives by default. Raises InvalidInput on `fields`."""
+    """The selection in `fields`; None if it is what a list returns by default. Raises InvalidInput on `fields`."""
     if not text.strip():
         return None
     try:
@@ -38,7 +38,7 @@ def parse_selection(text: str, fields: Fields = FIELDS) -> Selection | None:
 
 
 def _members(text: str, fields: Fields) -> tuple[dict[Member, None], bool]:
-    """Every member once, in order, and whether `*` is among them."""
+    """Each member once, in order, and whether `*` is among them."""
     members: dict[Member, None] = {}
     everything = False
     position = 0
@@ -65,7 +65,7 @@ def _without_space(text: str, position: int) -> int:
 
 
 def _member(text: str, position: int, fields: Fields) -> tuple[Member, int]:
-    """The member that is named at `position`, and where its name ends."""
+    """The member named at `position`, and the end of its name."""
     token = lexer.name(text, position)
     if token is None:
         raise lexer.Misread(position + 1, "expected a member name or `*`")

@@ -1,7 +1,7 @@
-"""The words of a search whose number is closed: phases, statuses and types of conditions, kinds.
+"""The closed sets of words in a search: phases, statuses and types of conditions, kinds.
 
-A mistyped one would find nothing, or everything, for ever, so it is refused with the nearest. What the service's kinds
-add is data that the parser is given; without it any kind and any type of condition is taken.
+A mistyped word would always match nothing, or everything, so it is rejected with the nearest word. The parser receives
+the words that the service's kinds add; without them, any kind and any type of condition is accepted.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ from hyperfleet.model.search.fields import FIELDS, Field, Fields
 from hyperfleet.model.spelling import nearest_name
 
 SHOWN: Final = 20
-"""Words that a refusal lists."""
+"""The most words that an error lists."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Vocabulary:
-    """What a list may be searched for: names of kinds, types of conditions that its resources can have, and fields.
+    """The words for searches of a list: names of kinds, types of conditions that its resources can have, and fields.
 
-    `any_adapter`: every `<Adapter>Successful` is such a type. Equal to itself only, so that it is a cheap key.
+    `any_adapter`: every `<Adapter>Successful` is such a type. Compared by identity, so that it is a cheap key.
     """
 
     kinds: tuple[str, ...]
@@ -30,7 +30,7 @@ class Vocabulary:
     fields: Fields = FIELDS
 
     def fault_of_condition(self, type: str) -> str | None:
-        """What is wrong with a type of condition, in words for the caller; None when resources can have it."""
+        """Why a type of condition is invalid, in words for the caller; None if resources can have it."""
         if type in self.conditions or (self.any_adapter and type.endswith(SUCCESS) and type != SUCCESS):
             return None
         more = f", and `<Adapter>Successful`, such as Dns{SUCCESS}" if self.any_adapter else ""
@@ -39,16 +39,16 @@ class Vocabulary:
         return f"no resource can have the condition {lexer.shown(type)}; {nearest}the conditions are {known}{more}"
 
     def choices(self, field: Field) -> tuple[str, ...]:
-        """The values that a field can have, empty when they are unlimited."""
+        """The values that a field can have, empty if they are unlimited."""
         return self.kinds if field.holds_kind else field.choices
 
 
 ANYTHING: Final = Vocabulary((), (), any_adapter=True)
-"""For a service whose kinds are unknown: only phases and statuses are fixed."""
+"""For a service whose kinds are unknown: only phases and statuses are checked."""
 
 
 def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind], fields: Fields = FIELDS) -> Vocabulary:
-    """What lists of `kinds` may be searched for in a service that has `every` kind and these fields."""
+    """The words for searches of lists of `kinds`, in a service with `every` kind and these fields."""
     types = dict.fromkeys(CONDITIONS_OF_ALL)
     any_adapter = False
     for kind in kinds:
@@ -59,7 +59,7 @@ def vocabulary(kinds: Iterable[Kind], *, every: Iterable[Kind], fields: Fields =
 
 
 def fault_of_value(called: str, choices: tuple[str, ...], value: str) -> str:
-    """What is wrong with a value of a field that has these only."""
+    """The message for a value that is not one of a field's choices."""
     return f"{called} cannot be {lexer.shown(value)}; {_nearest(value, choices)}the values are {_listed(choices)}"
 
 

@@ -1,8 +1,8 @@
-"""Aggregation: the adapters' reports become conditions and a phase, by `aggregate()`, a pure function.
+"""Aggregation: `aggregate()`, a pure function, computes conditions and a phase from the adapters' reports.
 
-The rules are numbered in the docstrings, conditions as in the contract (1 Reconciled, 2 LastKnownReconciled,
-3 `<Adapter>Successful`); the golden cases in `tests/cases/aggregation` name the rule that they test. The result must be
-a fixed point: aggregated again with itself as `previous` nothing may move, because rows are recomputed at any time.
+The docstrings number the rules, those for conditions as in the contract (1 Reconciled, 2 LastKnownReconciled,
+3 `<Adapter>Successful`). The golden cases in `tests/cases/aggregation` name the rule that they test. The result must be
+a fixed point: aggregating again with it as `previous` must change nothing, because rows are recomputed at any time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ LAST_KNOWN_RECONCILED: Final = "LastKnownReconciled"
 
 _SILENCE: Final = "No adapter has reported yet"
 
-# Adapters are few, their names come from callers: bounded, because who may name an adapter could name many.
+# Adapters are few, but callers choose their names and could send many, so the cache is bounded.
 _success_type = lru_cache(maxsize=4096)(success_type)
 
 
 class _Heard(msgspec.Struct, frozen=True, gc=False):
-    """The report of one counted adapter, read once; `deciding` and `verdict` are None when it has none."""
+    """The report of one counted adapter; `deciding` and `verdict` are None if the report gives none."""
 
     adapter: str
     generation: int
@@ -38,9 +38,9 @@ class _Heard(msgspec.Struct, frozen=True, gc=False):
 
 
 class _View(msgspec.Struct, frozen=True, gc=False):
-    """What the rules look at: `counted` names every counted adapter, `heard` holds those with a report, `decided` those
-    with a verdict, all in the order of the conditions; `asked` are the adapters that a deletion asks to let go;
-    `before` is the previous conditions by type."""
+    """The input of the rules. `counted` names every counted adapter, `heard` has their reports, and `decided` has the
+    reports with a verdict, all in the order of the conditions. `asked` are the adapters that a deletion asks for
+    `Finalized=True`. `before` has the previous conditions by type."""
 
     generation: int
     reference_time: datetime
@@ -63,26 +63,27 @@ def aggregate(
     reports: Sequence[Summary],
     has_children: bool,
 ) -> Status:
-    """The status of a resource: a function of its arguments alone, whatever the order of `reports`.
+    """The status of a resource. It depends only on the arguments, and not on the order of `reports`.
 
     `reference_time` is the resource's `updated_time`; `previous` is the stored status, None at creation; `reports` has
-    one summary an adapter, none for a generation above the resource's (see `admit`).
+    one summary for each adapter, none for a generation above the resource's (see `admit`).
 
-    C1  Counted are the adapters required by name, with a report or without; reports of others change nothing.
-    C2  Where none or any is required, every adapter that has a report is counted.
+    C1  Adapters required by name are counted, with or without a report; reports of other adapters change nothing.
+    C2  If none or any is required, every adapter with a report is counted.
     C3  Conditions are Reconciled (1), LastKnownReconciled (2), then `<Adapter>Successful` (3).
-    C4  A condition's `created_time` is kept from the condition before, else the reference time.
-    C5  There are no conditions while no adapter is counted, unless any is required: then the first two are there from
+    C4  A condition keeps the `created_time` of the previous condition, else takes the reference time.
+    C5  There are no conditions while no adapter is counted, unless any is required: then the first two exist from
         creation.
 
-    P1  Phase is Failed when a counted report at the current generation says `Failed=True`, being deleted or not.
-    P2  Else Ready when the resource is not being deleted, at least one adapter is counted, and each one succeeds at
+    P1  The phase is Failed if a counted report at the current generation says `Failed=True`, also during a deletion.
+    P2  Else it is Ready if the resource is not being deleted, at least one adapter is counted, and each one succeeds at
         exactly the current generation.
-    P3  Else NotReady.
-    P4  `observed_generation` is the lowest among counted reports, those without a verdict included; 0 without any.
-    P5  `last_updated_time` is the oldest time of a counted report; the reference time without any.
-    P6  `last_transition_time` is kept while the phase is the same; when it changes, it is the latest of the reference
-        time and the times of the counted reports; at creation the reference time.
+    P3  Else it is NotReady.
+    P4  `observed_generation` is the lowest of the counted reports, including those without a verdict; 0 if there are
+        none.
+    P5  `last_updated_time` is the oldest time of a counted report; the reference time if there are none.
+    P6  `last_transition_time` is kept while the phase is the same. When the phase changes, it is the latest of the
+        reference time and the times of the counted reports. At creation it is the reference time.
     """
     view = _view(generation, reference_time, deleted, previous, required, reports, has_children)
     heard = view.heard
@@ -154,21 +155,21 @@ def _phase(view: _View) -> str:
 
 
 def _reconciled(view: _View) -> Condition:
-    """Reconciled: what was asked for is done.
+    """Reconciled: the adapters have reached the desired state.
 
-    1.1  Live: True when at least one adapter is counted, and each succeeds at exactly the current generation.
-    1.2  Being deleted: always False. An adapter that the deletion asks (see deletion.asked) is awaited until it says
-         `Finalized=True` at the current generation, whatever its verdict.
+    1.1  Not being deleted: True if at least one adapter is counted and each succeeds at exactly the current generation.
+    1.2  Being deleted: always False. The deletion awaits each adapter that it asks (see deletion.asked) until the
+         adapter reports `Finalized=True` at the current generation, whatever its verdict.
     1.3  `observed_generation` is the current generation.
-    1.4  `last_updated_time` is the oldest time among counted reports at the current generation that have a verdict
+    1.4  `last_updated_time` is the oldest time of the counted reports at the current generation that have a verdict
          (being deleted: with or without one), else the reference time.
-    1.5  `last_transition_time`: a flip from True to False under a newer generation than the condition before had takes
-         the reference time; any other flip, and no condition before, `last_updated_time`; no flip keeps it.
-    1.6  Reason `ReconciledAll` when True.
-    1.7  Being deleted with nobody awaited and children left: `ReconciledWaitingForChildren`.
-    1.8  Else `ReconciledMissingAdapters`: who does not succeed at the current generation (being deleted: is awaited),
-         and which counted adapters have a verdict, at any generation; both sorted. While no adapter is counted:
-         "No adapter has reported yet".
+    1.5  `last_transition_time` is kept without a flip. A flip from True to False at a newer generation than the
+         previous condition's takes the reference time. Any other flip, or a first condition, takes `last_updated_time`.
+    1.6  The reason is `ReconciledAll` if True.
+    1.7  It is `ReconciledWaitingForChildren` if the deletion awaits no adapter and children are left.
+    1.8  Else it is `ReconciledMissingAdapters`. The message lists the adapters that do not succeed at the current
+         generation (being deleted: that are awaited), and the counted adapters with a verdict at any generation; both
+         sorted. While no adapter is counted, it is "No adapter has reported yet".
     """
     current = [one for one in view.heard if one.generation == view.generation]
     if view.deleted:
@@ -209,23 +210,24 @@ def _reconciled(view: _View) -> Condition:
 
 
 def _last_known_reconciled(view: _View) -> Condition:
-    """LastKnownReconciled: the last generation that every counted adapter agreed on still works. It is sticky.
+    """LastKnownReconciled: the last generation at which every counted adapter succeeded still works. It is sticky.
 
-    The first that fits of 2.1–2.4:
+    The first match of 2.1 to 2.4 applies:
     2.1  A counted adapter has no verdict, or no adapter is counted: False, `AdaptersMissingReports`.
-    2.2  All succeed at one generation: True at it, `AllAdaptersReconciled`.
-    2.3  All succeed, at several generations: as before; while that is False (or there was no condition),
-         `AdaptersNotAtSameGeneration`.
-    2.4  Some fail: True if it was True and none fails at the generation it tracks, which is its `observed_generation`;
-         else False, `AdapterReportedNotAvailable`.
+    2.2  All succeed at one generation: True at that generation, `AllAdaptersReconciled`.
+    2.3  All succeed, at several generations: unchanged. While it is False, or if there was no condition before, the
+         reason is `AdaptersNotAtSameGeneration`.
+    2.4  Some fail: True if it was True and none fails at the generation that it tracks, its `observed_generation`; else
+         False, `AdapterReportedNotAvailable`.
 
-    2.5  `observed_generation` while True: the one generation (2.2), or as before (2.3, 2.4).
-    2.6  While False: the highest that a verdict came for, else as before, else 1.
-    2.7  `last_updated_time`: the oldest report time when 2.2 fits; when False with a failure at `observed_generation`,
-         the oldest time of a verdict at it; else as before, else the reference time.
-    2.8  A flip, and no condition before, takes this `last_updated_time` as `last_transition_time`; no flip keeps it.
+    2.5  `observed_generation` while True: the one generation (2.2), or unchanged (2.3, 2.4).
+    2.6  While False: the highest generation of a verdict, else unchanged, or 1 if there was no condition before.
+    2.7  `last_updated_time`: the oldest report time if 2.2 applies; while False with a failure at
+         `observed_generation`, the oldest time of a verdict at that generation; else unchanged, or the reference time
+         if there was no condition before.
+    2.8  A flip, or a first condition, takes this `last_updated_time` as `last_transition_time`; otherwise it is kept.
 
-    While True the reason is `AllAdaptersReconciled`. The contract gives no messages here; these name the adapters.
+    While it is True, the reason is `AllAdaptersReconciled`. The contract gives no messages; these name the adapters.
     """
     decided, before = view.decided, view.before.get(LAST_KNOWN_RECONCILED)
     failing = [one for one in decided if one.verdict == "fails"]
@@ -244,7 +246,7 @@ def _last_known_reconciled(view: _View) -> Condition:
     else:
         generation = max(generations, default=before.observed_generation if before is not None else 1)
         reason, message = _doubt(view, failing)
-    # While it is True and not agreed, nobody fails at its generation, by 2.4.
+    # If it is True without agreement, no adapter fails at its generation (2.4).
     if agreed or any(one.generation == generation for one in failing):
         updated = min(one.time for one in decided if one.generation == generation)
     else:
@@ -277,12 +279,12 @@ def _doubt(view: _View, failing: list[_Heard]) -> tuple[str, str]:
 def _successful(view: _View) -> list[Condition]:
     """`<Adapter>Successful`: one for each counted adapter with a verdict.
 
-    3.1  In the order of `required`; where none or any is required, by adapter name.
-    3.2  True when the adapter succeeds, at whatever generation, else False.
-    3.3  Reason and message are the deciding condition's (left out when it has none), a message cut at 1,024
-         characters; `observed_generation` and `last_updated_time` are the report's generation and time.
-    3.4  A flip, and no condition before, takes `last_updated_time` as `last_transition_time`; no flip keeps it.
-    3.5  Where none or any is required, two adapters may share a type: the first by name has it.
+    3.1  They are in the order of `required`; if none or any is required, sorted by adapter.
+    3.2  True if the adapter succeeds, at any generation, else False.
+    3.3  Reason and message are those of the deciding condition, omitted if it has none; a message is cut at 1,024
+         characters. `observed_generation` and `last_updated_time` are the report's generation and time.
+    3.4  A flip, or a first condition, takes `last_updated_time` as `last_transition_time`; otherwise it is kept.
+    3.5  If none or any is required, two adapters may share a type: the first by name has the condition.
     """
     made: dict[str, Condition] = {}
     for one in view.decided:
@@ -312,7 +314,7 @@ def _condition(
     updated: datetime,
     flipped: datetime,
 ) -> Condition:
-    """A condition with what is kept of the one before; `flipped` is its transition time if nothing is."""
+    """A condition with the times kept from the previous one; `flipped` is its transition time if none is kept."""
     before = view.before.get(type)
     status: Final = "True" if is_true else "False"
     return Condition(

@@ -1,7 +1,7 @@
-"""Conditions: the Kubernetes-style statements that a resource's status consists of, and the rule of transition times.
+"""Conditions, the Kubernetes-style statements in a resource's status, and the rule for transition times.
 
-Three shapes of one thing: as an adapter reports it, as its summary keeps it, as aggregation makes it. Field names are
-the JSON spelling, so a stored condition decodes directly into its type.
+A condition has three types: as an adapter reports it, as the report's summary keeps it, and as aggregation computes it.
+Field names match the JSON, so a stored condition decodes directly into its type.
 """
 
 from datetime import datetime
@@ -13,10 +13,10 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """One aggregated condition as it is stored and served; its status is True or False, never Unknown.
+    """An aggregated condition as stored and served; its status is True or False, never Unknown.
 
-    Times are aware, in UTC, cut to microseconds. `last_transition_time` is when the status last flipped. `reason` and
-    `message` are None, and left out of what is served, when the adapter that they come from gave none.
+    Times are timezone-aware UTC, cut to microseconds. `last_transition_time` is when the status last flipped. `reason`
+    and `message` are None, and omitted from responses, if the adapter that they come from gave none.
     """
 
     type: str
@@ -33,7 +33,7 @@ PHASES: Final = ("NotReady", "Ready", "Failed")
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What aggregation computes of a resource: phase (one of PHASES), times and conditions."""
+    """The computed status of a resource: phase (one of PHASES), times and conditions."""
 
     phase: str
     observed_generation: int
@@ -43,7 +43,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class ReportedCondition(msgspec.Struct, frozen=True):
-    """One condition as an adapter reports it; times and the like that the adapter added are dropped at the edge."""
+    """A condition as an adapter reports it. The edge drops times and other members that the adapter added."""
 
     type: str
     status: ConditionStatus
@@ -52,7 +52,7 @@ class ReportedCondition(msgspec.Struct, frozen=True):
 
 
 class TimedCondition(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One reported condition with the time of its last flip: what the summary of a report keeps of it."""
+    """A reported condition with the time of its last flip, as the summary of a report keeps it."""
 
     type: str
     status: ConditionStatus
@@ -62,5 +62,5 @@ class TimedCondition(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def transition_time(previous: Condition | TimedCondition | None, status: ConditionStatus, time: datetime) -> datetime:
-    """When `status` began: the previous condition's own time while the status is the same, else `time`."""
+    """When `status` began: the previous condition's transition time if it has the same status, else `time`."""
     return previous.last_transition_time if previous is not None and previous.status == status else time

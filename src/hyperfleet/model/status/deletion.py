@@ -1,4 +1,4 @@
-"""Deletion: what a resource that is being deleted still waits for, and when it is gone (contract: Delete)."""
+"""Deletion: what it waits for, and when it is complete (contract: Delete)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,17 +7,17 @@ from hyperfleet.model.status.report import Summary, is_finalized
 
 
 def asked(required: RequiredAdapters, reporting: Iterable[str]) -> Sequence[str]:
-    """The adapters that a deletion asks to let go; `reporting` are the adapters with a report on the resource.
+    """The adapters that a deletion asks for `Finalized=True`; `reporting` are those with a report on the resource.
 
-    K1  Of a kind that names adapters these, in the order given, whether they have reported or not.
-    K2  Of a kind that requires any, each adapter that has a report, by name: it may hold something outside.
-    K3  Of a kind that requires none, none.
+    K1  If the kind names adapters: those, in the order given, whether they have reported or not.
+    K2  If the kind requires any: every adapter with a report, sorted by name, because it may hold external resources.
+    K3  If the kind requires none: none.
     """
     return sorted(reporting) if isinstance(required, AnyAdapter) else required
 
 
 def awaited(required: RequiredAdapters, *, generation: int, reports: Iterable[Summary]) -> list[str]:
-    """The adapters asked that have not said `Finalized=True` at exactly this generation."""
+    """The asked adapters that have not reported `Finalized=True` at exactly this generation."""
     said = {
         summary.adapter: summary.observed_generation == generation and is_finalized(summary.conditions)
         for summary in reports
@@ -33,11 +33,11 @@ def is_gone(
     has_children: bool,
     is_referenced: bool,
 ) -> bool:
-    """Whether a resource that is being deleted has nothing left to wait for, so that its row goes.
+    """Whether the deletion of a resource is complete, so that its row can be deleted.
 
-    G1  It has no children left, being deleted or not.
+    G1  No children are left, whether they are being deleted or not.
     G2  No other resource references it.
-    G3  Every adapter asked (K1 to K3) has reported `Finalized=True` at the current generation; at an older one does
-        not count.
+    G3  Every asked adapter (K1 to K3) has reported `Finalized=True` at the current generation. A report at an older
+        generation does not count.
     """
     return not has_children and not is_referenced and not awaited(required, generation=generation, reports=reports)

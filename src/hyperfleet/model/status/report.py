@@ -1,7 +1,7 @@
-"""Reports of adapters: what one says, what is kept of it, and `admit()`, the only place that says which reports count.
+"""Reports of adapters, their summaries and verdicts, and `admit()`, which alone decides which reports are stored.
 
-The rules are numbered in the docstrings, from the contract's pages on reports and aggregation; the golden cases in
-`tests/cases/admission` name the rule that they test, so a rule and its cases change together.
+The docstrings number the rules, which come from the contract's pages on reports and aggregation. The golden cases in
+`tests/cases/admission` name the rule that they test: change a rule and its cases together.
 """
 
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ Admission = Literal["stored", "outdated"]
 Verdict = Literal["succeeds", "fails"]
 
 LONGEST_SUMMARY: Final = 1024
-"""Characters of a message in a summary."""
+"""The most characters of a message in a summary."""
 
 Stated = TypeVar("Stated", ReportedCondition, TimedCondition)
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A report as it arrived, checked at the edge: it cannot be malformed any more.
+    """A report as received. It is well-formed, because the edge has checked it.
 
-    `observed_time` is aware UTC cut to microseconds; `data` and `metadata` are JSON objects as bytes, decoded and
-    encoded once at the edge; `metadata` is None when none was sent. `is_whole_second`: the time was written without a
+    `observed_time` is timezone-aware UTC, cut to microseconds. `data` and `metadata` are JSON objects as bytes, decoded
+    and encoded once at the edge; `metadata` is None if none was sent. `is_whole_second`: the time was sent without a
     fraction.
     """
 
@@ -39,12 +39,12 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def shortened(message: str | None) -> str | None:
-    """A message as summaries and `<Adapter>Successful` carry it; the report in full has the rest."""
+    """A message, cut for summaries and `<Adapter>Successful`; the full report has all of it."""
     return message if message is None else message[:LONGEST_SUMMARY]
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What aggregation and callers see of a stored report: an item of `status.adapters`, in its JSON spelling."""
+    """The part of a stored report that aggregation and callers see: an item of `status.adapters`, named as in JSON."""
 
     adapter: str
     observed_generation: int
@@ -53,13 +53,13 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def deciding_condition(conditions: Iterable[Stated]) -> Stated | None:
-    """The condition that speaks for a report, None when it has none.
+    """The condition that gives a report's verdict, None if it has none.
 
-    D1  `Failed` when it is True, whatever else the report says; a `Failed` that is False or Unknown does not decide.
+    D1  `Failed` if it is True, whatever else the report says. A `Failed` that is False or Unknown does not decide.
     D2  Else `Available`, whatever its status.
     D3  Without an `Available`, `Ready`.
-    D4  No other type ever decides: `Progressing=True` is work, not success, and `Health=False` comes from every
-        adapter that skips work.
+    D4  No other type decides: `Progressing=True` means work, not success, and every adapter that skips work reports
+        `Health=False`.
     """
     available: Stated | None = None
     ready: Stated | None = None
@@ -75,10 +75,10 @@ def deciding_condition(conditions: Iterable[Stated]) -> Stated | None:
 
 
 def verdict(deciding: ReportedCondition | TimedCondition | None) -> Verdict | None:
-    """What a report's deciding condition says of its adapter; None means no verdict.
+    """The verdict of a report's deciding condition on its adapter; None means no verdict.
 
-    V1  `Failed` fails.
-    V2  Any other that is True succeeds; False fails.
+    V1  `Failed` is a failure.
+    V2  Any other type is a success if it is True, and a failure if it is False.
     V3  Unknown, or no deciding condition at all, gives no verdict.
     """
     if deciding is None or deciding.status == "Unknown":
@@ -92,20 +92,20 @@ def is_finalized(conditions: Iterable[ReportedCondition | TimedCondition]) -> bo
 
 
 def admit(report: Report, *, generation: int, previous: Summary | None) -> Admission:
-    """Whether a report counts, given the resource's generation and the adapter's stored report (None without one).
+    """Whether to store a report, given the resource's generation and the adapter's stored report (None without one).
 
-    A1  Outdated: it is for a newer generation than the resource has.
-    A2  Outdated: it is for an older generation than the stored report.
-    A3  Outdated: it is for the same generation as the stored report and its time is older. An equal time is not: the
-        later arrival counts. Across generations times are not compared. A time written without a fraction is compared
-        with the stored one cut to whole seconds, because its writer does not know better.
-    A4  Outdated: its deciding condition is Unknown and the adapter has a stored report, unless it says
-        `Finalized=True`. A report without any deciding condition is not Unknown.
-    A5  Else it is stored, however old it is.
+    A1  Outdated: the report is for a newer generation than the resource has.
+    A2  Outdated: the report is for an older generation than the stored one.
+    A3  Outdated: the report is for the same generation as the stored one, and its time is earlier. An equal time is not
+        outdated: the later arrival wins. Times are not compared across generations. A time sent without a fraction is
+        compared with the stored time cut to whole seconds, because its adapter reports no fractions.
+    A4  Outdated: the deciding condition is Unknown and the adapter has a stored report, unless the new report says
+        `Finalized=True`. A report without a deciding condition is not Unknown.
+    A5  Any other report is stored, however old it is.
 
-    Only the adapter's own stored report counts: no other adapter's report, and not whether the resource is being
-    deleted. A4 comes before the question whether an identical report is stored already, so an Unknown report sent
-    twice is stored once and outdated the second time.
+    Only the adapter's own stored report matters: other adapters' reports do not, and neither does a deletion. A4 comes
+    before the check for an identical stored report, so an Unknown report that is sent twice is stored the first time
+    and outdated the second time.
     """
     if report.observed_generation > generation:
         return "outdated"
@@ -125,12 +125,12 @@ def admit(report: Report, *, generation: int, previous: Summary | None) -> Admis
 
 
 def summarize(report: Report, previous: Summary | None) -> Summary:
-    """What is kept of an admitted report, given the adapter's stored one (None without one).
+    """The summary of an admitted report, given the adapter's stored one (None without one).
 
-    S1  Adapter, generation and conditions (their order, status, reason, message) are the report's own, a message cut
-        at 1,024 characters; `last_report_time` is its `observed_time`.
-    S2  A condition's `last_transition_time` is kept while the status of its type is the same as in the stored report.
-    S3  When the status differs, or the stored report lacks the type, it is the report's `observed_time`.
+    S1  Adapter, generation and conditions (their order, status, reason, message) come from the report; a message is cut
+        at 1,024 characters. `last_report_time` is the report's `observed_time`.
+    S2  A condition keeps its `last_transition_time` if the stored report has its type with the same status.
+    S3  If the status differs, or the stored report lacks the type, it is the report's `observed_time`.
     """
     before = {condition.type: condition for condition in previous.conditions} if previous is not None else {}
     time = report.observed_time
