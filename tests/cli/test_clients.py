@@ -247,7 +247,7 @@ def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
     for file, said in (
         (cut, "pg_restore: error"),
         (text, "pg_restore: error"),
-        (newer, "schema is newer"),
+        (newer, "newer schema"),
         (foreign, "not a dump of a HyperFleet database"),
         (tmp_path / "none", "There is no dump"),
     ):
@@ -299,5 +299,5 @@ def test_a_dump_goes_where_a_link_leads(there: Variables, tmp_path: Path) -> Non
 
 def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(Unavailable, match="bundled pg_dump does not speak"):
+    with pytest.raises(Unavailable, match="bundled pg_dump does not support"):
         client_programs.program("pg_dump", {"PGSSLMODE": "verify-full"})

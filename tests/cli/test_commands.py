@@ -34,7 +34,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_the_help_of_serve_has_every_setting_with_its_variable_and_default() -> None:
-    text = "".join(called("serve", "--help", variables={"COLUMNS": "400"}).stdout.split())
+    text = "".join(run("serve", "--help", variables={"COLUMNS": "400"}).stdout.split())
     for row in rows():
         assert not row.is_flat or (row.flag in text and row.variable in text), row.path
     assert "[default:8000]" in text
@@ -206,7 +206,7 @@ def test_an_alias_is_a_flag_and_config_names_it_as_the_source(words: list[str]) 
 
 
 def test_help_shows_an_alias_beside_its_setting_only() -> None:
-    text = called("serve", "--help", variables={"COLUMNS": "400"}).stdout
+    text = run("serve", "--help", variables={"COLUMNS": "400"}).stdout
     assert "[also: --db-host]" in " ".join(text.split())
     assert [line for line in text.splitlines() if line.lstrip("│ ").startswith("--db-host")] == []
 

@@ -216,7 +216,7 @@ def test_a_stop_waits_for_the_request_that_is_under_way_and_takes_no_new_ones(se
             eventually(lambda: service.metric("hyperfleet_api_requests_in_flight") == 1, "under way")
             service.signal()
             eventually(lambda: fetched(service.api, "/api/hyperfleet")[0] == 0, "closed to others")
-            assert json.loads(fetched(service.health, "/readyz")[1])["reasons"] == ["The service is shutting down."]
+            assert json.loads(fetched(service.health, "/readyz")[1])["reasons"] == ["The service is stopping."]
             assert service.status(service.health, "/healthz") == 200
             assert not pending.done()
         assert pending.result() == 201

@@ -159,7 +159,7 @@ def test_what_the_standard_variables_ask_for_in_vain_is_a_mistake(variable: str,
     [(name, sentence)] = tracing.contradictions({variable: value})
     assert name == variable
     assert value in sentence
-    assert "must be" in sentence
+    assert "set it to" in sentence
 
 
 @pytest.mark.parametrize("value", ["", "otlp", "none", "console"])

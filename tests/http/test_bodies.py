@@ -384,7 +384,7 @@ def test_an_unknown_member_of_a_condition_is_told_all_that_one_may_have(member: 
     (fault,) = refused.value.errors
     assert fault.message == (
         f"`conditions[0].{member}` is unknown; {guess}the known members are type, status, reason, message; adapter,"
-        " observed_generation, created_at, updated_at, last_transition_time may be sent and and ignored"
+        " observed_generation, created_at, updated_at, last_transition_time are accepted and ignored"
     )
 
 

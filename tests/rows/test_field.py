@@ -180,5 +180,5 @@ def test_the_tables_of_the_documentation_have_it() -> None:
 def test_the_document_names_every_field_that_lists_are_sorted_by() -> None:
     (lists,) = (operation for operation in OPERATIONS if operation.id == "listClusters")
     (order,) = (each["description"] for each in lists.described["parameters"] if each["name"] == "order")
-    named = order.partition("There are ")[2].partition(".")[0]
+    named = order.partition("The fields are ")[2].partition(".")[0]
     assert re.findall("`([a-z_]+)`", named) == [field.name for field in FIELDS.rows if field.sortable]

@@ -131,8 +131,8 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 async def test_metrics_log_lines_and_traces_show_its_path_without_ids(rows: tuple[Row, ...], traces: Collector) -> None:
     app = app_of(rows)
     with capture_logs() as lines:
-        await asgi.send(app, "GET", f"{API_ROOT}/clusters/{ID}/notes/secret-note")
-        await asgi.send(app, "GET", f"{API_ROOT}/rooms/secret-room")
+        await asgi.send(app, "GET", f"{API_ROOT}/clusters/{ID}/notes/hidden-note")
+        await asgi.send(app, "GET", f"{API_ROOT}/rooms/hidden-room")
     tracing.stop()
     shown = [f"{API_ROOT}/clusters/-/notes/-", f"{API_ROOT}/rooms/-"]
     assert [line["route"] for line in lines if line["event"] == "request"] == shown
@@ -140,8 +140,8 @@ async def test_metrics_log_lines_and_traces_show_its_path_without_ids(rows: tupl
     exposed = metrics.exposition().decode()
     for path in shown:
         assert re.search(rf'^hyperfleet_api_requests_total\{{.*path="{path}".*\}}', exposed, re.MULTILINE)
-    assert "secret-" not in exposed
-    assert not any(b"secret-" in body for body in traces.raw)
+    assert "hidden-" not in exposed
+    assert not any(b"hidden-" in body for body in traces.raw)
 
 
 def test_it_is_found_to_be_missing_in_the_document_and_in_the_tenant_isolation_test() -> None:

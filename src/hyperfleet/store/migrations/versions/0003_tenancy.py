@@ -13,7 +13,7 @@ depends_on = None
 
 _INDEXES = {
     "resources_newest_of_tenancy": "resources (kind, tenancy, created_time DESC, id DESC) WHERE tenancy <> '{}'",
-    # '*' counts all and is not JSON; a plain cast beside a condition might be evaluated before it.
+    # '*' counts all and is no JSON; a plain cast beside a condition might be evaluated before it.
     "resource_counts_tenancy": "resource_counts USING gin"
     " ((CASE WHEN tenancy <> '*' THEN tenancy::jsonb END) jsonb_path_ops)",
 }
