@@ -19,7 +19,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
-{{/* The component keeps the selectors of the service and of its PostgreSQL apart. */}}
+{{/* The component distinguishes the selector of the service from that of its PostgreSQL. */}}
 {{- define "hyperfleet.selector" -}}
 app.kubernetes.io/name: {{ include "hyperfleet.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -57,7 +57,7 @@ app.kubernetes.io/component: postgresql
 {{- if .Values.provider.schema }}{{ .Values.provider.schema }}{{ else if .Values.validationSchema.enabled }}{{ .Values.validationSchema.content }}{{ end }}
 {{- end }}
 
-{{/* What a listener speaks: http, or https where its settings say so. */}}
+{{/* The scheme of a listener: https if its settings enable TLS, else http. */}}
 {{- define "hyperfleet.scheme" -}}
 {{- $settings := include "hyperfleet.settings" .root | fromYaml }}
 {{- eq "true" (include "hyperfleet.setting" (dict "tree" $settings "path" (printf "%s.tls.enabled" .listener))) | ternary "https" "http" }}
@@ -67,12 +67,12 @@ app.kubernetes.io/component: postgresql
 {{- default (printf "%s-config" (include "hyperfleet.fullname" .)) .Values.config.existingConfigMap }}
 {{- end }}
 
-{{/* What does not fit together is refused here, because a schema cannot say it. */}}
+{{/* Rejects combinations of values that a schema cannot express. */}}
 {{- define "hyperfleet.checked" -}}
 {{- include "hyperfleet.originalChecked" . }}
 {{- $database := .Values.database }}
 {{- if and $database.postgresql.enabled $database.external.enabled }}
-{{- fail "database.postgresql.enabled and database.external.enabled: there is one database; set the other to false." }}
+{{- fail "database.postgresql.enabled and database.external.enabled: the service has one database; set one of them to false." }}
 {{- end }}
 {{- if not (or $database.postgresql.enabled $database.external.enabled) }}
 {{- fail "database: enable postgresql or external." }}
@@ -86,7 +86,7 @@ app.kubernetes.io/component: postgresql
 {{- end }}
 {{- with .Values.monitoring.tracing }}
 {{- if and .enabled (not .endpoint) }}
-{{- fail "monitoring.tracing.endpoint: say where the collector is, such as http://collector:4318." }}
+{{- fail "monitoring.tracing.endpoint: set the collector's address, such as http://collector:4318." }}
 {{- end }}
 {{- end }}
 {{- with .Values.autoscaling }}
@@ -112,11 +112,11 @@ app.kubernetes.io/component: postgresql
 {{- include "hyperfleet.sslChecked" . }}
 {{- include "hyperfleet.settingsChecked" . }}
 {{- if and .Values.provider.schema .Values.validationSchema.enabled }}
-{{- fail "provider.schema and validationSchema are two names of one thing; set one." }}
+{{- fail "provider.schema and validationSchema are two names of the same value; set one." }}
 {{- end }}
 {{- end }}
 
-{{/* Refuses values of the original chart, all at once, each with what to do instead. */}}
+{{/* Rejects values of the original chart, all at once, each with what to do instead. */}}
 {{- define "hyperfleet.originalChecked" -}}
 {{- $refused := list }}
 {{- range $path, $instead := .Files.Get "files/original-values.yaml" | fromYaml }}
@@ -138,10 +138,10 @@ app.kubernetes.io/component: postgresql
 {{- end }}
 {{- end }}
 
-{{/* Utilization is a share of what all containers of the pod request; one without a request disables the autoscaler. */}}
+{{/* Utilization is relative to the requests of all containers of the pod; one without a request disables the autoscaler. */}}
 {{- define "hyperfleet.hasCpuRequest" -}}
 {{- if not (.resources.requests | default dict).cpu }}
-{{- fail (printf "%s.requests.cpu: autoscaling needs it of every container of the pod." .name) }}
+{{- fail (printf "%s.requests.cpu: autoscaling requires a CPU request for every container of the pod." .name) }}
 {{- end }}
 {{- end }}
 
@@ -153,21 +153,21 @@ app.kubernetes.io/component: postgresql
 {{- $ssl := .Values.database.ssl }}
 {{- $mode := include "hyperfleet.sslMode" . }}
 {{- if and .Values.database.sslMode (ne $ssl.mode "disable") (ne $ssl.mode .Values.database.sslMode) }}
-{{- fail "database.ssl.mode and database.sslMode are two names of one thing; set database.ssl.mode." }}
+{{- fail "database.ssl.mode and database.sslMode are two names of the same value; set database.ssl.mode." }}
 {{- end }}
 {{- $verifies := hasPrefix "verify-" $mode }}
 {{- if and .Values.database.postgresql.enabled (ne $mode "disable") }}
-{{- fail "database.ssl.mode: the built-in PostgreSQL speaks no TLS; use disable, or an external database." }}
+{{- fail "database.ssl.mode: the built-in PostgreSQL does not support TLS; use disable, or an external database." }}
 {{- end }}
 {{- if and $ssl.caSecret (not $verifies) }}
 {{- fail (printf "database.ssl.caSecret would have no effect: database.ssl.mode is %s; use verify-full." $mode) }}
 {{- end }}
 {{- if and $verifies (not $ssl.caSecret) (or .Values.pgbouncer.enabled (and .Values.backup.enabled (eq $mode "verify-ca"))) }}
-{{- fail (printf "database.ssl.caSecret: PgBouncer, and pg_dump with verify-ca, need the authority's certificate for %s." $mode) }}
+{{- fail (printf "database.ssl.caSecret: PgBouncer, and pg_dump with verify-ca, need the certificate of the certificate authority for %s." $mode) }}
 {{- end }}
 {{- end }}
 
-{{/* The authority's certificate, in every container that connects to the database. */}}
+{{/* The certificate of the certificate authority, mounted in every container that connects to the database. */}}
 {{- define "hyperfleet.caMount" -}}
 {{- if .Values.database.ssl.caSecret -}}
 - {name: database-ca, mountPath: /etc/hyperfleet-database, readOnly: true}
@@ -183,7 +183,7 @@ app.kubernetes.io/component: postgresql
 {{- end }}
 {{- end }}
 
-{{/* How to reach the database: itself, or where `bounced` is set through the PgBouncer in the same pod. */}}
+{{/* How to reach the database: directly, or with `bounced` through the PgBouncer in the same pod. */}}
 {{- define "hyperfleet.databaseEnv" -}}
 {{- $root := .root }}
 {{- $external := $root.Values.database.external }}
@@ -219,7 +219,7 @@ app.kubernetes.io/component: postgresql
 {{- end }}
 {{- end }}
 
-{{/* The PgBouncer beside it: its configuration is written where nothing else is writable, from the same Secret. */}}
+{{/* The PgBouncer sidecar. It writes its configuration, made from the same Secret, to its only writable directory. */}}
 {{- define "hyperfleet.pgbouncer" -}}
 - name: pgbouncer
   image: {{ include "hyperfleet.image" .Values.pgbouncer.image | quote }}

@@ -1,31 +1,31 @@
 {{/*
-Settings that the chart sets from values of its own: the path in the settings tree, the value to use instead, and further
-names of the environment variable. What is not a setting has variables only. One place for each setting: anything here is
-refused under `config`, in a ConfigMap of the user's that can be seen, and in `extraEnv`.
+Settings that the chart sets from other values: the path in the settings tree, the value to use instead, and further names
+of the environment variable. An entry without a path is not a setting and has variables only. Each setting has one place:
+all entries are rejected under `config`, in the user's own ConfigMap if the chart can read it, and in `extraEnv`.
 */}}
 {{- define "hyperfleet.owned" -}}
-- {path: server.host, use: "leave it out, the chart listens on every address"}
+- {path: server.host, use: "remove it, the chart listens on every address"}
 - {path: server.port, use: "set ports.api"}
-- {path: server.hostname, use: "leave it out, the pod's name is used"}
+- {path: server.hostname, use: "remove it, the pod's name is used"}
 - {path: server.jwt.enabled, use: "set auth.enableJwt", variables: [HYPERFLEET_AUTH_ENABLE_JWT]}
 - {path: server.jwt.configs, use: "set auth.issuers"}
 - {path: server.authorization.enabled, use: "set auth.enableAuthz", variables: [HYPERFLEET_SERVER_AUTHZ_ENABLED]}
-- {path: health.host, use: "leave it out, the chart listens on every address"}
+- {path: health.host, use: "remove it, the chart listens on every address"}
 - {path: health.port, use: "set ports.health"}
-- {path: metrics.host, use: "leave it out, the chart listens on every address"}
+- {path: metrics.host, use: "remove it, the chart listens on every address"}
 - {path: metrics.port, use: "set ports.metrics"}
 - {path: database.url, use: "put the address into the Secret of database.external.secretName"}
 {{- range $setting, $key := dict "host" "db.host" "port" "db.port" "name" "db.name" "username" "db.user" "password" "db.password" }}
 - {path: database.{{ $setting }}, use: "set database.external.enabled and put {{ $key }} into the Secret of database.external.secretName"}
 {{- end }}
-- {path: database.embedded, use: "leave it out, the chart never runs the embedded PostgreSQL"}
+- {path: database.embedded, use: "remove it, the chart never runs the embedded PostgreSQL"}
 - {path: database.ssl.mode, use: "set database.ssl.mode, outside config"}
 - {path: database.ssl.root_cert_file, use: "set database.ssl.caSecret, outside config"}
 {{- if .Values.pgbouncer.enabled }}
-- {path: database.statement_cache, use: "leave it out, pgbouncer.enabled turns it off"}
+- {path: database.statement_cache, use: "remove it, pgbouncer.enabled turns it off"}
 {{- end }}
 {{- if include "hyperfleet.schema" . }}
-- {path: server.openapi_schema_path, use: "set provider.schema, or this, not both", variables: [OPENAPI_SCHEMA_PATH]}
+- {path: server.openapi_schema_path, use: "set either provider.schema or this setting", variables: [OPENAPI_SCHEMA_PATH]}
 {{- end }}
 {{- if .Values.monitoring.tracing.enabled }}
 - {path: logging.otel.enabled, use: "set monitoring.tracing.enabled", variables: [HYPERFLEET_TRACING_ENABLED]}
@@ -36,7 +36,7 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 - {use: "set config.database.pool.conn_retry_attempts", variables: [HYPERFLEET_DATABASE_POOL_CONN_RETRY_ATTEMPTS]}
 {{- end }}
 
-{{/* The paths of a settings tree that have values, one a line; lists are values. */}}
+{{/* The paths of a settings tree that have values, one per line; lists are values. */}}
 {{- define "hyperfleet.paths" -}}
 {{- $prefix := .prefix }}
 {{- range $name, $value := .tree }}
@@ -48,7 +48,7 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 {{- end }}
 {{- end }}
 
-{{/* The settings tree: `config`, or the content of the user's own ConfigMap where the cluster can be asked for it. */}}
+{{/* The settings tree: `config`, or the content of the user's own ConfigMap if it can be looked up in the cluster. */}}
 {{- define "hyperfleet.settings" -}}
 {{- $config := .Values.config }}
 {{- if $config.existingConfigMap }}
@@ -59,7 +59,7 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 {{- end }}
 {{- end }}
 
-{{/* The setting of a path in a tree; nothing where it is not set. */}}
+{{/* The setting at a path in a tree; empty if it is not set. */}}
 {{- define "hyperfleet.setting" -}}
 {{- $value := .tree }}
 {{- range splitList "." .path }}
@@ -70,13 +70,13 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 {{- end }}
 {{- end }}
 
-{{/* Refuses what the chart's own values would override without a word. */}}
+{{/* Rejects settings that the chart's own values would silently override. */}}
 {{- define "hyperfleet.settingsChecked" -}}
 {{- $config := .Values.config }}
 {{- $existing := $config.existingConfigMap }}
 {{- $others := keys (omit $config "existingConfigMap") | sortAlpha }}
 {{- if and $existing $others }}
-{{- fail (printf "config.%s: config.existingConfigMap names a file that takes the place of config; put it into that ConfigMap." (first $others)) }}
+{{- fail (printf "config.%s: config.existingConfigMap names a file that replaces config; put this setting into that ConfigMap." (first $others)) }}
 {{- end }}
 {{- $where := ternary (printf "ConfigMap %s, config.yaml: " $existing) "config." (not (empty $existing)) }}
 {{- $tree := include "hyperfleet.settings" . | fromYaml }}
@@ -102,22 +102,22 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 {{- end }}
 {{- $auth := .Values.auth }}
 {{- if and $auth.issuers (not $auth.enableJwt) }}
-{{- fail "auth.issuers would have no effect: auth.enableJwt is false. Set it to true, or leave the issuers out." }}
+{{- fail "auth.issuers would have no effect: auth.enableJwt is false. Set it to true, or remove the issuers." }}
 {{- end }}
 {{- if and $auth.issuers $existing }}
-{{- fail "auth.issuers: config.existingConfigMap is used as it is; put the issuers into its server.jwt.configs and leave auth.issuers out." }}
+{{- fail "auth.issuers: config.existingConfigMap is used as it is; put the issuers into its server.jwt.configs and remove auth.issuers." }}
 {{- end }}
 {{- if include "hyperfleet.setting" (dict "tree" $tree "path" "server.authorization.rules") }}
 {{- if not $auth.enableAuthz }}
-{{- fail "config.server.authorization.rules would have no effect: auth.enableAuthz is false. Set it to true, or leave the rules out." }}
+{{- fail "config.server.authorization.rules would have no effect: auth.enableAuthz is false. Set it to true, or remove the rules." }}
 {{- end }}
 {{- if not (or $auth.enableJwt (eq "true" (include "hyperfleet.setting" (dict "tree" $tree "path" "server.trusted_gateway.enabled")))) }}
-{{- fail "config.server.authorization.rules would have no effect: auth.enableJwt is false, so nobody is told apart. Set it to true, or leave the rules out." }}
+{{- fail "config.server.authorization.rules would have no effect: auth.enableJwt is false, so callers have no identity. Set it to true, or remove the rules." }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The file config.yaml. Without a memory limit nothing bounds the workers but the cores of the node, so they are set. */}}
+{{/* The file config.yaml. It sets the workers if there is no memory limit: only the node's cores would limit them. */}}
 {{- define "hyperfleet.configFile" -}}
 {{- $jwt := dict "enabled" .Values.auth.enableJwt }}
 {{- with .Values.auth.issuers }}
@@ -134,7 +134,7 @@ refused under `config`, in a ConfigMap of the user's that can be seen, and in `e
 {{- mergeOverwrite (deepCopy (omit .Values.config "existingConfigMap")) $own | toYaml }}
 {{- end }}
 
-{{/* The same as variables, beside a ConfigMap of the user's. */}}
+{{/* The same settings as variables, for use with the user's own ConfigMap. */}}
 {{- define "hyperfleet.ownVariables" -}}
 {{- range $group, $port := dict "SERVER" .Values.ports.api "HEALTH" .Values.ports.health "METRICS" .Values.ports.metrics }}
 - {name: HYPERFLEET_{{ $group }}_HOST, value: 0.0.0.0}

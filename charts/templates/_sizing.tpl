@@ -1,9 +1,9 @@
 {{/*
-Workers, pools and connections. The service makes one worker a core, as far as the container's memory goes; so the memory
-limit bounds what a pod asks of the database, on whatever node it runs. A test compares these numbers with the service's.
+Workers, pools and connections. The service starts one worker per core, as far as the container's memory allows. So the
+memory limit bounds the database connections of a pod on any node. A test compares these numbers with the service's.
 */}}
 
-{{/* A quantity such as 1Gi as bytes, one such as 500m as cores. */}}
+{{/* A quantity such as 1Gi in bytes, or one such as 500m in cores. */}}
 {{- define "hyperfleet.quantity" -}}
 {{- $text := kindIs "float64" . | ternary (. | toJson) (toString .) }}
 {{- $number := regexFind "^[0-9]+([.][0-9]*)?(e[0-9]+)?" $text }}
@@ -15,7 +15,7 @@ limit bounds what a pod asks of the database, on whatever node it runs. A test c
 {{- mulf (float64 $number) (get $factors $unit) }}
 {{- end }}
 
-{{/* The workers of a pod, at most. */}}
+{{/* The largest number of workers in a pod. */}}
 {{- define "hyperfleet.workers" -}}
 {{- $configured := include "hyperfleet.setting" (dict "tree" (include "hyperfleet.settings" . | fromYaml) "path" "server.workers") | int }}
 {{- $limits := .Values.resources.limits | default dict }}
@@ -32,19 +32,19 @@ limit bounds what a pod asks of the database, on whatever node it runs. A test c
 {{- end }}
 {{- end }}
 
-{{/* The connections that a pod opens, at most: its workers' pools, and 4 for probes, gauges and migration. */}}
+{{/* The most connections that a pod opens: its workers' pools, and 4 for probes, gauges and migration. */}}
 {{- define "hyperfleet.clients" -}}
 {{- $pool := include "hyperfleet.setting" (dict "tree" (include "hyperfleet.settings" . | fromYaml) "path" "database.pool.max_connections") | default "16" | int }}
 {{- add 4 (mul $pool (include "hyperfleet.workers" . | int)) }}
 {{- end }}
 
-{{/* The same as the database sees it: through PgBouncer only as many as PgBouncer's pool has. */}}
+{{/* The most connections of a pod to the database: with PgBouncer, only as many as PgBouncer's pool has. */}}
 {{- define "hyperfleet.podConnections" -}}
 {{- .Values.pgbouncer.enabled | ternary (add 4 (int .Values.pgbouncer.poolSize)) (include "hyperfleet.clients" . | int) }}
 {{- end }}
 
-{{/* The connections of the whole release, at most. While a new version is rolled out, every pod may be there twice: one
-that drains beside the one that takes its place. 10 more are for a back-up, a shell, and what PostgreSQL reserves. */}}
+{{/* The most connections of the whole release. During a rolling update every pod may exist twice: the old one drains beside
+its replacement. 10 more are for a backup, a shell, and what PostgreSQL reserves. */}}
 {{- define "hyperfleet.connections" -}}
 {{- $replicas := .Values.autoscaling.enabled | ternary (int .Values.autoscaling.maxReplicas) (int .Values.replicaCount) }}
 {{- $pods := eq (toString .Values.strategy.type) "Recreate" | ternary $replicas (mul 2 $replicas) }}

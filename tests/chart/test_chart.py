@@ -202,10 +202,10 @@ def test_the_password_is_made_anew_for_each_install_and_kept() -> None:
         ({"ports": {"api": "http"}}, "api"),
         ({"service": {"type": "Cluster"}}, "type"),
         ({"monitoring": {"serviceMonitor": {"enable": True}}}, "enable"),
-        ({"monitoring": {"tracing": {"enabled": True}}}, "say where the collector is"),
+        ({"monitoring": {"tracing": {"enabled": True}}}, "set the collector's address"),
         ({"monitoring": {"tracing": {"enabled": True, "endpoint": "collector:4318"}}}, "endpoint"),
         ({"monitoring": {"tracing": {"share": 2}}}, "share"),
-        ({"database": {"external": {"enabled": True, "secretName": "x"}}}, "there is one database"),
+        ({"database": {"external": {"enabled": True, "secretName": "x"}}}, "the service has one database"),
         ({"database": {"postgresql": {"enabled": False}}}, "enable postgresql or external"),
         ({"database": {**EXTERNAL, "external": {"enabled": True}}}, "name the Secret"),
         ({"podDisruptionBudget": {"enabled": True}}, "set one of minAvailable and maxUnavailable"),
@@ -215,7 +215,7 @@ def test_the_password_is_made_anew_for_each_install_and_kept() -> None:
         ),
         (
             {"provider": {"schema": "a"}, "validationSchema": {"enabled": True, "content": "a"}},
-            "two names of one thing",
+            "two names of the same value",
         ),
     ],
 )

@@ -83,11 +83,11 @@ def test_the_former_name_of_the_mode_still_counts(mode: str) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"database": {"ssl": {"mode": "require"}}}, "the built-in PostgreSQL speaks no TLS"),
-        ({"database": {"sslMode": "require"}}, "the built-in PostgreSQL speaks no TLS"),
+        ({"database": {"ssl": {"mode": "require"}}}, "the built-in PostgreSQL does not support TLS"),
+        ({"database": {"sslMode": "require"}}, "the built-in PostgreSQL does not support TLS"),
         ({"database": tls("disable", caSecret="ca")}, "database.ssl.caSecret would have no effect"),
         ({"database": tls("require", caSecret="ca")}, "use verify-full"),
-        ({"database": {**tls(), "sslMode": "disable"}}, "two names of one thing"),
+        ({"database": {**tls(), "sslMode": "disable"}}, "two names of the same value"),
         ({"database": tls(), "pgbouncer": {"enabled": True}}, "database.ssl.caSecret: PgBouncer"),
         ({"database": tls("verify-ca"), "backup": {"enabled": True}}, "database.ssl.caSecret: PgBouncer, and pg_dump"),
         ({"database": tls("verify_full")}, "mode"),

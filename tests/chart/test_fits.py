@@ -120,7 +120,7 @@ def test_the_autoscaler_finds_a_cpu_request_in_every_container() -> None:
     ):
         with pytest.raises(helm.HelmError) as refused:
             rendered({"autoscaling": {"enabled": True}, **values})
-        assert f"{name}.requests.cpu: autoscaling needs it" in str(refused.value)
+        assert f"{name}.requests.cpu: autoscaling requires a CPU request" in str(refused.value)
 
 
 def test_a_stop_fits_into_the_time_that_kubernetes_gives() -> None:

@@ -94,10 +94,10 @@ def test_whatever_the_chart_sets_is_refused_as_a_setting_and_as_a_variable(name:
         ({"config": {"database": {"password_file": "/p"}}}, "put db.password into the Secret"),
         ({"config": {"database": {"url": "postgresql://x"}}}, "database.external.secretName"),
         ({"config": {"database": {"embedded": {"data_dir": "/d"}}}}, "never runs the embedded"),
-        ({"config": {"health": {"host": "localhost"}}}, "leave it out"),
+        ({"config": {"health": {"host": "localhost"}}}, "remove it"),
         (
             {"provider": {"schema": SCHEMA}, "config": {"server": {"openapi_schema_path": "/x"}}},
-            "set provider.schema, or this, not both",
+            "set either provider.schema or this setting",
         ),
         (
             {"monitoring": {"tracing": TRACING}, "config": {"logging": {"otel": {"enabled": False}}}},
@@ -107,7 +107,10 @@ def test_whatever_the_chart_sets_is_refused_as_a_setting_and_as_a_variable(name:
             {"pgbouncer": {"enabled": True}, "config": {"database": {"statement_cache": True}}},
             "pgbouncer.enabled turns it off",
         ),
-        ({"config": {"existingConfigMap": "mine", "logging": {"level": "debug"}}}, "put it into that ConfigMap"),
+        (
+            {"config": {"existingConfigMap": "mine", "logging": {"level": "debug"}}},
+            "put this setting into that ConfigMap",
+        ),
         ({"config": {"existingConfigMap": "mine"}, "auth": {"issuers": [ISSUER]}}, "server.jwt.configs"),
         ({"extraEnv": [{"name": "HYPERFLEET_DATABASE_HOST_FILE", "value": "/h"}]}, "is set by the chart"),
         ({"extraEnv": [{"name": "HYPERFLEET_AUTH_ENABLE_JWT", "value": "false"}]}, "set auth.enableJwt"),
