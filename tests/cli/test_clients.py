@@ -249,7 +249,7 @@ def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
         (text, "pg_restore: error"),
         (newer, "newer schema"),
         (foreign, "not a dump of a HyperFleet database"),
-        (tmp_path / "none", "There is no dump"),
+        (tmp_path / "none", "does not exist"),
     ):
         refused = run("db", "restore", str(file), "--replace", variables=there)
         assert refused.returncode != 0
