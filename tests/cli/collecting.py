@@ -1,4 +1,4 @@
-"""A collector of traces on loopback: what an OTLP exporter sends to it over HTTP, decoded."""
+"""A trace collector on loopback: it decodes what an OTLP exporter sends over HTTP."""
 
 import gzip
 import threading
@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 @dataclass
 class Collector:
-    """What came, in order: `paths` and `raw` bodies of requests, `spans` in them, `resources` that sent them."""
+    """Received data in order: `paths` and `raw` bodies, the `spans` in them, the `resources` of the senders."""
 
     port: int = 0
     paths: list[str] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Collector:
     resources: list[dict[str, str]] = field(default_factory=list)
 
     def trace(self, id: str) -> list[Span]:
-        """The spans of a trace, in the order of their starts."""
+        """The spans of a trace, ordered by start."""
         return sorted((each for each in self.spans if each.trace_id.hex() == id), key=lambda s: s.start_time_unix_nano)
 
     def take(self, path: str, body: bytes) -> None:

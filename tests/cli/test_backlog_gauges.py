@@ -1,4 +1,4 @@
-"""The gauges over the fleet: what waits, since when, read seldom; a scrape goes on when the database is away."""
+"""The gauges of the fleet: waiting resources and their age, read rarely; scrapes work without the database."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def told(gauges: BacklogGauges) -> dict[tuple[str, ...], float]:
 
 
 async def scraped(gauges: BacklogGauges) -> dict[tuple[str, ...], float]:
-    # As the listener does it: in a thread without an event loop.
+    # Like the listener: in a thread without an event loop.
     return await asyncio.to_thread(told, gauges)
 
 
@@ -49,7 +49,7 @@ def gauges_of(
     return made
 
 
-async def test_what_waits_is_counted_by_kind_and_what_waits_too_long_with_its_age(
+async def test_waiting_resources_are_counted_by_kind_and_stuck_ones_with_their_age(
     db: Database, database_settings: settings.Database
 ) -> None:
     ids: dict[str, str] = {}
@@ -78,9 +78,7 @@ async def test_what_waits_is_counted_by_kind_and_what_waits_too_long_with_its_ag
     assert found[(backlog_gauges.COLLECTOR_ERRORS,)] == 0
 
 
-async def test_where_nothing_waits_the_gauges_of_that_are_absent(
-    db: Database, database_settings: settings.Database
-) -> None:
+async def test_if_nothing_waits_its_gauges_are_absent(db: Database, database_settings: settings.Database) -> None:
     found = await scraped(gauges_of(database_settings))
     assert {name for name, *_ in found} == {backlog_gauges.COLLECTOR_ERRORS, backlog_gauges.RESOURCES}
     assert set(found.values()) == {0}
@@ -103,7 +101,7 @@ async def test_resources_are_counted_by_kind_and_phase(db: Database, database_se
     assert found[backlog_gauges.PENDING, "Cluster", "true"] == 1
 
 
-async def test_of_a_kind_that_requires_nobody_what_nobody_reported_on_is_not_ready(
+async def test_without_required_adapters_a_resource_without_reports_is_not_ready(
     db: Database, database_settings: settings.Database
 ) -> None:
     passive = replace(CLUSTER, required_adapters=())
@@ -118,7 +116,7 @@ async def test_of_a_kind_that_requires_nobody_what_nobody_reported_on_is_not_rea
     assert found[backlog_gauges.PENDING, "Cluster", "false"] == 2
 
 
-async def test_resources_of_a_kind_that_is_not_configured_are_not_counted(
+async def test_resources_of_an_unconfigured_kind_are_not_counted(
     db: Database, database_settings: settings.Database
 ) -> None:
     await create(db, "alpha", SCOPE)
@@ -126,7 +124,7 @@ async def test_resources_of_a_kind_that_is_not_configured_are_not_counted(
     assert {kind for name, *labels in found if name == backlog_gauges.RESOURCES for kind in labels[:1]} == {"NodePool"}
 
 
-async def test_many_scrapes_read_once_in_half_a_minute(
+async def test_many_scrapes_share_one_reading_in_half_a_minute(
     db: Database, database_settings: settings.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = 0
@@ -146,16 +144,16 @@ async def test_many_scrapes_read_once_in_half_a_minute(
     assert readings == 2
 
 
-async def test_a_reading_that_fails_is_counted_and_the_scrape_goes_on(database_settings: settings.Database) -> None:
+async def test_a_failed_reading_is_counted_and_the_scrape_continues(database_settings: settings.Database) -> None:
     away = replace(database_settings, host=database_settings.host + "/nobody")
     assert await scraped(gauges_of(away)) == {(backlog_gauges.COLLECTOR_ERRORS,): 1}
 
 
-async def test_before_there_is_a_database_nothing_is_read() -> None:
+async def test_nothing_is_read_before_there_is_a_database() -> None:
     assert await scraped(gauges_of(None)) == {(backlog_gauges.COLLECTOR_ERRORS,): 0}
 
 
-async def test_the_backlog_is_found_by_its_indexes(db: Database) -> None:
+async def test_indexes_find_the_backlog(db: Database) -> None:
     await create(db, "alpha", SCOPE)
     fill = (
         "INSERT INTO resources"

@@ -1,4 +1,4 @@
-"""The benchmark's own statements: each ceiling is that of the statements as they are, on a fleet as it is filled."""
+"""The benchmark's own statements: each ceiling uses the current statements, on a fleet filled by the benchmark."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def _total(running: service.Service) -> int:
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="needs the program wrk")
-def test_two_checkouts_are_measured_in_turns_on_databases_of_their_own() -> None:
+def test_two_checkouts_are_measured_in_turns_on_separate_databases() -> None:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in ("GET", "create")]
     with folder() as place, against.both(place, ROOT) as services:
         this, other = services[against.THIS], services[against.OTHER]

@@ -1,4 +1,4 @@
-"""`make binary` leaves one file that works from anywhere, with the embedded PostgreSQL inside."""
+"""`make binary` builds one file that works from anywhere, with the embedded PostgreSQL inside."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 @pytest.fixture
 def elsewhere() -> Iterator[Path]:
-    """A folder to work in with a home that only its owner may enter, as root's is; what is left behind goes with it."""
+    """A working folder with a home that only its owner may enter, like root's; it is removed with all leftovers."""
     before = set(COPIES.glob("*"))
     folder = Path(tempfile.mkdtemp(prefix="hyperfleet-tests-"))
     folder.chmod(0o755)
@@ -35,7 +35,7 @@ def elsewhere() -> Iterator[Path]:
     if server is not None:
         embedded.stop(server)
     shutil.rmtree(folder)
-    # Root's server ran from a copy of this file's own PostgreSQL.
+    # Root's server ran from a copy of the PostgreSQL in this file.
     for copy in set(COPIES.glob("postgresql-binaries-*")) - before:
         shutil.rmtree(copy)
 
@@ -51,7 +51,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def answer(url: str, server: subprocess.Popen[bytes]) -> bytes:
-    """What the address says, as soon as it says something."""
+    """The response from the URL, as soon as there is one."""
     until = time.monotonic() + 60
     while True:
         try:
@@ -88,7 +88,7 @@ def test_the_one_file_program_configures_migrates_and_serves_from_another_folder
     assert [path.name for path in (elsewhere / "home").iterdir()] == [".cache"]
 
 
-def test_another_python_is_refused_in_words(tmp_path: Path) -> None:
+def test_another_python_is_refused_with_a_message(tmp_path: Path) -> None:
     site = tmp_path / "site-packages"
     (site / "bin").mkdir(parents=True)
     (site / "compiled.cpython-39-x86_64-linux-gnu.so").touch()

@@ -30,7 +30,7 @@ Variables = dict[str, str]
 
 
 def variables_of(postgres: embedded.Server, name: str) -> Variables:
-    """The variables that lead to this database, and to an embedded one that must not be made."""
+    """The variables for this database, and for an embedded one that must not be created."""
     return {
         "HYPERFLEET_DATABASE_HOST": str(postgres.socket_dir),
         "HYPERFLEET_DATABASE_PORT": str(postgres.port),
@@ -58,7 +58,7 @@ def test_db_shell_opens_the_configured_database(there: Variables) -> None:
 
 
 @pytest.mark.parametrize(("words", "status"), [(("-c", "select 1"), 0), (("-c", "nonsense"), 1), (("--nonsense",), 1)])
-def test_the_status_of_psql_is_that_of_the_command(there: Variables, words: tuple[str, ...], status: int) -> None:
+def test_the_command_exits_with_the_status_of_psql(there: Variables, words: tuple[str, ...], status: int) -> None:
     assert run("db", "shell", "--", *words, variables=there).returncode == status
     failing = run("db", "shell", "--", "-v", "ON_ERROR_STOP=1", "-f", "/nowhere", variables=there)
     assert failing.returncode == 1
@@ -67,7 +67,7 @@ def test_the_status_of_psql_is_that_of_the_command(there: Variables, words: tupl
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 128 + signal.SIGHUP)]
 )
-def test_a_signal_reaches_psql_and_is_its_end(there: Variables, number: int, status: int) -> None:
+def test_a_signal_reaches_psql_and_ends_it(there: Variables, number: int, status: int) -> None:
     command = [
         sys.executable,
         "-m",
@@ -86,18 +86,18 @@ def test_a_signal_reaches_psql_and_is_its_end(there: Variables, number: int, sta
         cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Whoever runs the tests may ignore a hang-up, and then the program does, too.
+        # If the test runner ignores SIGHUP, the program ignores it, too.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as shell:
         assert shell.stdout is not None
         assert shell.stdout.readline() == b"here\n"
         shell.send_signal(number)
-        # Its input stays open: the end of that would be psql's end as well.
+        # Its input stays open: the end of input would end psql, too.
         assert shell.wait(60) == status
 
 
-def test_a_signal_that_comes_while_psql_starts_reaches_it(there: Variables, tmp_path: Path) -> None:
-    """The psql of this machine's path sends the signal to its parent before it does anything else."""
+def test_a_signal_during_the_start_of_psql_reaches_it(there: Variables, tmp_path: Path) -> None:
+    """The psql in the path sends the signal to its parent before anything else."""
     psql = tmp_path / "psql"
     psql.write_text("#!/bin/sh\nkill -TERM $PPID\nexec sleep 60\n")
     psql.chmod(0o755)
@@ -116,7 +116,7 @@ def test_a_password_is_on_no_command_line(there: Variables, tmp_path: Path) -> N
     assert rest == ["hush", "require", there["HYPERFLEET_DATABASE_HOST"]]
 
 
-def test_a_database_that_wants_tls_needs_a_psql_of_the_machine(there: Variables, tmp_path: Path) -> None:
+def test_a_database_that_requires_tls_needs_the_machines_own_psql(there: Variables, tmp_path: Path) -> None:
     for mode in ("require", "verify-ca", "verify-full"):
         tls = {"HYPERFLEET_DATABASE_SSL_MODE": mode, "PATH": str(tmp_path)}
         asked = run("db", "shell", variables=there | tls)
@@ -140,7 +140,7 @@ def test_a_database_that_wants_tls_needs_a_psql_of_the_machine(there: Variables,
         ),
     ],
 )
-def test_a_url_says_the_same_to_the_programs(url: str, way: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_has_the_same_meaning_for_the_programs(url: str, way: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "elsewhere")
     found = client_programs.environment(settings.Database(url=settings.Secret(url)))
     way = {"PGTARGETSESSIONATTRS": "primary"} | way
@@ -148,7 +148,7 @@ def test_a_url_says_the_same_to_the_programs(url: str, way: Variables, monkeypat
 
 
 async def served(configured: settings.Database) -> tuple[bytes, int]:
-    """Everything that is served, and the highest version in it."""
+    """All served resources, and their highest version."""
     async with pool(configured) as db:
         page = await reading.resources(db, CLUSTERS, Listing())
         [(everything,)] = await db.fetch(
@@ -182,7 +182,7 @@ def data() -> Iterator[Path]:
         yield place / "data"
 
 
-def test_a_dump_restored_into_a_new_data_directory_serves_what_was_served(
+def test_a_dump_restored_into_a_new_data_directory_serves_the_same_resources(
     there: Variables, postgres: embedded.Server, data: Path, tmp_path: Path
 ) -> None:
     configured = replace(postgres.settings(), name=there["HYPERFLEET_DATABASE_NAME"])
@@ -201,7 +201,7 @@ def test_a_dump_restored_into_a_new_data_directory_serves_what_was_served(
     try:
         assert asyncio.run(served(server.settings())) == (before, version)
         assert asyncio.run(one_more(server.settings())) > version
-        # While it runs: not empty, then in use, then replaced.
+        # While it runs: first refused as not empty, then as in use, then replaced.
         refused = run("db", "restore", str(file), own)
         assert refused.returncode == 1
         assert "is not empty; use --replace to delete its contents first" in refused.stderr
@@ -221,7 +221,7 @@ async def restored_while_used(server: embedded.Server, file: Path, own: str) -> 
     return refused.stderr
 
 
-def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
+def test_an_incomplete_or_foreign_dump_changes_nothing(
     there: Variables, postgres: embedded.Server, tmp_path: Path
 ) -> None:
     name = there["HYPERFLEET_DATABASE_NAME"]
@@ -257,7 +257,7 @@ def test_a_dump_that_is_not_whole_or_not_ours_changes_nothing(
         assert asyncio.run(served(configured)) == before
 
 
-def test_a_dump_that_fails_leaves_the_file_as_it_was(there: Variables, tmp_path: Path) -> None:
+def test_a_failed_dump_leaves_the_file_unchanged(there: Variables, tmp_path: Path) -> None:
     file = tmp_path / "fleet.dump"
     file.write_text("of yesterday")
     missing = there | {"HYPERFLEET_DATABASE_NAME": "nowhere"}
@@ -269,7 +269,7 @@ def test_a_dump_that_fails_leaves_the_file_as_it_was(there: Variables, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["/", "/dev/null", "/dev/stdout", "folder", "pipe", "link to pipe"])
-def test_a_dump_takes_the_place_of_nothing_but_a_file(there: Variables, tmp_path: Path, name: str) -> None:
+def test_a_dump_replaces_only_a_regular_file(there: Variables, tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link to pipe").symlink_to("pipe")
@@ -286,7 +286,7 @@ def test_a_dump_takes_the_place_of_nothing_but_a_file(there: Variables, tmp_path
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 
 
-def test_a_dump_goes_where_a_link_leads(there: Variables, tmp_path: Path) -> None:
+def test_a_dump_follows_a_link(there: Variables, tmp_path: Path) -> None:
     (tmp_path / "latest.dump").symlink_to("of today.dump")
 
     assert run("db", "dump", str(tmp_path / "latest.dump"), variables=there).returncode == 0
@@ -297,7 +297,7 @@ def test_a_dump_goes_where_a_link_leads(there: Variables, tmp_path: Path) -> Non
     assert dumped.st_mode & 0o777 == 0o600
 
 
-def test_a_machine_without_the_program_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_is_reported_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(Unavailable, match="bundled pg_dump does not support"):
         client_programs.program("pg_dump", {"PGSSLMODE": "verify-full"})

@@ -21,12 +21,12 @@ def test_help_lists_the_commands() -> None:
     assert [name for name in COMMANDS if name.split()[0] not in done.stdout] == []
 
 
-def test_without_a_word_the_program_shows_its_help() -> None:
+def test_without_arguments_the_program_shows_its_help() -> None:
     assert run().stdout == called("--help").stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
+def test_every_command_has_help(command: str) -> None:
     done = called(*command.split(), "--help")
     assert done.returncode == 0
     assert "--database-embedded-data-dir" in done.stdout
@@ -40,13 +40,13 @@ def test_the_help_of_serve_has_every_setting_with_its_variable_and_default() -> 
     assert "[default:8000]" in text
 
 
-def test_the_help_of_migrate_has_the_settings_of_the_database_only() -> None:
+def test_the_help_of_migrate_has_only_the_database_settings() -> None:
     text = called("migrate", "--help").stdout
     assert "--database-host" in text
     assert "--server-port" not in text
 
 
-def test_the_version_is_that_of_the_package() -> None:
+def test_version_prints_the_version_of_the_package() -> None:
     assert run("--version").stdout == "hyperfleet-api 1.1.0\n"
 
 
@@ -68,7 +68,7 @@ def test_an_unknown_command_names_the_nearest() -> None:
         (("migrate", "--database-hots=x"), "--database-host"),
     ],
 )
-def test_an_unknown_flag_names_the_nearest_of_the_command_s_own_and_of_the_settings(
+def test_an_unknown_flag_names_the_nearest_of_the_commands_flags_and_of_the_settings(
     words: tuple[str, ...], nearest: str
 ) -> None:
     done = called(*words)
@@ -83,7 +83,7 @@ def test_an_unknown_flag_is_one_mistake_among_others() -> None:
     assert "Flag --chek is unknown; did you mean --check?" in done.stderr
 
 
-def test_a_flag_near_to_none_names_none() -> None:
+def test_a_flag_near_to_no_other_names_none() -> None:
     assert "Flag --verbose is unknown.\n" in called("migrate", "--verbose").stderr
 
 
@@ -114,14 +114,14 @@ def test_an_unknown_command_below_another_names_the_nearest_too(words: tuple[str
     assert f'Did you mean "{nearest}"?' in called(*words).stderr
 
 
-def test_the_commands_load_nothing_heavy_before_they_run() -> None:
+def test_the_commands_import_nothing_heavy_before_they_run() -> None:
     code = "import sys, hyperfleet.cli.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"alembic", "sqlalchemy", "asyncpg", "asyncio", "granian", "starlette", "prometheus_client", "structlog"}
     assert heavy & set(done.stdout.split()) == set()
 
 
-def test_config_prints_what_is_in_force_and_where_it_comes_from(tmp_path: Path) -> None:
+def test_config_prints_the_effective_values_and_their_sources(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "config.yaml").write_text("server:\n  port: 8001\n")
     done = called("config", "--health-port", "8003", folder=tmp_path, variables={"HYPERFLEET_METRICS_PORT": "8002"})
@@ -132,7 +132,7 @@ def test_config_prints_what_is_in_force_and_where_it_comes_from(tmp_path: Path) 
     assert "port: 8003" in lines["port flag --health-port"]
 
 
-def test_what_config_prints_is_a_configuration_file_that_means_the_same(tmp_path: Path) -> None:
+def test_the_output_of_config_is_an_equivalent_configuration_file(tmp_path: Path) -> None:
     given = ("--server-hostname", "a: 'b' # c", "--server-host", "off", "--database-pool-conn-max-lifetime", "90s")
     printed = called("config", *given).stdout
     (tmp_path / "config.yaml").write_text(printed)
@@ -168,14 +168,14 @@ def test_config_lists_every_mistake_and_fails(tmp_path: Path) -> None:
         assert words in done.stderr
 
 
-def test_a_switch_needs_no_value_and_takes_one() -> None:
+def test_a_switch_accepts_but_does_not_need_a_value() -> None:
     for words in (["--database-debug"], ["--database-debug=true"], ["--database-debug", "true"]):
         assert "debug: true # flag --database-debug" in " ".join(called("config", *words).stdout.split())
     for words in (["--server-jwt-enabled=false"], ["--server-jwt-enabled", "false", "--database-debug"]):
         assert "enabled: false # flag" in " ".join(called("config", *words).stdout.split())
 
 
-def test_a_flag_given_twice_counts_as_it_is_given_last() -> None:
+def test_the_last_value_of_a_repeated_flag_wins() -> None:
     for words, port in (
         (["--server-port", "1", "--server-port", "2"], "2"),
         (["--server-port=2", "--server-port=1"], "1"),
@@ -187,7 +187,7 @@ def test_a_flag_given_twice_counts_as_it_is_given_last() -> None:
     assert called("config", "--server-port=1", "--server-port=x").returncode == 1
 
 
-def test_an_option_of_a_command_given_twice_counts_as_it_is_given_last(tmp_path: Path) -> None:
+def test_the_last_value_of_a_repeated_command_option_wins(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"identity": "a"}')
     done = called("rules", "test", "--caller=/nowhere", f"--caller={tmp_path / 'a.json'}", "--verb=x", "--verb", "read")
     assert (done.returncode, done.stderr) == (0, "")
@@ -205,32 +205,32 @@ def test_an_alias_is_a_flag_and_config_names_it_as_the_source(words: list[str]) 
     assert f"level: debug # flag {flag}" in " ".join(done.stdout.split())
 
 
-def test_help_shows_an_alias_beside_its_setting_only() -> None:
+def test_help_shows_an_alias_only_beside_its_setting() -> None:
     text = run("serve", "--help", variables={"COLUMNS": "400"}).stdout
     assert "[also: --db-host]" in " ".join(text.split())
     assert [line for line in text.splitlines() if line.lstrip("│ ").startswith("--db-host")] == []
 
 
-def test_a_flag_without_its_value_is_said_in_one_line() -> None:
+def test_a_flag_without_its_value_is_reported_in_one_line() -> None:
     done = called("config", "--server-port")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "--server-port" in done.stderr
 
 
-def test_serve_reports_wrong_settings_before_anything_else() -> None:
+def test_serve_reports_invalid_settings_before_anything_else() -> None:
     done = called("serve", "--server-port=x", variables={"HYPERFLEET_NOPE": "1"})
     assert done.returncode == 1
     assert "2 mistakes" in done.stderr
 
 
-def test_a_reader_that_leaves_early_causes_no_stack(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_early_causes_no_stack_trace(tmp_path: Path) -> None:
     code = f"{sys.executable} -m hyperfleet config --server-jwt-enabled false | head -n 1"
     done = subprocess.run(["sh", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == ""
 
 
-def test_what_the_parser_leaves_over_becomes_flags_and_their_values() -> None:
+def test_arguments_that_the_parser_leaves_become_flags_and_their_values() -> None:
     assert flags.unknown(["--a=1", "--b", "2", "c", "--d"]) == {"--a": "1", "--b": "2", "c": "", "--d": ""}
 
 

@@ -1,4 +1,4 @@
-"""A kind that stands in a configuration file and nowhere else is served, described, searched and counted."""
+"""A kind that exists only in a configuration file is served, described, searched and counted."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def service(place: Path) -> Iterator[Service]:
-    """Started with the file, which is gone once it runs; it leaves its data."""
+    """A service started with the file, which is deleted once it runs; its data stays."""
     file = place / "kinds.yaml"
     file.write_text(KINDS)
     running = Service(place, HYPERFLEET_CONFIG=str(file)).start()
@@ -55,7 +55,7 @@ def service(place: Path) -> Iterator[Service]:
 
 
 def send(service: Service, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """The status and the answer of a POST."""
+    """The status and the response of a POST."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{service.api}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
@@ -85,14 +85,14 @@ def told(problem: dict[str, Any]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def image(service: Service) -> dict[str, Any]:
-    """A resource of the third level, in what owns it."""
+    """A resource of the third level, below its owners."""
     train = created(service, f"{API}/trains", "fast", labels={"pace": "fast"})
     created(service, f"{API}/trains", "slow", labels={"pace": "slow"})
     release = created(service, f"{train['href']}/releases", "v1")
     return created(service, f"{API}/releases/{release['id']}/os-images", "amd64", kind="OSImage")
 
 
-def test_each_level_stands_one_level_below_its_owner(service: Service, image: dict[str, Any]) -> None:
+def test_each_level_is_one_level_below_its_owner(service: Service, image: dict[str, Any]) -> None:
     owner = image["owner_references"]
     assert image["kind"] == "OSImage"
     assert owner["kind"] == "Release"
@@ -110,7 +110,7 @@ def test_each_level_stands_one_level_below_its_owner(service: Service, image: di
     assert problem["detail"] == f"There is no release {image['id']}."
 
 
-def test_lists_and_searches_of_the_kind_are_of_it_alone(service: Service, image: dict[str, Any]) -> None:
+def test_lists_and_searches_of_the_kind_contain_only_that_kind(service: Service, image: dict[str, Any]) -> None:
     assert listed(service, "trains", order="name") == ["fast", "slow"]
     assert listed(service, "trains", search="labels.pace = 'fast'") == ["fast"]
     assert listed(service, "os-images", search=f"owner_id = '{image['owner_references']['id']}'") == ["amd64"]
@@ -118,7 +118,7 @@ def test_lists_and_searches_of_the_kind_are_of_it_alone(service: Service, image:
     assert listed(service, "clusters") == []
 
 
-def test_names_and_reports_are_held_to_what_the_entry_says(service: Service, image: dict[str, Any]) -> None:
+def test_names_and_reports_must_match_the_entry(service: Service, image: dict[str, Any]) -> None:
     for name in ("t", "trains"):
         assert send(service, f"{API}/trains", {"name": name, "spec": {}})[0] == 400
     statuses = f"{image['href']}/statuses"
@@ -158,7 +158,7 @@ def test_an_entry_changes_a_built_in_kind(service: Service) -> None:
     assert "[" in pool["status"]["conditions"][0]["message"], "this one names the adapters that the entry requires"
 
 
-def test_a_worker_that_is_replaced_serves_the_kinds_of_the_start(service: Service, image: dict[str, Any]) -> None:
+def test_a_replacement_worker_serves_the_kinds_of_the_start(service: Service, image: dict[str, Any]) -> None:
     before = service.worker_pids()
     for pid in before:
         kill(pid)
@@ -172,7 +172,7 @@ def test_a_worker_that_is_replaced_serves_the_kinds_of_the_start(service: Servic
     assert {service.status(service.api, f"{API}/trains") for _ in range(10)} == {200}
 
 
-def test_resources_of_a_kind_that_is_no_longer_configured_wait_until_it_is_again(
+def test_resources_of_a_removed_kind_are_kept_until_the_kind_is_configured_again(
     service: Service, image: dict[str, Any], place: Path
 ) -> None:
     service.stop()
@@ -199,7 +199,7 @@ def test_resources_of_a_kind_that_is_no_longer_configured_wait_until_it_is_again
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*")), ids=lambda file: file.name)
-def test_each_configuration_that_is_shipped_serves_its_kinds(file: Path) -> None:
+def test_each_shipped_configuration_serves_its_kinds(file: Path) -> None:
     entries = yaml.safe_load(file.read_text())["entities"]
     built_in = {"Cluster": "clusters", "NodePool": "nodepools"}
     plurals = {entry.get("plural") or built_in[entry["kind"]] for entry in entries}
@@ -214,7 +214,7 @@ def test_each_configuration_that_is_shipped_serves_its_kinds(file: Path) -> None
             running.stop()
 
 
-def test_kinds_that_do_not_fit_together_stop_the_start_with_every_mistake(tmp_path: Path) -> None:
+def test_inconsistent_kinds_stop_the_start_with_every_mistake(tmp_path: Path) -> None:
     file = tmp_path / "kinds.yaml"
     file.write_text(
         "entities:\n  - {kind: A, plural: as, parent_kind: B}\n  - {kind: B, plural: bs, parent_kind: A}\n"

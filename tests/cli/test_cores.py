@@ -1,4 +1,4 @@
-"""Workers by the cores that a container is given, not by those of its machine."""
+"""The number of workers follows the cores of the container, not those of its machine."""
 
 import os
 from pathlib import Path
@@ -22,13 +22,13 @@ ALL = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.c
         ("0 100000\n", 1),
     ],
 )
-def test_the_limit_of_version_2(tmp_path: Path, text: str, expected: int) -> None:
+def test_the_limit_of_control_groups_version_2(tmp_path: Path, text: str, expected: int) -> None:
     (tmp_path / "cpu.max").write_text(text)
     assert cores.available(tmp_path) == expected
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1\n", ALL), ("50000\n", 1), ("150000\n", min(2, ALL))])
-def test_the_limit_of_version_1(tmp_path: Path, quota: str, expected: int) -> None:
+def test_the_limit_of_control_groups_version_1(tmp_path: Path, quota: str, expected: int) -> None:
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
@@ -52,7 +52,9 @@ MEBIBYTE = 1 << 20
         ("memory/memory.limit_in_bytes", f"{768 * MEBIBYTE}\n", 768 * MEBIBYTE),
     ],
 )
-def test_the_memory_limit_of_both_versions(tmp_path: Path, name: str, text: str, expected: int | None) -> None:
+def test_the_memory_limit_of_both_versions_of_control_groups(
+    tmp_path: Path, name: str, text: str, expected: int | None
+) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     assert cores.memory(tmp_path) == expected

@@ -1,4 +1,4 @@
-"""Thousands of connections that say nothing do not keep a service from the callers that do."""
+"""Thousands of silent connections do not keep a service from its other callers."""
 
 import contextlib
 import resource
@@ -21,19 +21,19 @@ CROWD = 4_600
 
 @pytest.fixture
 def crowd_size() -> Iterator[int]:
-    """How many connections the crowd has: fewer only where this process may not open as many files."""
+    """The size of the crowd: smaller only if this process may not open as many files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield CROWD if hard == resource.RLIM_INFINITY else min(CROWD, hard - 600)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_an_answer_that_is_not_read_is_given_up() -> None:
+def test_a_response_that_is_not_read_is_abandoned() -> None:
     with folder() as place, socket.socket() as caller:
         service = Service(place, HYPERFLEET_SERVER_TIMEOUTS_WRITE="2s").start()
         try:
             service.ready()
-            # A small window, so that answers wait in the service.
+            # A small window, so that responses wait in the service.
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             caller.connect(("127.0.0.1", service.api))
             caller.sendall(UNREAD * 5)
@@ -44,7 +44,7 @@ def test_an_answer_that_is_not_read_is_given_up() -> None:
             service.stop()
 
 
-def test_answers_that_are_read_slowly_arrive_whole() -> None:
+def test_responses_that_are_read_slowly_arrive_complete() -> None:
     with folder() as place, socket.socket() as caller:
         service = Service(place, HYPERFLEET_SERVER_TIMEOUTS_WRITE="2s").start()
         try:
@@ -64,7 +64,7 @@ def test_answers_that_are_read_slowly_arrive_whole() -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /api/hyp"])
-def test_a_silent_crowd_shuts_out_nobody_and_is_sent_away(said: bytes, crowd_size: int) -> None:
+def test_a_silent_crowd_blocks_no_caller_and_is_disconnected(said: bytes, crowd_size: int) -> None:
     with folder() as place, contextlib.ExitStack() as crowd:
         service = Service(place, HYPERFLEET_SERVER_WORKERS=str(WORKERS)).start()
         crowd.callback(service.stop)

@@ -1,4 +1,4 @@
-"""`migrate` and `db` on real servers: what they leave behind, and what they say when it does not work."""
+"""`migrate` and `db` on real servers: their results, and their messages when they fail."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from testbed.sessions import pool
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A data directory of the test's own; whatever serves it at the end is stopped."""
+    """A data directory for one test; its server is stopped at the end."""
     folder = Path(tempfile.mkdtemp(prefix="hyperfleet-tests-"))
     folder.chmod(0o755)
     yield folder / "data"
@@ -43,7 +43,7 @@ def on(directory: Path) -> str:
 
 @pytest.fixture
 def empty_database(postgres: embedded.Server) -> dict[str, str]:
-    """The variables that lead to a new database without a schema."""
+    """The variables for a new database without a schema."""
     name = f"cli_{uuid4().hex}"
     subprocess.run(client_command(postgres, "createdb", name), check=True)
     return {
@@ -59,7 +59,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
+def test_migrate_updates_the_schema_and_check_says_whether_it_has_to(
     empty_database: dict[str, str],
 ) -> None:
     behind = run("migrate", "--check", variables=empty_database)
@@ -73,7 +73,7 @@ def test_migrate_brings_a_database_to_the_schema_and_check_says_whether_it_must(
     assert json.loads(again.stdout.splitlines()[-1])["changed"] is False
 
 
-def test_migrate_brings_statuses_to_the_rules_of_the_kinds_that_the_configuration_names(
+def test_migrate_recomputes_statuses_by_the_rules_of_the_configured_kinds(
     empty_database: dict[str, str], postgres: embedded.Server, tmp_path: Path
 ) -> None:
     def migrated(**more: str) -> tuple[int, str, str]:
@@ -102,14 +102,14 @@ def test_migrate_brings_statuses_to_the_rules_of_the_kinds_that_the_configuratio
     file.write_text("entities: [{kind: Cluster, required_adapters: [dns]}]")
     assert recomputed(HYPERFLEET_CONFIG=str(file)) == 2
     assert recomputed(HYPERFLEET_CONFIG=str(file)) == 0
-    # A job that knows the database alone does not take the built-in rules for those of the service.
+    # A job that has only the database does not mistake the built-in rules for the service's rules.
     assert recomputed() == 0
     counted = "SELECT count(*) FROM resources WHERE condition_status ->> 'Reconciled' = 'False'"
     psql = client_command(postgres, "psql", "-d", name, "-Atc", counted)
     assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == "2"
 
 
-def test_a_url_names_server_role_and_database_alone(
+def test_a_url_is_enough_for_server_role_and_database(
     empty_database: dict[str, str], postgres: embedded.Server, tmp_path: Path
 ) -> None:
     role, name = f"role_{uuid4().hex}", empty_database["HYPERFLEET_DATABASE_NAME"]
@@ -127,7 +127,7 @@ def test_a_url_names_server_role_and_database_alone(
     assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == role
 
 
-def test_migrate_can_run_many_at_once(empty_database: dict[str, str]) -> None:
+def test_many_migrations_can_run_concurrently(empty_database: dict[str, str]) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: run("migrate", variables=empty_database), range(4)))
     assert [each.returncode for each in done] == [0, 0, 0, 0]
@@ -157,7 +157,7 @@ def test_migrate_is_stopped_by_a_typo_in_the_name_of_the_database() -> None:
     assert "HYPERFLEET_DATABASE_HOST" in done.stderr
 
 
-def test_migrate_waits_for_the_database_a_bounded_time_and_says_which_one(tmp_path: Path) -> None:
+def test_migrate_waits_for_the_database_for_a_limited_time_and_names_it(tmp_path: Path) -> None:
     bounds = ("--database-pool-conn-retry-attempts=2", "--database-pool-conn-retry-interval=10ms")
     port = str(free_port())
     done = run("migrate", *bounds, "--database-host=127.0.0.1", f"--database-port={port}", "--database-password=hush")
@@ -170,13 +170,13 @@ def test_migrate_waits_for_the_database_a_bounded_time_and_says_which_one(tmp_pa
 
 @contextmanager
 def answering(sqlstate: str) -> Iterator[tuple[int, list[bytes]]]:
-    """The port of a server that answers each start of a session with this error, and the starts that it has got."""
+    """The port of a server that rejects each session with this error, and the sessions that were started."""
     told = b"SFATAL\0VFATAL\0C" + sqlstate.encode() + b"\0Mnot now\0\0"
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            # Closing the listener ends this.
+            # Closing the listener ends the loop.
             with suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
@@ -190,10 +190,12 @@ def answering(sqlstate: str) -> Iterator[tuple[int, list[bytes]]]:
 
 
 @pytest.mark.parametrize(("sqlstate", "attempts"), [("28P01", 1), ("28000", 1), ("57P03", 3)])
-def test_a_server_that_starts_is_waited_for_and_one_that_refuses_the_role_is_not(sqlstate: str, attempts: int) -> None:
+def test_migrate_waits_for_a_server_that_starts_but_not_for_one_that_refuses_the_role(
+    sqlstate: str, attempts: int
+) -> None:
     with answering(sqlstate) as (port, asked):
         configured = settings.Database(
-            # Without TLS the driver connects once an attempt.
+            # Without TLS the driver connects once per attempt.
             url=settings.Secret(f"postgresql://role@127.0.0.1:{port}/name?sslmode=disable"),
             pool=settings.Pool(conn_retry_attempts=3, conn_retry_interval=0.01),
         )
@@ -202,13 +204,13 @@ def test_a_server_that_starts_is_waited_for_and_one_that_refuses_the_role_is_not
     assert len(asked) == attempts
 
 
-def test_migrate_without_a_database_configured_works_on_the_embedded_one_and_stops_it(directory: Path) -> None:
+def test_without_a_configured_database_migrate_starts_and_stops_the_embedded_one(directory: Path) -> None:
     assert run("migrate", on(directory)).returncode == 0
     assert embedded.status(directory) is None
     assert run("migrate", "--check", on(directory)).returncode == 0
 
 
-def test_db_start_leaves_a_server_that_the_other_commands_use_and_db_stop_ends(directory: Path) -> None:
+def test_db_start_leaves_a_server_for_the_other_commands_and_db_stop_ends_it(directory: Path) -> None:
     assert run("db", "status", on(directory)).returncode == 3
     started = run("db", "start", on(directory))
     assert started.returncode == 0, started.stderr
@@ -228,7 +230,7 @@ def test_db_start_leaves_a_server_that_the_other_commands_use_and_db_stop_ends(d
     assert run("db", "stop", on(directory)).returncode == 0
 
 
-def test_db_start_listens_on_a_tcp_port_with_a_password_when_asked(directory: Path, tmp_path: Path) -> None:
+def test_db_start_listens_on_a_tcp_port_with_a_password_on_request(directory: Path, tmp_path: Path) -> None:
     port = free_port()
     home = {"HOME": str(tmp_path)}
     kept = "db.example.com:5432:*:me:mine\n# a comment\nlocalhost:*:*:hyperfleet:of another\n"
@@ -279,7 +281,7 @@ def test_a_password_file_that_cannot_be_written_does_not_stop_the_start(director
     assert run("db", "stop", on(directory), variables={"HOME": str(tmp_path)}).returncode == 0
 
 
-def test_db_start_refuses_a_port_that_another_program_has(directory: Path) -> None:
+def test_db_start_refuses_a_port_in_use(directory: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -291,14 +293,14 @@ def test_db_start_refuses_a_port_that_another_program_has(directory: Path) -> No
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "x"])
-def test_db_start_refuses_what_is_no_port(port: str, directory: Path) -> None:
+def test_db_start_refuses_an_invalid_port(port: str, directory: Path) -> None:
     done = run("db", "start", f"--port={port}", on(directory))
     assert done.returncode == 1
     assert "port" in done.stderr
     assert not directory.exists()
 
 
-def test_db_shell_starts_the_server_for_its_own_time_and_gives_psql_s_exit_status(directory: Path) -> None:
+def test_db_shell_runs_the_server_while_it_runs_and_returns_the_exit_status_of_psql(directory: Path) -> None:
     foreign = {"PGHOST": "nowhere.invalid", "PGDATABASE": "other", "PGOPTIONS": "-c nonsense=1"}
     assert (
         run("db", "shell", on(directory), "-Atc", "select current_database()", variables=foreign).stdout

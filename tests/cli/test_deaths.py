@@ -16,11 +16,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_without_deaths_there_is_nothing_to_say(tmp_path: Path) -> None:
+def test_without_deaths_the_service_is_ready(tmp_path: Path) -> None:
     assert (Deaths(tmp_path).recent(), Deaths(tmp_path).reason(), Deaths(tmp_path).pause()) == (0, None, 0.0)
 
 
-def test_several_within_a_minute_make_the_service_unready_until_they_are_past(
+def test_several_deaths_within_a_minute_make_the_service_unready_until_they_expire(
     tmp_path: Path, clock: list[float]
 ) -> None:
     # One process writes, another one reads.
@@ -34,7 +34,7 @@ def test_several_within_a_minute_make_the_service_unready_until_they_are_past(
     assert Deaths(tmp_path).reason() is None
 
 
-def test_a_replacement_waits_longer_each_time_and_never_long(tmp_path: Path, clock: list[float]) -> None:
+def test_a_replacement_waits_longer_each_time_but_never_long(tmp_path: Path, clock: list[float]) -> None:
     pauses = []
     for _ in range(8):
         Deaths(tmp_path).add()
@@ -45,7 +45,7 @@ def test_a_replacement_waits_longer_each_time_and_never_long(tmp_path: Path, clo
     assert Deaths(tmp_path).pause() == 0.0
 
 
-def test_a_record_that_is_cut_off_is_passed_over(tmp_path: Path) -> None:
+def test_a_truncated_record_is_skipped(tmp_path: Path) -> None:
     Deaths(tmp_path).add()
     with (tmp_path / "deaths").open("ab") as file:
         file.write(b"\0\0\0")

@@ -1,4 +1,4 @@
-"""The issuer that `make run` makes: its token opens the service that trusts it, and nothing of its key stays."""
+"""The issuer of `make run`: the service that trusts it accepts its token, and its private key is not kept."""
 
 import json
 import stat
@@ -28,7 +28,7 @@ def ask(service: Service, method: str, path: str, token: str, body: Any = None) 
             return failure.code
 
 
-def test_the_token_of_the_last_run_opens_the_service_and_that_of_the_run_before_does_not() -> None:
+def test_the_service_accepts_the_token_of_the_last_run_and_not_an_earlier_one() -> None:
     with folder() as place:
         made = place / "run"
         tokens = []
@@ -51,7 +51,7 @@ def test_the_token_of_the_last_run_opens_the_service_and_that_of_the_run_before_
             service.stop()
 
 
-def test_its_files_are_for_its_owner_and_hold_no_private_key(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_its_files_and_they_contain_no_private_key(tmp_path: Path) -> None:
     issuer.write(tmp_path / "run")
     files = list((tmp_path / "run").iterdir())
     assert {file.name for file in files} == {issuer.KEYS, issuer.CONFIGURATION, issuer.TOKEN}

@@ -1,4 +1,4 @@
-"""Lists of entries in a configuration file: what is read, what is refused and where it stands, how it is printed."""
+"""Lists of entries in a configuration file: what is read, what is refused with its position, how it is printed."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def loaded(folder: Path, text: str) -> Loaded:
 
 
 def mistakes(folder: Path, text: str, *needed: str) -> tuple[str, ...]:
-    """What is wrong with the file, without its path; nothing when it is taken."""
+    """The mistakes in the file, without its path; empty when it is accepted."""
     file = file_with(folder, text)
     try:
         load({}, {}, files=[file], needed=needed or ("",))
@@ -62,7 +62,7 @@ def mistakes(folder: Path, text: str, *needed: str) -> tuple[str, ...]:
     return ()
 
 
-def test_an_entry_gives_the_members_that_are_written_and_none_elsewhere(tmp_path: Path) -> None:
+def test_an_entry_sets_only_the_members_that_are_written(tmp_path: Path) -> None:
     channel, version = loaded(tmp_path, FULL).settings.entities
     assert channel == Entity(kind="Channel", plural="channels")
     assert (channel.required_adapters, channel.name_max_len, channel.references) == (None, None, ())
@@ -77,7 +77,7 @@ def test_an_entry_gives_the_members_that_are_written_and_none_elsewhere(tmp_path
     assert condition.output.message.expression == '"it\'s #1: done"'
 
 
-def test_each_member_has_the_line_where_it_stands_as_its_source(tmp_path: Path) -> None:
+def test_each_member_has_its_line_as_its_source(tmp_path: Path) -> None:
     sources = loaded(tmp_path, FULL).sources
     assert sources["entities"].endswith("kinds.yaml line 1")
     assert sources["entities[1].references[0].max"].endswith("kinds.yaml line 18")
@@ -85,7 +85,7 @@ def test_each_member_has_the_line_where_it_stands_as_its_source(tmp_path: Path) 
     assert "entities[0].parent_kind" not in sources
 
 
-def test_what_is_printed_is_read_back_as_the_same(tmp_path: Path) -> None:
+def test_printed_entries_are_read_back_unchanged(tmp_path: Path) -> None:
     first = loaded(tmp_path, FULL)
     printed = "\n".join(settings_reference.effective(first))
     assert "    required_adapters: [image-mirror, " in printed
@@ -95,7 +95,7 @@ def test_what_is_printed_is_read_back_as_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["entities:", "entities: ~", "entities: ''", "entities: []"])
-def test_no_entries_leave_the_built_in_kinds(text: str, tmp_path: Path) -> None:
+def test_without_entries_the_built_in_kinds_remain(text: str, tmp_path: Path) -> None:
     assert loaded(tmp_path, text).settings.entities == ()
 
 
@@ -151,7 +151,7 @@ def test_a_mistake_in_an_entry_names_its_path_and_line(text: str, mistake: str, 
     assert mistakes(tmp_path, text) == (mistake,)
 
 
-def test_a_bound_of_zero_is_as_left_out_and_printed_as_it_was_written(tmp_path: Path) -> None:
+def test_a_bound_of_zero_counts_as_absent_and_is_printed_as_written(tmp_path: Path) -> None:
     references = "references: [{ref_type: a, target_kind: Cluster, max: 0}]"
     text = f"entities: [{{{KIND}, name_min_len: 0, name_max_len: 0, {references}}}]"
     first = loaded(tmp_path, text)
@@ -162,7 +162,7 @@ def test_a_bound_of_zero_is_as_left_out_and_printed_as_it_was_written(tmp_path: 
     assert loaded(tmp_path, printed).settings == first.settings
 
 
-def test_a_condition_lacks_each_part_of_its_own(tmp_path: Path) -> None:
+def test_each_missing_part_of_a_condition_is_reported(tmp_path: Path) -> None:
     rule = "{type: A, when: {expresion: x}, output: {reason: 5}}"
     assert mistakes(tmp_path, f"entities: [{{{KIND}, conditions: [{rule}]}}]") == (
         "line 1: setting entities[0].conditions[0].when.expresion is unknown; did you mean expression?",
@@ -173,7 +173,7 @@ def test_a_condition_lacks_each_part_of_its_own(tmp_path: Path) -> None:
     )
 
 
-def test_mistakes_in_entries_are_told_with_all_others(tmp_path: Path) -> None:
+def test_mistakes_in_entries_are_reported_with_all_others(tmp_path: Path) -> None:
     text = (
         "server: {prot: 1}\nentities:\n  - {kind: A, plural: as, nme_min_len: 1}\n"
         "  - {kind: B, plural: bs, name_min_len: -1}\nhealth: {port: x}"
@@ -190,7 +190,7 @@ def test_a_command_that_needs_no_kinds_is_not_stopped_by_their_mistakes(tmp_path
     assert mistakes(tmp_path, text, "server", "entities") != ()
 
 
-def test_every_member_says_what_it_is_for() -> None:
+def test_every_member_has_a_description() -> None:
     listed = [row.path for row in table.rows(Entity)]
     assert len(listed) == len(set(listed)) == 12
     assert all(row.help.endswith(".") for row in table.rows(Entity))

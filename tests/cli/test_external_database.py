@@ -1,4 +1,4 @@
-"""Serving from a database that somebody else runs: waited for, never changed, refused with what to do."""
+"""Serving from an external database: waited for, never changed, refused with what to do."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from testbed.waiting import eventually
 
 
 class External:
-    """An empty database on the tests' server, and a service that is told to use it."""
+    """An empty database on the tests' server, and a service configured to use it."""
 
     def __init__(self, server: embedded.Server, place: Path) -> None:
         self.server = server
@@ -51,7 +51,7 @@ def external(postgres: embedded.Server, place: Path) -> Iterator[External]:
     asyncio.run(sessions.drop(postgres, database.name))
 
 
-def test_a_database_without_schema_is_refused_unchanged_with_the_command_to_run(external: External) -> None:
+def test_a_database_without_a_schema_is_refused_unchanged_with_the_command_to_run(external: External) -> None:
     service = external.service().start()
     assert service.wait() == 1
     assert "has no schema yet; run hyperfleet-api migrate." in service.text()
@@ -82,7 +82,7 @@ def test_a_migrated_database_is_served_and_nothing_else_is_started(external: Ext
         service.stop()
 
 
-def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_dies_then_comes_back(
+def test_a_lost_database_makes_the_service_unready_and_a_worker_that_dies_then_is_replaced(
     external: External,
 ) -> None:
     external.migrate()
@@ -102,7 +102,7 @@ def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_d
         eventually(lambda: len(set(service.worker_pids()) - {first[0]}) == 2, "replaced")
         external.execute(f"ALTER DATABASE {external.name} ALLOW_CONNECTIONS true", on="postgres")
         eventually(lambda: service.status(service.health, "/readyz") == 200, "ready again")
-        # The other worker may have been about to start when this one was killed.
+        # The other worker may have been starting when this one was killed.
         eventually(lambda: service.status(service.api, CLUSTERS) == 200, "served again")
         assert [service.status(service.api, CLUSTERS) for _ in range(10)] == [200] * 10, service.text()
         assert not service.lines("the HTTP server exited unexpectedly"), service.text()
@@ -111,7 +111,7 @@ def test_a_database_that_goes_away_makes_the_service_unready_and_a_worker_that_d
 
 
 def away(place: Path, attempts: int) -> Service:
-    """A service whose database nobody runs."""
+    """A service whose database is not running."""
     return Service(
         place,
         HYPERFLEET_DATABASE_HOST="127.0.0.1",
@@ -121,7 +121,7 @@ def away(place: Path, attempts: int) -> Service:
     )
 
 
-def test_a_database_that_is_not_there_is_waited_for_as_often_as_the_setting_says(place: Path) -> None:
+def test_a_missing_database_is_tried_as_often_as_the_setting_says(place: Path) -> None:
     service = away(place, 3).start()
     assert service.wait() == 1
     assert len(service.lines("the database is not reachable yet")) == 2
@@ -129,7 +129,7 @@ def test_a_database_that_is_not_there_is_waited_for_as_often_as_the_setting_says
     assert "Traceback" not in service.text()
 
 
-def test_a_service_that_waits_for_its_database_is_alive_not_ready_and_stops_when_told(place: Path) -> None:
+def test_a_service_that_waits_for_its_database_is_alive_not_ready_and_can_be_stopped(place: Path) -> None:
     service = away(place, 10000).start()
     try:
         eventually(lambda: service.status(service.health, "/healthz") == 200, "alive")

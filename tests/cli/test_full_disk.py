@@ -1,4 +1,4 @@
-"""A full disk: writes are refused with what to do, and go on when there is room; nothing acknowledged is lost."""
+"""A full disk: writes are refused with what to do, and succeed when there is room; no acknowledged write is lost."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ def disk() -> Iterator[Path]:
 
 
 def created(port: int, name: str) -> tuple[int, bytes]:
-    """The status and body of a create of half a megabyte; 0 without an answer."""
+    """The status and body of a create of half a megabyte; 0 without a response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
     text = os.urandom(250_000).hex()
     try:
@@ -52,7 +52,7 @@ def created(port: int, name: str) -> tuple[int, bytes]:
 
 
 def fill(place: Path, *, leave: int) -> None:
-    """Takes the disk's room up to a rest."""
+    """Fills the disk up to a remainder."""
     with (place / "filler").open("ab") as filler:
         free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
         while free > leave:
@@ -61,7 +61,7 @@ def fill(place: Path, *, leave: int) -> None:
             free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
 
 
-def test_writes_on_a_full_disk_are_503_and_go_on_when_there_is_room(disk: Path) -> None:
+def test_writes_on_a_full_disk_are_503_and_succeed_when_there_is_room(disk: Path) -> None:
     with serving.folder() as place:
         service = Service(place, data=disk / "data").start()
         try:
@@ -101,7 +101,7 @@ def test_a_start_on_a_full_disk_says_how_much_room_is_needed(disk: Path) -> None
     embedded.stop(embedded.start(disk / "data"))
 
 
-def test_a_full_disk_of_the_database_is_told_to_callers() -> None:
+def test_callers_are_told_of_a_full_database_disk() -> None:
     meaning = translated(asyncpg.DiskFullError("could not extend file"), "CREATE")
     assert isinstance(meaning, Unavailable)
     assert meaning.status == 503

@@ -33,7 +33,7 @@ def test_without_entries_the_built_in_kinds_are_served() -> None:
     assert kinds.declared(()) == BUILT_IN
 
 
-def test_an_entry_adds_a_kind_with_the_defaults_that_the_documentation_tells() -> None:
+def test_an_entry_adds_a_kind_with_the_documented_defaults() -> None:
     found = declared(CHANNEL)
     assert list(found) == ["Cluster", "NodePool", "Channel"]
     kind = found["Channel"]
@@ -83,7 +83,7 @@ def test_every_member_of_an_entry_reaches_its_kind() -> None:
     )
 
 
-def test_an_entry_changes_of_a_built_in_kind_what_it_gives_and_nothing_else() -> None:
+def test_an_entry_changes_only_its_own_members_of_a_built_in_kind() -> None:
     found = declared(Entity("NodePool", required_adapters=("machines",), name_max_len=40))
     assert list(found) == ["Cluster", "NodePool"]
     assert found["Cluster"] == CLUSTER
@@ -118,7 +118,7 @@ def test_a_built_in_kind_keeps_its_plural_and_its_parent() -> None:
         ("ABTest", "ab test"),
     ],
 )
-def test_a_kind_is_called_in_sentences_by_the_words_of_its_name(name: str, title: str) -> None:
+def test_messages_use_the_words_of_a_kinds_name(name: str, title: str) -> None:
     assert kinds.title(name) == title
 
 
@@ -145,7 +145,7 @@ def refused(flags: dict[str, str], *needed: str) -> tuple[str, ...]:
     return wrong.value.mistakes
 
 
-def test_what_is_wrong_with_the_set_is_told_with_what_is_wrong_elsewhere(tmp_path: Path) -> None:
+def test_mistakes_in_the_set_of_kinds_are_reported_with_all_others(tmp_path: Path) -> None:
     flags = file_with(
         tmp_path,
         "kind: Version, plural: versions, parent_kind: Chanel",
@@ -164,7 +164,7 @@ def test_what_is_wrong_with_the_set_is_told_with_what_is_wrong_elsewhere(tmp_pat
     )
 
 
-def test_a_set_of_which_one_has_no_name_is_told_of_that_only(tmp_path: Path) -> None:
+def test_if_a_kind_has_no_name_only_that_is_reported(tmp_path: Path) -> None:
     flags = file_with(tmp_path, "plural: channels", "kind: Version, plural: versions, parent_kind: Channel")
     (mistake,) = refused(flags)
     assert mistake.endswith("is missing.")
@@ -191,7 +191,7 @@ def test_a_schema_that_a_kind_requires_must_be_in_the_document(tmp_path: Path) -
     assert found.spec_schema is not None
 
 
-def test_the_projects_own_document_is_named_as_such_when_it_lacks_a_schema(tmp_path: Path) -> None:
+def test_the_error_says_that_the_projects_own_document_lacks_a_schema(tmp_path: Path) -> None:
     entity = "kind: Channel, plural: channels, require_spec_schema: true"
     configured = load(file_with(tmp_path, entity), {}).settings
     with pytest.raises(BadSettings) as wrong:
@@ -202,7 +202,7 @@ def test_the_projects_own_document_is_named_as_such_when_it_lacks_a_schema(tmp_p
     )
 
 
-def test_required_adapters_of_any_kind_are_any_a_list_or_nobody() -> None:
+def test_required_adapters_of_any_kind_are_any_a_list_or_none() -> None:
     assert CLUSTER.required_adapters is NODE_POOL.required_adapters is AnyAdapter.ANY
     assert declared(Entity("Cluster", required_adapters=()))["Cluster"].required_adapters == ()
     assert declared(replace(CHANNEL, required_adapters="any"))["Channel"].required_adapters is AnyAdapter.ANY

@@ -1,4 +1,4 @@
-"""The document that says what a `spec` must be, as an operator gives it to a real service: by variable and flag."""
+"""The OpenAPI document for `spec`s, given to a real service by variable and flag, as an operator does."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ BAD = next(case for case in GCP if len(case.faults) > 2)
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """Started with the README's variable; the file is gone once it runs."""
+    """A service started with the README's variable; the file is deleted once it runs."""
     with serving.folder() as place:
         document = shutil.copy(path_of("gcp"), place / "custom.yaml")
         running = Service(place, OPENAPI_SCHEMA_PATH=str(document)).start()
@@ -54,7 +54,7 @@ def told(problem: dict[str, Any]) -> tuple[str, ...]:
 
 
 def refused(*words: str, **variables: str) -> str:
-    """What `serve` says when it does not start."""
+    """The output of a `serve` that does not start."""
     done = run("serve", "--server-jwt-enabled=false", *words, variables=variables)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -62,7 +62,7 @@ def refused(*words: str, **variables: str) -> str:
     return done.stderr
 
 
-def test_a_running_service_validates_by_the_document_that_the_readmes_variable_names(service: Service) -> None:
+def test_a_running_service_validates_with_the_document_of_the_readmes_variable(service: Service) -> None:
     status, cluster = post(service, "good", GOOD.spec)
     assert (status, cluster["spec"]) == (201, GOOD.spec)
     status, problem = post(service, "bad-one", BAD.spec)
@@ -74,7 +74,7 @@ def test_a_running_service_validates_by_the_document_that_the_readmes_variable_n
     assert told(problem) == ("`spec.machineType` is missing", "`spec.capacity.nodes` must be from 0 to 500")
 
 
-def test_a_worker_that_is_replaced_validates_by_the_document_of_the_start(service: Service) -> None:
+def test_a_replacement_worker_validates_with_the_document_of_the_start(service: Service) -> None:
     document = Path(service.environment["OPENAPI_SCHEMA_PATH"])
     document.write_text("this: [is no longer")
     before = service.worker_pids()
@@ -86,7 +86,7 @@ def test_a_worker_that_is_replaced_validates_by_the_document_of_the_start(servic
         assert post(service, f"bad-{number}", BAD.spec)[0] == 400
 
 
-def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
+def test_a_kind_without_a_schema_causes_a_warning_and_is_not_validated() -> None:
     with serving.folder() as place:
         running = Service(place, HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH=str(path_of("bare-metal"))).start()
         try:
@@ -103,7 +103,7 @@ def test_a_kind_without_a_schema_is_warned_of_and_not_validated() -> None:
             running.stop()
 
 
-def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path) -> None:
+def test_config_prints_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path) -> None:
     path = tmp_path / "misspelt.yaml"
     path.write_text("openapi: 3.0.3\ncomponents:\n  schemas:\n    clusterSpec: {type: object}\n")
     done = called("config", variables={"OPENAPI_SCHEMA_PATH": str(path), "HYPERFLEET_SERVER_JWT_ENABLED": "false"})
@@ -124,7 +124,7 @@ def test_config_gives_the_warnings_of_serve_with_the_nearest_name(tmp_path: Path
             running.stop()
 
 
-def test_a_configuration_without_anything_to_warn_of_prints_no_warning() -> None:
+def test_a_configuration_without_problems_prints_no_warning() -> None:
     assert called("config", variables={"HYPERFLEET_SERVER_JWT_ENABLED": "false"}).stderr == ""
 
 
@@ -154,7 +154,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "sentence"), BROKEN, ids=lambda part: part[-30:])
-def test_a_broken_document_stops_the_start_and_says_what_is_wrong_with_which_file(
+def test_a_broken_document_stops_the_start_and_the_error_names_the_file(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
     path = tmp_path / "broken.yaml"
@@ -164,7 +164,7 @@ def test_a_broken_document_stops_the_start_and_says_what_is_wrong_with_which_fil
     assert sentence in said
 
 
-def test_every_mistake_of_a_document_is_told_at_once_by_serve_and_by_config(tmp_path: Path) -> None:
+def test_serve_and_config_report_every_mistake_in_a_document_at_once(tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(
         DOCUMENT + "      minimun: 1\n      type: string\n      default: 4.15\n    NodePoolSpec: {items: 5}\n"
@@ -176,7 +176,7 @@ def test_every_mistake_of_a_document_is_told_at_once_by_serve_and_by_config(tmp_
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
-def test_a_document_that_is_not_there_stops_every_command_that_reads_the_setting() -> None:
+def test_a_missing_document_stops_every_command_that_reads_the_setting() -> None:
     said = refused(OPENAPI_SCHEMA_PATH="/nowhere/openapi.yaml")
     assert "server.openapi_schema_path: file /nowhere/openapi.yaml does not exist." in said
     done = called("config", variables={"HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": "/nowhere/openapi.yaml"})
@@ -184,7 +184,7 @@ def test_a_document_that_is_not_there_stops_every_command_that_reads_the_setting
     assert "/nowhere/openapi.yaml" in done.stderr
 
 
-def test_an_empty_variable_is_unset_and_two_that_differ_are_a_mistake() -> None:
+def test_an_empty_variable_counts_as_unset_and_two_that_differ_are_a_mistake() -> None:
     here = str(path_of("gcp"))
     done = called("config", variables={"OPENAPI_SCHEMA_PATH": "", "HYPERFLEET_SERVER_OPENAPI_SCHEMA_PATH": here})
     assert done.returncode == 0
@@ -197,7 +197,7 @@ def test_an_empty_variable_is_unset_and_two_that_differ_are_a_mistake() -> None:
     assert "set different values; remove one of them." in done.stderr
 
 
-def test_a_flag_beats_the_variable() -> None:
+def test_a_flag_wins_over_the_variable() -> None:
     done = called(
         "config",
         "--server-openapi-schema-path",

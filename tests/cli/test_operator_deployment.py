@@ -68,8 +68,8 @@ ENTITIES: Final[list[dict[str, Any]]] = [
     {"kind": "WifConfig", "plural": "wifconfigs", "spec_schema_name": "WifConfigSpec"},
 ]
 
-# Every file system but /tmp is read-only from here on, the test's own folder in /tmp too, and root has no rights of its
-# own; what is mounted disappears with the process.
+# From here on, every file system but /tmp is read-only, as is the test's folder in /tmp, and root has no extra rights.
+# The mounts disappear with the process.
 CONFINED: Final = """
 set -e
 mount --bind /tmp /tmp
@@ -89,7 +89,7 @@ exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
 
 
 def confined() -> list[str]:
-    """The words before a command that leave it no place to write to but /tmp."""
+    """The command prefix that makes everything but /tmp read-only."""
     namespace = ["unshare", "--mount", "--propagation=private"]
     if os.geteuid() != 0:
         namespace += ["--user", "--map-root-user"]
@@ -132,7 +132,7 @@ class Deployment:
         }
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """A command of the program in a container of this deployment."""
+        """A command of the program, run like in a container of this deployment."""
         return subprocess.run(
             [*confined(), sys.executable, "-m", "hyperfleet", *words],
             env=self.service.environment,
@@ -167,7 +167,7 @@ def deployment() -> Iterator[Deployment]:
         (port,) = free_ports(1)
         server = embedded.start(place / "data", port=port)
         try:
-            # Its TCP port takes this password from now on.
+            # From now on its TCP port requires this password.
             asyncio.run(execute(server.settings(), f"ALTER ROLE {roles.USER} PASSWORD '{PASSWORD}'"))
             yield Deployment(place, port)
         finally:
@@ -200,7 +200,7 @@ def test_the_operators_deployment_starts_unchanged(deployment: Deployment) -> No
         service.stop()
 
 
-def test_a_wrong_password_is_said_without_it(deployment: Deployment) -> None:
+def test_a_wrong_password_is_reported_without_repeating_it(deployment: Deployment) -> None:
     (deployment.place / "mounted" / "db.password").write_text("another\n")
     deployment.service.environment["HYPERFLEET_DATABASE_POOL_CONN_RETRY_ATTEMPTS"] = "1"
     failed = deployment.run("migrate")

@@ -1,4 +1,4 @@
-"""The listener of probes and scrapes beside connections that say nothing, too little, or too much."""
+"""The listener for probes and scrapes, with connections that send nothing, too little, or too much."""
 
 import contextlib
 import http.client
@@ -34,7 +34,7 @@ def listener(pages: Mapping[str, Source] = QUICK) -> Iterator[int]:
 
 
 def asked(port: int, sent: bytes, seconds: float = 10) -> bytes:
-    """What comes back until the listener closes the connection."""
+    """The received bytes until the listener closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(sent)
         answered = b""
@@ -60,7 +60,7 @@ def asked(port: int, sent: bytes, seconds: float = 10) -> bytes:
         (b"GET /healthz HTTP/2.0\r\n\r\n", b"400 Bad Request", True),
     ],
 )
-def test_a_request_is_answered_and_a_connection_that_is_not_kept_is_closed(
+def test_a_request_gets_a_response_and_a_connection_that_is_not_kept_alive_is_closed(
     sent: bytes, status: bytes, has_body: bool
 ) -> None:
     with listener() as port:
@@ -88,7 +88,7 @@ def test_a_connection_serves_several_requests() -> None:
 
 @contextmanager
 def trickling(port: int, count: int) -> Iterator[list[socket.socket]]:
-    """So many connections, each of which sends a byte of its request now and then."""
+    """This many connections, each of which occasionally sends a byte of its request."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
     enough = threading.Event()
@@ -120,7 +120,7 @@ def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def test_600_connections_that_trickle_take_no_thread_and_keep_no_probe_waiting() -> None:
+def test_600_slow_connections_occupy_no_thread_and_delay_no_probe() -> None:
     with listener() as port:
         assert calls.fetched(port, "/healthz")[0] == 200
         threads, files = threading.active_count(), open_files()
@@ -133,7 +133,7 @@ def test_600_connections_that_trickle_take_no_thread_and_keep_no_probe_waiting()
             assert open_files() - files <= len(sockets) + MOST_CONNECTIONS + 2
 
 
-def test_a_request_must_arrive_in_a_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_must_arrive_within_a_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_listeners, "REQUEST_SECONDS", 0.5)
     with listener() as port, trickling(port, 3) as sockets:
         begun = time.monotonic()
@@ -143,7 +143,7 @@ def test_a_request_must_arrive_in_a_total_time(monkeypatch: pytest.MonkeyPatch) 
         assert 0.3 < time.monotonic() - begun < 5
 
 
-def test_a_request_that_is_too_large_is_not_kept() -> None:
+def test_a_request_that_is_too_large_is_dropped() -> None:
     with listener() as port:
         for filling in (b"X: " + b"a" * 100_000 + b"\r\n", b"X: a\r\n" * 20_000):
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
@@ -151,7 +151,7 @@ def test_a_request_that_is_too_large_is_not_kept() -> None:
         assert calls.fetched(port, "/healthz")[0] == 200
 
 
-def test_an_answer_must_be_taken_in_a_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_must_be_read_within_a_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_listeners, "ANSWER_SECONDS", 0.5)
     large = Page(200, "text/plain", b"x" * 50_000_000)
     with (
@@ -167,7 +167,7 @@ def test_an_answer_must_be_taken_in_a_total_time(monkeypatch: pytest.MonkeyPatch
     assert taken < len(large.body)
 
 
-def test_pages_that_block_hold_up_only_each_other() -> None:
+def test_pages_that_block_delay_only_each_other() -> None:
     goes_on = threading.Event()
 
     def held() -> Page:
@@ -196,14 +196,14 @@ def failing() -> Page:
     raise RuntimeError("no such page")
 
 
-def test_a_page_that_fails_is_500_and_the_next_is_answered() -> None:
+def test_a_page_that_fails_is_500_and_the_next_one_works() -> None:
     for blocks in (True, False):
         with listener({**QUICK, "/metrics": Source(failing, blocks)}) as port:
             assert calls.fetched(port, "/metrics")[0] == 500
             assert calls.fetched(port, "/healthz")[0] == 200
 
 
-def test_a_port_that_is_taken_is_refused_and_given_back_at_the_end() -> None:
+def test_a_port_in_use_is_refused_and_released_at_the_end() -> None:
     with listener() as port:
         address = Address("127.0.0.1", port)
         taken = probe_listeners.listening(address, "health", QUICK, settings.Tls())

@@ -1,4 +1,4 @@
-"""The probes beside a database that misbehaves, without a service around them."""
+"""The probes with a database that misbehaves, without a service."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from testbed.sessions import value
 
 @pytest.fixture
 def silent(postgres: embedded.Server) -> Iterator[int]:
-    """The port of a way to the database on which a question is never answered, once the connection is made."""
+    """The port of a proxy to the database that accepts connections but never answers a query."""
     enough = threading.Event()
     sockets: list[socket.socket] = []
     threads: list[threading.Thread] = []
@@ -57,7 +57,7 @@ def silent(postgres: embedded.Server) -> Iterator[int]:
         each.close()
 
 
-def test_a_database_that_goes_silent_holds_no_probe_longer_than_the_setting(
+def test_a_database_that_stops_responding_delays_no_probe_beyond_the_setting(
     postgres: embedded.Server, silent: int
 ) -> None:
     readiness = probes.Readiness(0.5)

@@ -1,4 +1,4 @@
-"""The one-file program's cache: folders of builds that nobody runs from are removed, others stay."""
+"""The one-file program's cache: folders of unused builds are removed, others stay."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ DAY = preamble.UNUSED_SECONDS
 
 
 def build(cache: Path, id: str, *, age: float) -> Path:
-    """The folder of a build that was last started so many seconds ago."""
+    """The folder of a build that was last started this many seconds ago."""
     folder = cache / f"hyperfleet-api_{id}"
     (folder / "site-packages").mkdir(parents=True)
     (folder / preamble.LOCK).touch()
@@ -34,7 +34,7 @@ def build(cache: Path, id: str, *, age: float) -> Path:
     return folder
 
 
-def test_only_builds_that_were_unused_for_a_day_are_removed(tmp_path: Path) -> None:
+def test_only_builds_unused_for_a_day_are_removed(tmp_path: Path) -> None:
     own = build(tmp_path, "own", age=3 * DAY)
     recent, old = build(tmp_path, "recent", age=DAY - 60), build(tmp_path, "old", age=DAY + 60)
     stranger = tmp_path / "other-program_1"
@@ -43,7 +43,7 @@ def test_only_builds_that_were_unused_for_a_day_are_removed(tmp_path: Path) -> N
     assert (own.exists(), recent.exists(), old.exists(), stranger.exists()) == (True, True, False, True)
 
 
-def test_a_build_that_a_process_runs_from_stays_until_it_ends(tmp_path: Path) -> None:
+def test_a_build_in_use_stays_until_its_process_ends(tmp_path: Path) -> None:
     own, used = build(tmp_path, "own", age=0), build(tmp_path, "used", age=0)
     with subprocess.Popen([sys.executable, "-c", HOLDER, FILE, used], stdin=subprocess.PIPE) as process:
         until = time.monotonic() + 30

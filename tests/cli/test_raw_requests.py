@@ -1,4 +1,4 @@
-"""Requests as bytes on a socket, against the whole service: what the HTTP server refuses, and what it hands on."""
+"""Requests as bytes on a socket, against the whole service: what the HTTP server refuses, and what it passes on."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ def service() -> Iterator[Service]:
 
 
 def answered(service: Service, sent: bytes) -> tuple[int, str]:
-    """Status and code of the answer; no code where there is no problem document."""
+    """Status and code of the response; no code without a problem document."""
     with socket.create_connection(("127.0.0.1", service.api), timeout=10) as connection:
         connection.sendall(sent)
         head, body = _head(connection, b"")
@@ -40,7 +40,7 @@ def answered(service: Service, sent: bytes) -> tuple[int, str]:
 
 
 def _head(connection: socket.socket, received: bytes) -> tuple[bytes, bytes]:
-    """The next head of an answer, and what came behind it."""
+    """The next head of a response, and the bytes after it."""
     while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
         received += piece
     head, _, rest = received.partition(b"\r\n\r\n")
@@ -107,19 +107,19 @@ NO_NAME: Final = (400, "HYPERFLEET-VAL-001")
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_request_is_read_in_one_way_or_refused(
+def test_a_request_has_one_interpretation_or_is_refused(
     name: str, sent: bytes, expected: tuple[int, str], service: Service
 ) -> None:
     assert answered(service, sent) == expected, name
 
 
-def test_the_peer_that_a_gateway_must_be_is_the_one_of_the_connection() -> None:
+def test_the_gateway_must_be_the_peer_of_the_connection() -> None:
     gateway = {
         "HYPERFLEET_SERVER_TRUSTED_GATEWAY_ENABLED": "true",
         "HYPERFLEET_SERVER_TRUSTED_GATEWAY_IDENTITY_HEADER": "X-HyperFleet-Identity",
     }
     with folder() as place:
-        # Networks are a list, and lists come from files only.
+        # Networks are a list, and lists come only from files.
         file = place / "config.yaml"
         for networks, expected in (("[10.0.0.0/8]", (401, "HYPERFLEET-AUT-001")), ("[127.0.0.0/8]", (200, ""))):
             file.write_text(f"server: {{trusted_gateway: {{allow: {networks}}}}}\n")

@@ -1,4 +1,4 @@
-"""`rules test` as people run it who write rules."""
+"""`rules test`, as authors of rules run it."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def tried(folder: Path, config: str | None = RULES, **files: Any) -> tuple[int, 
     return done.returncode, done.stdout, done.stderr
 
 
-def test_conditions_are_printed_with_those_of_rules(tmp_path: Path) -> None:
+def test_conditions_are_printed_with_mapped_ones(tmp_path: Path) -> None:
     zone = {"name": "a.example.com", "records": 3}
     status, said, _ = tried(tmp_path, resource=CLUSTER, reports=[report(data={"zone": zone})])
     assert status == 0
@@ -44,7 +44,7 @@ def test_conditions_are_printed_with_those_of_rules(tmp_path: Path) -> None:
     assert "  ZoneReady: False" in said
 
 
-def test_it_is_said_why_a_condition_is_not_there(tmp_path: Path) -> None:
+def test_the_output_says_why_a_condition_is_absent(tmp_path: Path) -> None:
     status, said, _ = tried(tmp_path, resource=CLUSTER)
     assert (status, said.splitlines()[-1]) == (0, "  ZoneReady: absent, its `when` is false")
 
@@ -68,7 +68,7 @@ def test_a_rule_that_takes_too_much_is_stopped_and_named(tmp_path: Path) -> None
     assert "  ZonesKnown: evaluation failed: evaluation takes more than" in said
 
 
-def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
+def test_reports_may_have_the_form_in_which_the_api_lists_them(tmp_path: Path) -> None:
     listed = {
         "kind": "AdapterStatusList",
         "items": [
@@ -99,7 +99,7 @@ def test_reports_may_be_as_the_api_lists_them(tmp_path: Path) -> None:
         ({"caller": {"identity": "mary"}, "kind": "Clusters"}, "--kind must be one of Cluster, NodePool"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(files: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_mistakes_in_a_file_are_reported(files: dict[str, Any], words: str, tmp_path: Path) -> None:
     status, _, said = tried(tmp_path, **files)
     assert status == 1
     assert words in said
@@ -113,7 +113,7 @@ def test_what_is_wrong_with_a_file_is_said(files: dict[str, Any], words: str, tm
         ({"identity": "mary", "groups": ["hyperfleet-admin"]}, "force-delete", True, "everybody, administrators"),
     ],
 )
-def test_rules_of_who_may_do_what_are_tried_on_a_caller(
+def test_access_rules_are_tried_on_a_caller(
     caller: dict[str, Any], verb: str, allowed: bool, rules: str, tmp_path: Path
 ) -> None:
     status, said, _ = tried(tmp_path, config=None, caller=caller, verb=verb)
@@ -122,7 +122,7 @@ def test_rules_of_who_may_do_what_are_tried_on_a_caller(
     assert status == (0 if allowed else 1)
 
 
-def test_without_authentication_every_caller_may_do_everything(tmp_path: Path) -> None:
+def test_without_authentication_every_caller_has_full_access(tmp_path: Path) -> None:
     (tmp_path / "open.yaml").write_text("server: {jwt: {enabled: false}}")
     status, said, _ = tried(tmp_path, config=str(tmp_path / "open.yaml"), caller={}, verb="force-delete")
     assert (status, said) == (0, "Allowed: authorization is disabled, so every caller may do everything.\n")

@@ -1,4 +1,4 @@
-"""Temporary directories: one's own lasts as long as its process, and what a killed one left is cleared away."""
+"""Temporary directories: each lasts as long as its process, and directories of killed processes are removed."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def aged(path: Path, seconds: float) -> None:
 
 
 def left(temporary: Path, name: str, seconds: float) -> Path:
-    """A directory with something in it, as old as said, that nobody locks."""
+    """A non-empty, unlocked directory of the given age."""
     path = temporary / name
     path.mkdir()
     (path / "counter.db").touch()
@@ -35,7 +35,7 @@ def left(temporary: Path, name: str, seconds: float) -> Path:
     return path
 
 
-def test_ones_own_is_there_within_the_context_only(temporary: Path) -> None:
+def test_the_processs_own_directory_exists_only_within_the_context(temporary: Path) -> None:
     with scratch.directory(PREFIX) as own:
         (own / "counter.db").touch()
         assert own.parent == temporary
@@ -51,13 +51,13 @@ def test_ones_own_is_there_within_the_context_only(temporary: Path) -> None:
         ("another-old", scratch.YOUNG_SECONDS + 5, True),
     ],
 )
-def test_what_was_left_is_removed(temporary: Path, name: str, seconds: float, stays: bool) -> None:
+def test_directories_left_behind_are_removed(temporary: Path, name: str, seconds: float, stays: bool) -> None:
     path = left(temporary, name, seconds)
     with scratch.directory(PREFIX):
         assert path.exists() is stays
 
 
-def test_a_file_or_a_way_to_elsewhere_is_not_touched(temporary: Path) -> None:
+def test_files_and_links_are_not_touched(temporary: Path) -> None:
     elsewhere = left(temporary, "elsewhere", scratch.YOUNG_SECONDS + 5)
     (temporary / "scratch-link").symlink_to(elsewhere)
     (temporary / "scratch-file").touch()
@@ -67,7 +67,7 @@ def test_a_file_or_a_way_to_elsewhere_is_not_touched(temporary: Path) -> None:
         assert (temporary / "scratch-file").exists()
 
 
-def test_a_living_process_keeps_its_own_and_a_killed_one_does_not(temporary: Path) -> None:
+def test_a_running_process_keeps_its_directory_and_a_killed_one_does_not(temporary: Path) -> None:
     code = (
         "from hyperfleet.serving import scratch\n"
         f"with scratch.directory({PREFIX!r}) as own:\n"

@@ -1,7 +1,7 @@
-"""Two versions of the service on one database while its schema goes from the old one's to the new one's and beyond.
+"""Two versions of the service on one database while its schema migrates from the old version's to the new one's and on.
 
-The next version is this one with two migrations more: one that only adds, which runs while the old version serves, and
-one that takes away what only the old version needed, which runs once that is gone.
+The next version is this one with two more migrations: one that only adds, which runs while the old version serves, and
+one that removes what only the old version needed, which runs after the old version has stopped.
 """
 
 import shutil
@@ -52,13 +52,13 @@ PACKAGE = Path(hyperfleet.__file__).parent
 
 @dataclass
 class Stage:
-    """A folder, a database with the old version's schema, and how services reach it."""
+    """A folder, a database with the old version's schema, and the settings that services use to reach it."""
 
     place: Path
     variables: dict[str, str]
 
     def next_version(self, *texts: str) -> dict[str, str]:
-        """The environment of this version with migrations more."""
+        """The environment of this version with more migrations."""
         root = self.place / f"version-{len(texts)}"
         shutil.copytree(PACKAGE, root / "hyperfleet", ignore=shutil.ignore_patterns("__pycache__"))
         before = migrations.revisions()[-1]
@@ -83,7 +83,7 @@ def stage() -> Iterator[Stage]:
 
 
 def go_on(writers: Writers) -> None:
-    """Waits until every writer has done more."""
+    """Waits until every writer has made progress."""
     before = [len(book.created) for book in writers.books]
     eventually(
         lambda: all(len(book.created) > done + 20 for book, done in zip(writers.books, before, strict=True)),
@@ -91,7 +91,7 @@ def go_on(writers: Writers) -> None:
     )
 
 
-def test_the_old_version_serves_while_and_after_the_schema_grows_and_the_new_one_when_it_shrinks(stage: Stage) -> None:
+def test_the_old_version_serves_while_and_after_the_schema_grows_and_the_new_one_while_it_shrinks(stage: Stage) -> None:
     old = Service(stage.place, variables=stage.variables).start()
     services = [old]
     try:

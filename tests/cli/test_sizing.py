@@ -23,7 +23,7 @@ def as_superuser(server: embedded.Server, statement: str) -> None:
 
 @pytest.fixture
 def granted(external: External, postgres: embedded.Server) -> settings.Database:
-    """A database that grants 20 connections."""
+    """A database with a limit of 20 connections."""
     external.execute(f"ALTER DATABASE {external.name} CONNECTION LIMIT 20")
     return postgres.settings(external.name)
 
@@ -31,14 +31,14 @@ def granted(external: External, postgres: embedded.Server) -> settings.Database:
 @pytest.mark.parametrize(
     ("configured", "workers", "expected"), [(16, 1, 16), (17, 1, 16), (8, 2, 8), (9, 2, 8), (16, 4, 4), (16, 64, 1)]
 )
-def test_pools_are_no_larger_than_the_database_grants(
+def test_pools_are_no_larger_than_the_database_allows(
     granted: settings.Database, configured: int, workers: int, expected: int
 ) -> None:
     asked = replace(granted, pool=settings.Pool(max_connections=configured))
     assert sizing.fitted(asked, workers).pool.max_connections == expected
 
 
-def test_the_smallest_limit_counts(external: External, postgres: embedded.Server) -> None:
+def test_the_smallest_limit_applies(external: External, postgres: embedded.Server) -> None:
     here = postgres.settings(external.name)
     server = databases.connections(here)
     assert server < embedded.CONNECTIONS + 1
@@ -52,7 +52,7 @@ def test_the_smallest_limit_counts(external: External, postgres: embedded.Server
         as_superuser(postgres, f"DROP ROLE {external.name}")
 
 
-def test_a_service_whose_pools_exceed_the_database_starts_with_smaller_ones_and_says_so(external: External) -> None:
+def test_a_service_whose_pools_exceed_the_database_starts_with_smaller_ones_and_a_warning(external: External) -> None:
     external.migrate()
     external.execute(f"ALTER DATABASE {external.name} CONNECTION LIMIT 12")
     service = external.service(HYPERFLEET_DATABASE_POOL_MAX_CONNECTIONS="16").start()
@@ -65,7 +65,7 @@ def test_a_service_whose_pools_exceed_the_database_starts_with_smaller_ones_and_
 
 
 @pytest.mark.parametrize(("workers", "level"), [(2, "info"), (3, "warning")])
-def test_more_workers_than_the_memory_limit_holds_are_warned_of(tmp_path: Path, workers: int, level: str) -> None:
+def test_more_workers_than_the_memory_limit_allows_cause_a_warning(tmp_path: Path, workers: int, level: str) -> None:
     (tmp_path / "memory.max").write_text(str(1000 << 20))
     with capture_logs() as lines:
         assert sizing.workers(workers, tmp_path) == workers

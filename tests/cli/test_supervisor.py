@@ -1,4 +1,4 @@
-"""Start, stop and hard ends of the service, with real processes."""
+"""Start, stop and kills of the service, with real processes."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ HANDS = 8
 
 @pytest.fixture(scope="module")
 def migrated() -> Iterator[Path]:
-    """A data directory with the schema in it, to copy: setting one up takes longer than most of these tests."""
+    """A data directory with the schema, to copy: creating one takes longer than most of these tests."""
     with serving.folder() as path:
         server = embedded.start(path / "data")
         asyncio.run(migrations.upgrade(server.settings()))
@@ -50,7 +50,7 @@ def place(migrated: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def service(place: Path) -> Iterator[Service]:
-    # Some tests hold a lock for longer than requests wait for one by default.
+    # Some tests hold a lock for longer than the default lock timeout.
     running = Service(place, HYPERFLEET_DATABASE_LOCK_TIMEOUT="1m").start()
     try:
         yield running.ready()
@@ -59,7 +59,7 @@ def service(place: Path) -> Iterator[Service]:
 
 
 class Creators:
-    """Threads that create clusters until they are told to stop, and note what became of each."""
+    """Threads that create clusters until they are stopped, and record each result."""
 
     def __init__(self, port: int) -> None:
         self.acknowledged: set[str] = set()
@@ -94,7 +94,7 @@ class Creators:
 
 @contextlib.contextmanager
 def locked(data: Path) -> Iterator[None]:
-    """No request that needs the table is answered while the context lasts."""
+    """No request that needs the table finishes while the context lasts."""
     server = embedded.status(data)
     assert server is not None
     loop = asyncio.new_event_loop()
@@ -114,7 +114,7 @@ def locked(data: Path) -> Iterator[None]:
 JOINED = "joined another process's PostgreSQL; services that share a database must configure the same kinds"
 
 
-def test_a_running_service_answers_on_its_three_ports_and_says_once_that_it_is_ready(service: Service) -> None:
+def test_a_running_service_responds_on_its_three_ports_and_logs_once_that_it_is_ready(service: Service) -> None:
     assert service.status(service.api, CLUSTERS) == 200
     assert [service.status(service.health, path) for path in ("/healthz", "/healthcheck", "/readyz")] == [200] * 3
     assert fetched(service.health, "/elsewhere")[0] == 404
@@ -128,7 +128,7 @@ def test_a_running_service_answers_on_its_three_ports_and_says_once_that_it_is_r
     assert line["metrics"] == f"http://127.0.0.1:{service.metrics}"
 
 
-def test_what_was_acknowledged_survives_a_hard_kill_of_every_process(place: Path, service: Service) -> None:
+def test_acknowledged_writes_survive_a_hard_kill_of_every_process(place: Path, service: Service) -> None:
     creators = Creators(service.api)
     eventually(lambda: len(creators.acknowledged) > 200, "some creates")
     for pid in [service.pid, *descendants(service.pid)]:
@@ -153,7 +153,7 @@ def test_a_service_whose_parent_is_killed_leaves_no_process_and_its_port_is_free
     assert again.status(again.api, CLUSTERS) == 200
 
 
-def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve(service: Service) -> None:
+def test_workers_exit_when_their_http_server_is_killed_and_new_ones_serve(service: Service) -> None:
     workers = service.worker_pids()
     server = next(pid for pid in descendants(service.pid) if "hyperfleet.serving.workers" in processes.command(pid))
     kill(server)
@@ -163,7 +163,7 @@ def test_workers_go_when_the_http_server_above_them_is_killed_and_new_ones_serve
     assert set(service.worker_pids()).isdisjoint(workers)
 
 
-def test_a_service_whose_postgresql_is_killed_starts_it_again_and_loses_nothing(service: Service) -> None:
+def test_a_service_whose_postgresql_is_killed_restarts_it_and_loses_nothing(service: Service) -> None:
     assert create(service.api, "kept") == 201
     server = embedded.status(service.data)
     assert server is not None
@@ -197,19 +197,19 @@ def test_a_stop_under_load_cuts_no_request(place: Path, service: Service) -> Non
     eventually(lambda: service.status(service.health, "/readyz") == 503, "not ready")
     assert service.wait() == 0
     creators.stop()
-    # Requests are answered until the grace is over, not only the one of each hand that was under way.
+    # Requests are served until the grace period is over, not only the one that each client has in progress.
     assert len(creators.acknowledged) > before + HANDS
     assert creators.refused
     assert not creators.failed
     again = Service(place).start()
     try:
-        # Whoever got no answer had not been accepted: a connection that still stood in the queue.
+        # A request without a response was never accepted: its connection was still in the queue.
         assert names(again.ready().api) == creators.acknowledged
     finally:
         again.stop()
 
 
-def test_a_stop_waits_for_the_request_that_is_under_way_and_takes_no_new_ones(service: Service) -> None:
+def test_a_stop_waits_for_the_request_in_progress_and_accepts_no_new_ones(service: Service) -> None:
     with ThreadPoolExecutor(1) as hand:
         with locked(service.data):
             pending = hand.submit(create, service.api, "slow")
@@ -239,7 +239,7 @@ def test_a_second_signal_stops_at_once(service: Service) -> None:
     assert not any(map(lives, family))
 
 
-def test_the_same_signal_passed_on_by_another_does_not_cut_what_is_under_way(service: Service) -> None:
+def test_the_same_signal_forwarded_by_another_process_cuts_no_request_in_progress(service: Service) -> None:
     with ThreadPoolExecutor(1) as hand:
         with locked(service.data):
             pending = hand.submit(create, service.api, "kept")
@@ -268,7 +268,7 @@ def test_a_stop_takes_no_longer_than_the_setting_allows(place: Path) -> None:
         service.stop()
 
 
-def test_a_killed_worker_is_replaced_and_what_it_counted_stays(service: Service) -> None:
+def test_a_killed_worker_is_replaced_and_its_counts_stay(service: Service) -> None:
     total = "hyperfleet_api_requests_total"
     asked = 0
     for _ in range(40):
@@ -290,7 +290,7 @@ def test_a_killed_worker_is_replaced_and_what_it_counted_stays(service: Service)
 
 
 @pytest.mark.parametrize("taken", ["API", "HEALTH", "METRICS"])
-def test_a_taken_port_is_refused_by_name(place: Path, taken: str) -> None:
+def test_a_port_in_use_is_refused_and_named(place: Path, taken: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -303,7 +303,7 @@ def test_a_taken_port_is_refused_by_name(place: Path, taken: str) -> None:
     assert not service.data.exists()
 
 
-def test_a_second_service_on_the_port_of_the_first_is_refused_and_the_first_goes_on(
+def test_a_second_service_on_the_port_of_the_first_is_refused_and_the_first_continues(
     place: Path, service: Service
 ) -> None:
     second = Service(place, data=place / "other", HYPERFLEET_SERVER_PORT=str(service.api)).start()
@@ -327,7 +327,7 @@ def test_a_second_service_joins_the_postgresql_of_the_first_and_leaves_it_runnin
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_a_service_that_joins_another_s_postgresql_warns_with_both_digests_of_their_kinds(
+def test_a_service_that_joins_anothers_postgresql_warns_with_the_digests_of_both_kinds(
     place: Path, service: Service, same: bool
 ) -> None:
     file = place / "other.yaml"
@@ -345,7 +345,7 @@ def test_a_service_that_joins_another_s_postgresql_warns_with_both_digests_of_th
     assert not service.lines(JOINED)
 
 
-def test_a_second_service_ends_when_the_postgresql_that_it_joined_does(place: Path, service: Service) -> None:
+def test_a_second_service_ends_with_the_postgresql_that_it_joined(place: Path, service: Service) -> None:
     second = Service(place).start()
     try:
         second.ready()
@@ -376,7 +376,7 @@ NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
     shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode != 0,
     reason="no process namespace can be made here",
 )
-def test_as_process_1_it_leaves_no_zombie_of_what_was_left_to_it(place: Path) -> None:
+def test_as_process_1_it_leaves_no_zombies_of_orphaned_processes(place: Path) -> None:
     service = Service(place).start(*NAMESPACE)
     try:
         service.ready()

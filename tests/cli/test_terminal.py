@@ -1,4 +1,4 @@
-"""What a person at a terminal sees, and what a log collector gets instead."""
+"""The output for a person at a terminal, and for a log collector."""
 
 import os
 import pty
@@ -20,7 +20,7 @@ from testbed.waiting import eventually
 
 
 def on_terminal(service: Service, seen: bytearray) -> Thread:
-    """Starts the service with a terminal for its output, which `seen` collects."""
+    """Starts the service with a terminal for its output, which is collected in `seen`."""
     ours, theirs = pty.openpty()
     service.process = subprocess.Popen(
         [sys.executable, "-m", "hyperfleet", "serve"],
@@ -49,7 +49,7 @@ def on_terminal(service: Service, seen: bytearray) -> Thread:
 
 @pytest.fixture(scope="module")
 def shown() -> Iterator[tuple[Service, str]]:
-    """A service that ran on a terminal, and what that showed."""
+    """A service that ran on a terminal, and its output there."""
     with folder() as place:
         service, seen = Service(place), bytearray()
         reader = on_terminal(service, seen)
@@ -66,7 +66,7 @@ def shown() -> Iterator[tuple[Service, str]]:
         yield service, seen.decode()
 
 
-def test_a_terminal_shows_addresses_that_can_be_opened(shown: tuple[Service, str]) -> None:
+def test_a_terminal_shows_urls_that_can_be_opened(shown: tuple[Service, str]) -> None:
     service, text = shown
     for address in (
         f"http://127.0.0.1:{service.api}/",
@@ -79,7 +79,7 @@ def test_a_terminal_shows_addresses_that_can_be_opened(shown: tuple[Service, str
         assert re.search(rf"^  [A-Z].* {re.escape(address)}\r?$", text, re.MULTILINE), address
 
 
-def test_a_terminal_shows_text_with_colors_and_only_the_requests_of_others(shown: tuple[Service, str]) -> None:
+def test_a_terminal_shows_text_with_colors_and_only_other_callers_requests(shown: tuple[Service, str]) -> None:
     _, text = shown
     assert "{" not in text.partition("is ready.")[0]
     assert "\x1b[2m" in text
@@ -114,7 +114,7 @@ def test_the_banner_names_what_a_browser_on_this_machine_can_open() -> None:
     assert "Requests require a token." in banner(Settings(), version="1.1.0", database="db.example.com")
 
 
-def test_the_development_issuer_prints_commands_for_the_port_that_is_asked_for(tmp_path: Path) -> None:
+def test_the_development_issuer_prints_commands_for_the_requested_port(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "dev.issuer", tmp_path / "run", "--server-port=18765"],
         cwd=Path(__file__).parents[2],

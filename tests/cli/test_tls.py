@@ -1,4 +1,4 @@
-"""Listeners that speak TLS: on their port nothing else is spoken, and a certificate that cannot be used is told."""
+"""Listeners with TLS: their ports accept nothing else, and an unusable certificate is reported."""
 
 import http.client
 import ssl
@@ -20,7 +20,7 @@ from testbed.waiting import eventually
 
 
 def certificate(place: Path, *, password: bytes = b"") -> tuple[Path, Path]:
-    """A certificate for localhost that signs itself, and its key, as files."""
+    """A self-signed certificate for localhost and its key, as files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -51,7 +51,7 @@ def settings(listener: str, cert: Path, key: Path) -> dict[str, str]:
 
 
 def asked(port: int, path: str, trust: ssl.SSLContext) -> int:
-    """The status of a GET over TLS, 0 when nobody answers."""
+    """The status of a GET over TLS, 0 without a response."""
     try:
         with closing(http.client.HTTPSConnection("localhost", port, timeout=10, context=trust)) as connection:
             connection.request("GET", path)
@@ -60,7 +60,7 @@ def asked(port: int, path: str, trust: ssl.SSLContext) -> int:
         return 0
 
 
-def test_every_listener_can_speak_tls_and_then_nothing_else() -> None:
+def test_every_listener_can_use_tls_and_then_nothing_else() -> None:
     with folder() as place:
         cert, key = certificate(place / "tls")
         every = {n: v for each in ("server", "metrics", "health") for n, v in settings(each, cert, key).items()}
@@ -92,7 +92,7 @@ def config(**settings: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("listener", ["server", "metrics", "health"])
-def test_what_is_wrong_with_the_files_is_told_before_the_start(tmp_path: Path, listener: str) -> None:
+def test_mistakes_in_the_files_are_reported_before_the_start(tmp_path: Path, listener: str) -> None:
     cert, key = certificate(tmp_path / "one")
     _, other = certificate(tmp_path / "two")
     _, locked = certificate(tmp_path / "three", password=b"secret")

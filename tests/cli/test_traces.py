@@ -1,4 +1,4 @@
-"""Traces of a running service, as a collector gets them: who asked, what was done in the database, and no value."""
+"""Traces of a running service, as a collector gets them: the caller's trace, the database statements, and no values."""
 
 import http.client
 import json
@@ -107,7 +107,7 @@ def test_the_standard_variables_and_the_callers_decision_count() -> None:
             status, headers, _ = ask(service, "GET", CLUSTERS, None, {"traceparent": "00-no-trace-at-all"})
             assert status == 200
             of_its_own = headers["traceresponse"].split("-")[1]
-            # What still waits leaves at the stop.
+            # Spans that still wait are sent at the stop.
             service.signal()
             assert service.wait() == 0
             assert collector.trace(unsampled) == []
@@ -119,7 +119,7 @@ def test_the_standard_variables_and_the_callers_decision_count() -> None:
             service.stop()
 
 
-def test_a_collector_that_is_away_costs_neither_requests_nor_the_stop() -> None:
+def test_a_collector_that_is_down_affects_neither_requests_nor_the_stop() -> None:
     with folder() as place:
         [nobody] = free_ports(1)
         service = Service(place, variables=traced(Collector(nobody))).start()
@@ -134,7 +134,7 @@ def test_a_collector_that_is_away_costs_neither_requests_nor_the_stop() -> None:
             service.stop()
 
 
-def test_untraced_answers_say_nothing_of_traces() -> None:
+def test_untraced_responses_do_not_mention_traces() -> None:
     with folder() as place:
         service = Service(place).start()
         try:
@@ -155,7 +155,7 @@ def test_untraced_answers_say_nothing_of_traces() -> None:
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
     ],
 )
-def test_what_the_standard_variables_ask_for_in_vain_is_a_mistake(variable: str, value: str) -> None:
+def test_unsupported_standard_variables_are_a_mistake(variable: str, value: str) -> None:
     [(name, sentence)] = tracing.contradictions({variable: value})
     assert name == variable
     assert value in sentence
@@ -163,5 +163,5 @@ def test_what_the_standard_variables_ask_for_in_vain_is_a_mistake(variable: str,
 
 
 @pytest.mark.parametrize("value", ["", "otlp", "none", "console"])
-def test_exporters_that_are_known(value: str) -> None:
+def test_known_exporters_are_accepted(value: str) -> None:
     assert list(tracing.contradictions({"OTEL_TRACES_EXPORTER": value})) == []

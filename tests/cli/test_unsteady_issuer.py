@@ -21,7 +21,7 @@ SECONDS_A_TURN = 2.0
 
 
 class Flow:
-    """Requests that go on until `over`, each with a token that was never seen before, signed by the key of `key`."""
+    """Requests that continue until `over`, each with a new token, signed with the key named by `key`."""
 
     def __init__(self, port: int, key: str) -> None:
         self.key = key
@@ -66,7 +66,7 @@ def trusting(issuer: LocalIssuer, place: Path) -> Service:
     )
 
 
-def test_no_request_with_a_right_token_fails_whatever_its_issuer_does() -> None:
+def test_no_request_with_a_valid_token_fails_whatever_its_issuer_does() -> None:
     with folder() as place, local_issuer("ES256-one") as issuer:
         service = trusting(issuer, place).start()
         try:
@@ -93,7 +93,7 @@ def test_no_request_with_a_right_token_fails_whatever_its_issuer_does() -> None:
             finally:
                 flow.end()
             assert {status for _, status in flow.statuses} == {200}
-            # Each worker fetches ahead once, and then at most once a cooldown.
+            # Each worker fetches once in advance, and then at most once per cooldown.
             assert issuer.requests <= WORKERS * (2 + (time.monotonic() - began) / COOLDOWN_SECONDS)
         finally:
             service.stop()

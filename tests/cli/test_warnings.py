@@ -1,4 +1,4 @@
-"""What an operator should know of who may call: said by `config` and at the start, while the configuration is valid."""
+"""Warnings about who may call: printed by `config` and at the start, although the configuration is valid."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -77,7 +77,7 @@ def told(folder: Path, server: dict[str, Any]) -> list[str]:
     ],
     ids=str,
 )
-def test_who_may_call_unasked_and_what_has_no_effect_is_warned_of(
+def test_open_access_and_settings_without_effect_cause_warnings(
     server: dict[str, Any], expected: list[str], tmp_path: Path
 ) -> None:
     assert told(tmp_path, server) == expected

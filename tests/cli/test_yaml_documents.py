@@ -1,4 +1,4 @@
-"""Documents in YAML 1.2 and JSON: what they mean, and what stops with its line."""
+"""Documents in YAML 1.2 and JSON: their meaning, and mistakes that are reported with their line."""
 
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,17 @@ def written(folder: Path, content: str | bytes) -> Path:
     ],
     ids=repr,
 )
-def test_a_value_means_what_yaml_1_2_says(tmp_path: Path, text: str, value: Any) -> None:
+def test_a_value_has_its_meaning_in_yaml_1_2(tmp_path: Path, text: str, value: Any) -> None:
     found = read(written(tmp_path, f"a: {text}"))["a"]
     assert (found, type(found)) == (value, type(value))
 
 
-def test_names_are_texts_whatever_they_look_like(tmp_path: Path) -> None:
+def test_names_are_strings_whatever_they_look_like(tmp_path: Path) -> None:
     found = read(written(tmp_path, "200: a\nno: b\nnull: c\n1.0: d\n'': e\n<<: {f: g}"))
     assert found == {"200": "a", "no": "b", "null": "c", "1.0": "d", "": "e", "<<": {"f": "g"}}
 
 
-def test_an_empty_document_is_null_and_a_byte_order_mark_is_none_of_it(tmp_path: Path) -> None:
+def test_an_empty_document_is_null_and_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     assert read(written(tmp_path, "")) is None
     assert read(written(tmp_path, "# nothing\n---\n")) is None
     assert read(written(tmp_path, b"\xef\xbb\xbfa: 1")) == {"a": 1}
@@ -101,7 +101,7 @@ def test_an_empty_document_is_null_and_a_byte_order_mark_is_none_of_it(tmp_path:
     ],
     ids=lambda part: repr(part)[:30],
 )
-def test_what_is_neither_yaml_nor_json_is_told_with_its_line(tmp_path: Path, text: str | bytes, sentence: str) -> None:
+def test_anything_but_yaml_or_json_is_reported_with_its_line(tmp_path: Path, text: str | bytes, sentence: str) -> None:
     with pytest.raises(BadFile) as caught:
         read(written(tmp_path, text))
     told = str(caught.value)
@@ -110,7 +110,7 @@ def test_what_is_neither_yaml_nor_json_is_told_with_its_line(tmp_path: Path, tex
     assert len(told) < 300
 
 
-def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="No such file or directory"):
         read(tmp_path / "gone")
     with pytest.raises(BadFile, match="Is a directory"):
@@ -122,7 +122,7 @@ def test_aliases_of_aliases_take_no_memory(tmp_path: Path) -> None:
     assert len(read(written(tmp_path, "\n".join(lines)))) == 150
 
 
-# YAML has no place for control characters that are not escaped, and breaks lines at some that JSON does not.
+# YAML allows no unescaped control characters, and breaks lines at some characters where JSON does not.
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn", "Zl", "Zp"), exclude_characters="\ufeff"))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
@@ -133,7 +133,7 @@ JSON = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(value=JSON)
-def test_json_and_yaml_that_others_write_are_read_back(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+def test_json_and_yaml_of_other_writers_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     folder = tmp_path_factory.mktemp("document")
     assert read(written(folder, msgspec.json.encode(value))) == value
     assert read(written(folder, yaml.safe_dump(value))) == value

@@ -1,5 +1,5 @@
-"""A request as the server hands it to the application, for what no HTTP client sends: raw paths, bodies in pieces,
-callers that go away."""
+"""Requests as the server passes them to the application, for cases that no HTTP client sends: raw paths, bodies in
+pieces, callers that disconnect."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back; `headers` by small name."""
+    """The response; `headers` by lower-case name."""
 
     status: int
     headers: dict[str, str]
@@ -37,8 +37,9 @@ async def send(
     version: str = "1.1",
     peer: str = "127.0.0.1",
 ) -> Response:
-    """The application's answer to a body in `pieces`, with `pause` seconds before each; who `leaves` does so after
-    them, without an end of the body. Without pieces none ever comes. `host` is a header unless `headers` has one."""
+    """The application's response to a body in `pieces`, with `pause` seconds before each. A caller that `leaves`
+    disconnects after them, without an end of the body. Without pieces the body never arrives. `host` is added as a
+    header unless `headers` has one."""
     raw = path.encode() if isinstance(path, str) else path
     raw_path, _, query = raw.partition(b"?")
     left = list(pieces)

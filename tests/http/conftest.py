@@ -1,4 +1,4 @@
-"""A client of the real application on a real database; only the server's sockets are left out."""
+"""A client of the real application on a real database, without the server's sockets."""
 
 import gzip
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ SETTINGS = settings.Settings()
 
 
 class Checked(httpx2.ASGITransport):
-    """Hands requests to the application; every answer is held against the document, whatever the test is about."""
+    """Passes requests to the application, and validates every response against the document."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
@@ -31,9 +31,9 @@ class Checked(httpx2.ASGITransport):
 
 
 def client_of(db: Database, configured: settings.Settings = SETTINGS, catalog: Catalog = CATALOG) -> httpx2.AsyncClient:
-    """A client of an application, with the built-in kinds if no others are given; its paths go on below the API's root.
+    """A client of an application, with the built-in kinds by default; its paths are relative to the API's root.
 
-    The catalog must not have kinds besides the built-in ones, which the packaged document says nothing of.
+    The catalog must have only built-in kinds, because the packaged document describes no others.
     """
     transport = Checked(application(db, catalog, configured))
     return httpx2.AsyncClient(transport=transport, base_url="http://test/api/hyperfleet/v1")
@@ -53,6 +53,6 @@ async def client(db: Database) -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 async def unconnected() -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an application without a database, for what must be refused before one is asked."""
+    """A client of an application without a database, for requests that must be refused before it is used."""
     async with client_of(Database(SETTINGS.database)) as client:
         yield client

@@ -1,5 +1,5 @@
-"""What stands outside the service: keys, tokens as an issuer would sign them or an attacker write them, and an issuer
-on loopback that answers as a test wants."""
+"""The world outside the service: keys, tokens from an issuer or an attacker, and an issuer on loopback with responses
+that tests choose."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ _ALGORITHMS: Final = get_default_algorithms()
 
 @cache
 def private_key(name: str) -> PrivateKey:
-    """A private key, always the same one in a run for a name such as `RS256-one`: the algorithm says its kind."""
+    """A private key, the same throughout a run for a name such as `RS256-one`; the algorithm determines its type."""
     if name.startswith("ES256"):
         return ec.generate_private_key(ec.SECP256R1())
     if name.startswith("ES384"):
@@ -40,7 +40,7 @@ def private_key(name: str) -> PrivateKey:
 
 
 def jwk(name: str, **members: Any) -> dict[str, Any]:
-    """The public key of that name as an issuer publishes it, its `kid` the name; None leaves a member out."""
+    """The public key of that name as an issuer publishes it, with the name as `kid`; None omits a member."""
     public = _ALGORITHMS[name[:5]].to_jwk(private_key(name).public_key(), as_dict=True)
     entry = {**public, "kid": name, "alg": name[:5], "use": "sig", **members}
     entry.pop("key_ops", None) if members.get("key_ops") is None else None
@@ -48,12 +48,12 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
 
 
 def key_set(*names: str) -> bytes:
-    """What an issuer publishes for its keys of these names."""
+    """The key set that an issuer publishes for its keys of these names."""
     return json.dumps({"keys": [jwk(name) for name in names]}).encode()
 
 
 def pem(name: str) -> bytes:
-    """The public key of that name as a file that everybody may have."""
+    """The public key of that name in PEM form, which anyone may have."""
     return (
         private_key(name)
         .public_key()
@@ -68,14 +68,14 @@ def part(content: Mapping[str, Any] | bytes) -> bytes:
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Claims that are right; None leaves one out."""
+    """Valid claims; None omits a claim."""
     now = int(time.time())
     whole = {"iss": ISSUER, "sub": "f:42:mary", "email": EMAIL, "iat": now, "exp": now + 86_400, **changed}
     return {name: value for name, value in whole.items() if value is not None}
 
 
 def signature(signed: bytes, key: str, algorithm: str) -> bytes:
-    """The signature by the key of that name."""
+    """The signature with the key of that name."""
     return _ALGORITHMS[algorithm].sign(signed, private_key(key))
 
 
@@ -87,9 +87,9 @@ def token(
     algorithm: str = "",
     **changed: Any,
 ) -> bytes:
-    """A token signed by the key of that name; `header`'s members are added to its own, None leaves one out.
+    """A token signed with the key of that name; `header`'s members are added to its own, None omits one.
 
-    `header` and `payload` as bytes stand as they are, `changed` are claims.
+    `header` and `payload` as bytes are used unchanged, `changed` are claims.
     """
     by = algorithm or key[:5]
     if not isinstance(header, bytes):
@@ -100,7 +100,7 @@ def token(
 
 
 def issuer(url: str = ISSUER, key: str = "ES256-one", **changed: Any) -> Issuer:
-    """An issuer whose only key is always to be had."""
+    """An issuer whose only key is always available."""
 
     async def published() -> bytes:
         return key_set(key)
@@ -112,7 +112,7 @@ Page = Callable[["Request"], None]
 
 
 class LocalIssuer:
-    """An issuer on loopback: `publishes` is what it answers, `page` how; `requests` counts who asked, `paths` for what.
+    """An issuer on loopback: `publishes` is its key set, `page` writes the response, `paths` are the requested paths.
 
     It can be stopped and started again on its port.
     """
@@ -172,7 +172,7 @@ class Request(BaseHTTPRequestHandler):
             return
 
     def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
-        """Sends an answer whose head is right."""
+        """Sends a response with a valid head."""
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
@@ -180,7 +180,7 @@ class Request(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def answer_late(self) -> None:
-        """Answers what is published, after two tenths of a second."""
+        """Sends the key set after 0.2 seconds."""
         time.sleep(0.2)
         self.answer(self.asked.publishes)
 
@@ -189,7 +189,7 @@ class Request(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def hang(self) -> None:
-        """Says nothing until the issuer stops or is told to go on."""
+        """Sends nothing until the issuer stops or is told to continue."""
         self.asked.release.wait(60)
 
     def log_message(self, format: str, *arguments: Any) -> None:

@@ -1,6 +1,6 @@
-"""Bodies of creates that are refused: each row is a body, the code of its answer and the fields that it names.
+"""Bodies of creates that are refused: each row is a body, the code of its response and the fields that it names.
 
-Every row goes through the application; nothing of it may ever be answered with a 5xx.
+Every row goes through the application; no response may be a 5xx.
 """
 
 import json
@@ -13,17 +13,17 @@ LONG_DIGITS: Final = b"1" * 1001
 
 
 def draft(**changes: Any) -> bytes:
-    """A good body with some members changed."""
+    """A valid body with some members changed."""
     return json.dumps({"name": "good-name", "spec": {}} | changes).encode()
 
 
 def nested(depth: int) -> bytes:
-    """A body whose innermost value lies that deep, the body itself being the first."""
+    """A body whose innermost value is that deep; the body itself is level 1."""
     return b'{"name":"good-name","spec":' + b'{"a":' * (depth - 1) + b"1" + b"}" * (depth - 1) + b"}"
 
 
 def spec(text: bytes) -> bytes:
-    """A body with a spec of this text."""
+    """A body with this text as its spec."""
     return b'{"name":"good-name","spec":{"a":' + text + b"}}"
 
 
@@ -152,7 +152,9 @@ async def test_a_good_body_is_created(client: httpx2.AsyncClient, body: bytes) -
     assert read.content == created.content
 
 
-async def test_a_spec_comes_back_exact_in_its_order_and_of_equal_members_the_last(client: httpx2.AsyncClient) -> None:
+async def test_a_spec_is_returned_exactly_in_its_order_with_the_last_of_equal_members(
+    client: httpx2.AsyncClient,
+) -> None:
     sent = b'{"z":9007199254740993,"a":1.0,"m":{"b":true,"a":1},"a":2.5,"n":null,"e":"","big":%s}' % (b"7" * 1000)
     created = await client.post("/clusters", content=b'{"name":"good-name","spec":' + sent + b"}")
     expected = b'"spec":{"z":9007199254740993,"a":2.5,"m":{"b":true,"a":1},"n":null,"e":"","big":%s}' % (b"7" * 1000)

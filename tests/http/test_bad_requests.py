@@ -1,4 +1,4 @@
-"""Reports and queries that are refused, through the application: status, code and the fields named, never a 5xx."""
+"""Refused reports and queries, through the application: status, code and fields, never a 5xx."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,17 +15,17 @@ CONDITION: Final = {"type": "Available", "status": "True"}
 
 
 def report(**changes: Any) -> dict[str, Any]:
-    """A good report with some members changed."""
+    """A valid report with some members changed."""
     return {"adapter": "dns", "observed_generation": 1, "conditions": [CONDITION]} | changes
 
 
 def condition(**changes: Any) -> dict[str, Any]:
-    """A good report whose one condition has some members changed."""
+    """A valid report whose only condition has some members changed."""
     return report(conditions=[CONDITION | changes])
 
 
 def ahead(seconds: float) -> str:
-    """A time so far from now."""
+    """A time at this distance from now."""
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
@@ -265,16 +265,16 @@ async def test_a_bad_query_is_400_and_names_its_parameter(
         "http://test/api/hyperfleet?x=1",
     ],
 )
-async def test_other_reads_refuse_what_they_do_not_know(unconnected: httpx2.AsyncClient, path: str) -> None:
+async def test_other_reads_refuse_unknown_parameters(unconnected: httpx2.AsyncClient, path: str) -> None:
     assert (await unconnected.get(path)).status_code == 400
 
 
-async def test_a_write_takes_no_parameters(unconnected: httpx2.AsyncClient) -> None:
+async def test_a_write_accepts_no_parameters(unconnected: httpx2.AsyncClient) -> None:
     assert (await unconnected.post("/clusters?dry_run=true", json=CLUSTER)).status_code == 400
     assert (await unconnected.put(f"/clusters/{MISSING}/statuses?fields=id", json=REPORT)).status_code == 400
 
 
-async def test_a_problem_of_a_body_full_of_mistakes_stays_small(unconnected: httpx2.AsyncClient) -> None:
+async def test_the_problem_for_a_body_full_of_mistakes_stays_small(unconnected: httpx2.AsyncClient) -> None:
     many = {f"unknown{number}" * 20: 1 for number in range(2000)}
     answer = await unconnected.post("/clusters", json=many | {"x" * 100000: 1, "name": "y" * 500000})
     assert answer.status_code == 400

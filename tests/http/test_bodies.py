@@ -1,4 +1,4 @@
-"""What a caller wants created and what an adapter reports: every rule on both sides, every mistake at once."""
+"""Bodies of creates and reports: every rule on both sides, every mistake at once."""
 
 import json
 from dataclasses import replace
@@ -20,18 +20,18 @@ READY: Final = {"type": "Ready", "status": "True"}
 
 
 def draft(kind: Kind = CLUSTER, /, **members: Any) -> Draft:
-    """The draft of a proper body with some members changed; None leaves the value null."""
+    """The draft of a valid body with some members changed; None sets a member to null."""
     return bodies.draft({"name": "alpha", "spec": {}} | members, kind)
 
 
 def report(kind: Kind = CLUSTER, /, **members: Any) -> Report:
-    """The report of a proper body with some members changed."""
+    """The report of a valid body with some members changed."""
     proper = {"adapter": "dns", "observed_generation": 1, "conditions": [READY]}
     return bodies.report(proper | members, kind, now=NOW)
 
 
 def reported(**members: Any) -> ReportedCondition:
-    """The condition of a report that has a single one."""
+    """The condition of a report with a single one."""
     return report(conditions=[READY | members]).conditions[0]
 
 
@@ -46,12 +46,12 @@ def without(members: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in members.items() if key != name}
 
 
-def test_a_draft_has_what_the_body_says() -> None:
+def test_a_draft_has_the_members_of_its_body() -> None:
     made = draft(kind="Cluster", spec={"b": 1, "a": [True, 1.0, 10**30]}, labels={"env": "production"})
     assert made == Draft("alpha", Desired(b'{"b":1,"a":[true,1.0,%d]}' % 10**30, {"env": "production"}, {}))
 
 
-def test_the_kind_may_be_left_out_and_must_match_the_path_otherwise() -> None:
+def test_the_kind_may_be_left_out_or_must_match_the_path() -> None:
     assert draft(kind=None) == draft()
     assert refusal(lambda: bodies.draft({"kind": "NodePool", "name": "alpha", "spec": {}}, CLUSTER)) == (
         "VAL-002",
@@ -62,14 +62,14 @@ def test_the_kind_may_be_left_out_and_must_match_the_path_otherwise() -> None:
 
 
 @pytest.mark.parametrize("name", ["abc", "a-b", "0ab", "a--b", "a" * 53])
-def test_a_proper_name_is_taken(name: str) -> None:
+def test_a_valid_name_is_accepted(name: str) -> None:
     assert draft(name=name).name == name
 
 
 @pytest.mark.parametrize(
     "name", ["Abc", "-abc", "abc-", "a.b", "a_b", "a b", "abc\n", "\nabc", "äbc", "a/b", "١٢٣", "abc\r"]
 )
-def test_a_name_with_anything_else_in_it_is_refused(name: str) -> None:
+def test_a_name_with_other_characters_is_refused(name: str) -> None:
     assert refusal(draft, name=name) == ("VAL-003", ("name",))
 
 
@@ -78,13 +78,13 @@ def test_a_name_too_short_or_too_long_is_refused(name: str) -> None:
     assert refusal(draft, name=name) == ("VAL-004", ("name",))
 
 
-def test_the_length_of_a_name_is_its_kinds() -> None:
+def test_the_kind_limits_the_length_of_a_name() -> None:
     assert bodies.draft({"name": "a" * 15, "spec": {}}, NODE_POOL).name == "a" * 15
     assert refusal(lambda: bodies.draft({"name": "a" * 16, "spec": {}}, NODE_POOL)) == ("VAL-004", ("name",))
 
 
 @pytest.mark.parametrize("member", ["name", "spec"])
-def test_a_required_member_of_a_draft_must_be_there_and_not_null(member: str) -> None:
+def test_a_required_member_of_a_draft_must_be_present_and_not_null(member: str) -> None:
     body = without({"name": "alpha", "spec": {}}, member)
     assert refusal(lambda: bodies.draft(body, CLUSTER)) == ("VAL-001", (member,))
     assert refusal(draft, **{member: None}) == ("VAL-003", (member,))
@@ -102,7 +102,7 @@ def test_a_spec_is_an_object(value: object) -> None:
 
 
 @pytest.mark.parametrize("member", ["labels", "references", "kind"])
-def test_an_optional_member_that_is_null_is_as_left_out(member: str) -> None:
+def test_an_optional_member_that_is_null_counts_as_absent(member: str) -> None:
     assert draft(**{member: None}) == draft()
 
 
@@ -112,7 +112,7 @@ def test_labels_and_references_are_objects(member: str, value: object) -> None:
     assert refusal(draft, **{member: value}) == ("VAL-003", (member,))
 
 
-def test_a_kind_without_references_takes_none() -> None:
+def test_a_kind_without_references_accepts_none() -> None:
     assert draft(references={}) == draft()
     assert refusal(draft, references={"version": [{"id": "x"}]}) == ("VAL-002", ("references.version",))
 
@@ -130,7 +130,7 @@ def test_a_kind_without_references_takes_none() -> None:
         "0-a.b/C",
     ],
 )
-def test_a_proper_label_key_is_taken(key: str) -> None:
+def test_a_valid_label_key_is_accepted(key: str) -> None:
     assert draft(labels={key: "v"}).desired.labels == {key: "v"}
 
 
@@ -168,7 +168,7 @@ def test_a_label_key_has_1_to_255_characters(key: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "a", "A.b-c_D", "a" * 63, "1"])
-def test_a_proper_label_value_is_taken(value: str) -> None:
+def test_a_valid_label_value_is_accepted(value: str) -> None:
     assert draft(labels={"k": value}).desired.labels == {"k": value}
 
 
@@ -186,7 +186,7 @@ def test_a_label_value_is_a_string(value: object) -> None:
     assert refusal(draft, labels={"k": value}) == ("VAL-003", ("labels.k",))
 
 
-def test_64_labels_are_taken_and_65_are_refused() -> None:
+def test_64_labels_are_accepted_and_65_are_refused() -> None:
     labels = {f"k{number}": "v" for number in range(65)}
     assert refusal(draft, labels=labels) == ("VAL-004", ("labels",))
     assert len(draft(labels=without(labels, "k64")).desired.labels) == 64
@@ -197,7 +197,7 @@ def test_an_unknown_member_of_a_draft_is_refused_by_its_name(name: str) -> None:
     assert refusal(draft, **{name: "x"}) == ("VAL-002", (name,))
 
 
-def test_what_a_read_gives_besides_is_ignored_by_a_create() -> None:
+def test_a_create_ignores_members_that_only_reads_return() -> None:
     served = {
         "id": "x",
         "href": "/x",
@@ -215,7 +215,7 @@ def test_what_a_read_gives_besides_is_ignored_by_a_create() -> None:
     assert draft(**served) == draft()
 
 
-def test_every_mistake_of_a_draft_is_told_at_once() -> None:
+def test_every_mistake_in_a_draft_is_reported_at_once() -> None:
     code, fields = refusal(
         lambda: bodies.draft({"kind": "X", "spec": 1, "labels": {"-": 1}, "references": [], "more": 1}, CLUSTER)
     )
@@ -223,7 +223,7 @@ def test_every_mistake_of_a_draft_is_told_at_once() -> None:
     assert set(fields) == {"kind", "name", "spec", "labels.-", "references", "more"}
 
 
-def test_a_report_has_what_the_body_says() -> None:
+def test_a_report_has_the_members_of_its_body() -> None:
     made = report(
         observed_generation=3,
         observed_time="2026-11-01T11:59:58.123456789Z",
@@ -241,21 +241,21 @@ def test_a_report_has_what_the_body_says() -> None:
     )
 
 
-def test_a_report_without_time_data_and_metadata_is_of_now_with_empty_data() -> None:
+def test_a_report_without_time_data_and_metadata_has_the_current_time_and_empty_data() -> None:
     expected = Report("dns", 1, NOW, (ReportedCondition("Ready", "True"),), b"{}", None)
     assert report() == expected
     assert report(observed_time=None, data=None, metadata=None) == expected
 
 
 @pytest.mark.parametrize("member", ["adapter", "observed_generation", "conditions"])
-def test_a_required_member_of_a_report_must_be_there_and_not_null(member: str) -> None:
+def test_a_required_member_of_a_report_must_be_present_and_not_null(member: str) -> None:
     body = without({"adapter": "dns", "observed_generation": 1, "conditions": [READY]}, member)
     assert refusal(lambda: bodies.report(body, CLUSTER, now=NOW)) == ("VAL-001", (member,))
     assert refusal(report, **{member: None}) == ("VAL-003", (member,))
 
 
 @pytest.mark.parametrize("adapter", ["a", "A", "0", "dns-adapter", "a.b_c-D", "a" * 63])
-def test_a_proper_adapter_is_taken(adapter: str) -> None:
+def test_a_valid_adapter_is_accepted(adapter: str) -> None:
     assert report(adapter=adapter).adapter == adapter
 
 
@@ -275,12 +275,12 @@ def test_an_adapter_is_a_string(adapter: object) -> None:
 
 
 @pytest.mark.parametrize(("given", "generation"), [(1, 1), (1.0, 1), (2**31 - 1, 2**31 - 1)])
-def test_a_proper_generation_is_taken(given: float, generation: int) -> None:
+def test_a_valid_generation_is_accepted(given: float, generation: int) -> None:
     assert report(observed_generation=given).observed_generation == generation
 
 
 @pytest.mark.parametrize("given", [0, -1, 2**31, 10**400, 1e300, -0.0])
-def test_a_generation_is_positive_and_of_32_bits(given: float) -> None:
+def test_a_generation_is_positive_and_has_32_bits(given: float) -> None:
     assert refusal(report, observed_generation=given) == ("VAL-004", ("observed_generation",))
 
 
@@ -304,7 +304,7 @@ def test_a_generation_is_a_whole_number(given: object) -> None:
         ("2026-11-01T12:05:00Z", NOW + timedelta(minutes=5)),
     ],
 )
-def test_a_proper_time_is_taken_and_cut_to_microseconds(text: str, time: datetime) -> None:
+def test_a_valid_time_is_accepted_and_cut_to_microseconds(text: str, time: datetime) -> None:
     taken = report(observed_time=text).observed_time
     assert taken == time
     assert taken.utcoffset() == timedelta(0)
@@ -362,7 +362,7 @@ def test_conditions_are_a_list(value: object) -> None:
     assert refusal(report, conditions=value) == ("VAL-003", ("conditions",))
 
 
-def test_1_to_64_conditions_are_taken() -> None:
+def test_1_to_64_conditions_are_accepted() -> None:
     conditions = [{"type": f"T{number}", "status": "True"} for number in range(65)]
     assert len(report(conditions=conditions[:64]).conditions) == 64
     assert refusal(report, conditions=conditions) == ("VAL-004", ("conditions",))
@@ -378,7 +378,7 @@ def test_a_condition_is_an_object(value: object) -> None:
     ("member", "guess"),
     [("creted_at", "the nearest is created_at, "), ("reson", "the nearest is reason, "), ("qqq", "")],
 )
-def test_an_unknown_member_of_a_condition_is_told_all_that_one_may_have(member: str, guess: str) -> None:
+def test_the_error_for_an_unknown_member_of_a_condition_lists_all_members(member: str, guess: str) -> None:
     with pytest.raises(HyperFleetError) as refused:
         report(conditions=[READY | {member: "x"}])
     (fault,) = refused.value.errors
@@ -410,7 +410,7 @@ def test_a_status_is_a_string(status: object) -> None:
     assert refusal(reported, status=status) == ("VAL-003", ("conditions[0].status",))
 
 
-def test_a_type_is_neither_empty_nor_given_twice() -> None:
+def test_a_type_is_neither_empty_nor_repeated() -> None:
     assert refusal(reported, type="") == ("VAL-004", ("conditions[0].type",))
     assert refusal(report, conditions=[READY, READY]) == ("VAL-002", ("conditions[1].type",))
     assert len(report(conditions=[READY, READY | {"type": "ready"}]).conditions) == 2
@@ -422,7 +422,7 @@ def test_a_type_has_at_most_316_characters() -> None:
 
 
 @pytest.mark.parametrize(("member", "most"), [("reason", 1024), ("message", 32768)])
-def test_words_of_a_condition_have_a_limit(member: str, most: int) -> None:
+def test_texts_of_a_condition_have_a_limit(member: str, most: int) -> None:
     letter = "é" if member == "reason" else "x"
     assert getattr(reported(**{member: letter * most}), member) == letter * most
     assert refusal(reported, **{member: "é" * (most + 1)}) == ("VAL-004", (f"conditions[0].{member}",))
@@ -431,7 +431,7 @@ def test_words_of_a_condition_have_a_limit(member: str, most: int) -> None:
     assert getattr(reported(**{member: ""}), member) == ""
 
 
-def test_what_the_service_sets_itself_is_taken_and_dropped() -> None:
+def test_members_that_the_service_sets_are_accepted_and_ignored() -> None:
     dropped = {
         "adapter": "another",
         "observed_generation": 9,
@@ -457,7 +457,7 @@ def test_data_and_metadata_are_objects(member: str, value: object) -> None:
     assert refusal(report, **{member: value}) == ("VAL-003", (member,))
 
 
-def test_data_and_metadata_together_have_256_kib_at_most() -> None:
+def test_data_and_metadata_together_have_at_most_256_kib() -> None:
     half = {"a": "x" * (128 * 1024 - len('{"a":""}'))}
     assert len(json.dumps(half, separators=(",", ":"))) == 128 * 1024
     made = report(data=half, metadata=half)
@@ -467,7 +467,7 @@ def test_data_and_metadata_together_have_256_kib_at_most() -> None:
     assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
 
 
-def test_conditions_together_have_64_kib_at_most_as_the_service_encodes_them() -> None:
+def test_conditions_together_have_at_most_64_kib_as_the_service_encodes_them() -> None:
     def conditions(size: int) -> list[dict[str, Any]]:
         made = [{"type": f"T{number:02}", "status": "True", "message": "x" * 30000} for number in range(3)]
         made[-1]["message"] = ""
@@ -480,7 +480,7 @@ def test_conditions_together_have_64_kib_at_most_as_the_service_encodes_them() -
     assert (refused.value.status, refused.value.row.name) == (413, "VAL-005")
 
 
-def test_what_is_too_large_is_said_after_what_is_wrong() -> None:
+def test_size_errors_come_after_all_other_mistakes() -> None:
     large = "x" * 32768
     conditions = [{"type": f"T{number}", "status": "True", "message": large} for number in range(3)]
     assert refusal(report, conditions=conditions, adapter=7) == ("VAL-003", ("adapter",))
@@ -488,7 +488,7 @@ def test_what_is_too_large_is_said_after_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("time", ["2000-01-01T00:00:00Z", "2000-01-01T02:00:00+02:00"])
-def test_the_oldest_observed_time_is_the_year_2000(time: str) -> None:
+def test_the_oldest_observed_time_is_the_start_of_2000(time: str) -> None:
     assert report(observed_time=time).observed_time == datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -513,13 +513,13 @@ def test_a_report_remembers_whether_its_time_was_written_with_a_fraction(
     assert report(observed_time=time).is_whole_second is is_whole_second
 
 
-def test_a_kind_may_demand_conditions() -> None:
+def test_a_kind_may_require_conditions() -> None:
     demanding = replace(CLUSTER, mandatory_conditions=("Ready", "Applied"))
     assert refusal(lambda: report(demanding)) == ("VAL-001", ("conditions",))
     assert report(demanding, conditions=[{"type": "Applied", "status": "Unknown"}, READY])
 
 
-def test_every_mistake_of_a_report_is_told_at_once() -> None:
+def test_every_mistake_in_a_report_is_reported_at_once() -> None:
     code, fields = refusal(
         report,
         adapter="-",
@@ -547,7 +547,7 @@ NO_TEXTS: Final[list[Any]] = [None, 1, True, [], {}, ["x"]]
 
 
 @pytest.mark.parametrize("text", ["x", "x" * 1024, "é" * 1024, "stuck\tsince\r\nMonday", " gone ", "\U0001f600"])
-def test_a_reason_is_taken_as_it_was_sent(text: str) -> None:
+def test_a_reason_is_kept_as_sent(text: str) -> None:
     assert bodies.reason({"reason": text}) == text
 
 
@@ -560,15 +560,15 @@ def test_a_reason_is_taken_as_it_was_sent(text: str) -> None:
         *(({"reason": text}, "VAL-003") for text in ("a\x1b[31m", "a\x07", "\x7f", "a\x85b", "a\x0bb")),
     ],
 )
-def test_a_reason_is_a_text_that_says_something(members: dict[str, Any], code: str) -> None:
+def test_a_reason_is_a_string_that_is_not_blank(members: dict[str, Any], code: str) -> None:
     assert refusal(lambda: bodies.reason(members)) == (code, ("reason",))
 
 
-def test_beside_a_reason_there_is_nothing() -> None:
+def test_a_reason_is_the_only_member() -> None:
     assert refusal(lambda: bodies.reason({"reason": "x", "force": True})) == ("VAL-002", ("force",))
 
 
-def test_messages_speak_of_the_callers_types_only() -> None:
+def test_messages_mention_only_json_types() -> None:
     foreign = ("str", "dict", "int64", "float", "NoneType", "struct", "msgspec", "object of")
     wrong: list[dict[str, Any]] = [{"name": 1}, {"spec": []}, {"labels": 1}, {"labels": {"a": 1}}]
     for members in wrong:

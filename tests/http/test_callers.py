@@ -1,4 +1,4 @@
-"""Who is asking: decided from the headers before the body is looked at, on every route but the open ones."""
+"""Who the caller is: decided from the headers before the body is read, on every route except the open ones."""
 
 import base64
 import gzip
@@ -72,7 +72,7 @@ EVERY: Final = sorted(
 )
 
 
-def test_only_the_document_and_what_says_what_this_is_are_open() -> None:
+def test_only_the_document_and_the_services_description_are_open() -> None:
     assert {route.template for row in ROWS if row.is_open for route in routes(row, CATALOG)} == OPEN
 
 
@@ -104,19 +104,21 @@ async def test_an_open_route_does_not_look_at_tokens(method: str, path: str) -> 
         ("GET", f"{CLUSTERS}?no=such&parameter", 401),
     ],
 )
-async def test_a_path_and_its_methods_are_told_before_a_token_is_asked_for(method: str, path: str, status: int) -> None:
+async def test_a_path_and_its_methods_are_checked_before_a_token_is_required(
+    method: str, path: str, status: int
+) -> None:
     answer = await asgi.send(app_of(issuer()), method, path, headers=[("accept", "text/html")])
     assert answer.status == status
 
 
-async def test_a_body_is_never_asked_for_before_the_caller_is_known() -> None:
-    # Without pieces the body never comes: whoever waits for it hangs.
+async def test_no_body_is_read_before_the_caller_is_known() -> None:
+    # Without pieces the body never arrives: code that waits for it hangs.
     for headers in ([], [bearing(b"rubbish")], [("content-length", "2000000")], [("content-type", "text/plain")]):
         answer = await asgi.send(app_of(issuer()), "POST", CLUSTERS, pieces=(), headers=headers)
         assert answer.status == 401
 
 
-async def test_a_token_says_who_created_and_without_tokens_it_is_the_system(db: Database) -> None:
+async def test_a_token_names_the_creator_and_without_tokens_it_is_the_system(db: Database) -> None:
     with_tokens = app_of(issuer(), db=db)
     created = await asgi.send(with_tokens, "POST", CLUSTERS, pieces=[CLUSTER], headers=[bearing()])
     assert (created.status, json.loads(created.body)["created_by"]) == (201, EMAIL)
@@ -128,7 +130,7 @@ async def test_a_token_says_who_created_and_without_tokens_it_is_the_system(db: 
 async def status_and_identity(
     app: Middleware, db: Database, headers: Sequence[tuple[str, str | bytes]]
 ) -> tuple[int, str]:
-    """What a create is answered with these headers, and who it is said to be by."""
+    """The response to a create with these headers, and the creator that it names."""
     count = json.loads((await client_of(db).get("/clusters")).content)["total"]
     body = CLUSTER.replace(b"mine", b"number-%d" % count)
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=[body], headers=headers)
@@ -152,7 +154,7 @@ async def status_and_identity(
         (["one", "two"], (401, "HYPERFLEET-AUT-002")),
     ],
 )
-async def test_a_gateway_says_who_is_calling_in_a_header(
+async def test_a_gateway_names_the_caller_in_a_header(
     lines: list[str | bytes], expected: tuple[int, str], db: Database
 ) -> None:
     app = app_of(issuer(identity_header="X-Forwarded-User"), db=db)
@@ -162,18 +164,18 @@ async def test_a_gateway_says_who_is_calling_in_a_header(
     assert (await asgi.send(app, "GET", NO_ID, headers=headers[1:])).status == 401
 
 
-async def test_the_header_of_a_gateway_means_nothing_where_none_is_configured(db: Database) -> None:
+async def test_the_header_of_a_gateway_is_ignored_if_none_is_configured(db: Database) -> None:
     headers: list[tuple[str, str | bytes]] = [bearing(), ("x-forwarded-user", "admin")]
     assert await status_and_identity(app_of(issuer(), db=db), db, headers) == (201, EMAIL)
 
 
-async def test_the_header_of_a_gateway_obeys_the_pattern(db: Database) -> None:
+async def test_the_header_of_a_gateway_must_match_the_pattern(db: Database) -> None:
     app = app_of(issuer(identity_header="x-user", identity_pattern=re.compile(r"\S+@example\.com")), db=db)
     assert await status_and_identity(app, db, [bearing(), ("x-user", "ann@example.com")]) == (201, "ann@example.com")
     assert await status_and_identity(app, db, [bearing(), ("x-user", "admin")]) == (401, "HYPERFLEET-AUT-002")
 
 
-async def test_a_token_in_another_header_may_stand_alone() -> None:
+async def test_a_token_in_another_header_needs_no_scheme() -> None:
     app = app_of(issuer(header="x-token"))
     for value in (token("ES256-one"), b"Bearer " + token("ES256-one")):
         assert (await asgi.send(app, "GET", NO_ID, headers=[("x-token", value)])).status == 404
@@ -183,7 +185,7 @@ async def test_a_token_in_another_header_may_stand_alone() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "ServiceAccount", "serviceaccount", "SERVICEACCOUNT"])
-async def test_a_token_is_taken_by_two_schemes(scheme: str) -> None:
+async def test_a_token_is_accepted_with_two_schemes(scheme: str) -> None:
     for blanks in (" ", "   "):
         value = scheme.encode() + blanks.encode() + token("ES256-one")
         assert (await asgi.send(app_of(issuer()), "GET", NO_ID, headers=[("authorization", value)])).status == 404
@@ -198,12 +200,12 @@ async def test_a_token_counts_only_in_the_header_of_its_issuer() -> None:
     assert (await asgi.send(app, "GET", NO_ID, headers=[("x-other", theirs)])).status == 404
     assert (await asgi.send(app, "GET", NO_ID, headers=[bearing(theirs)])).status == 401
     assert (await asgi.send(app, "GET", NO_ID, headers=[("x-other", token("ES256-one"))])).status == 401
-    # The order of the issuers decides where both headers are there.
+    # If both headers are present, the order of the issuers decides.
     assert (await asgi.send(app, "GET", NO_ID, headers=[("x-other", b"rubbish"), bearing()])).status == 404
     assert (await asgi.send(app, "GET", NO_ID, headers=[("x-other", theirs), bearing(b"rubbish")])).status == 401
 
 
-async def test_keys_that_do_not_come_before_the_deadline_are_504() -> None:
+async def test_keys_that_do_not_arrive_before_the_deadline_are_504() -> None:
     with local_issuer() as local:
         local.page = Request.hang
 
@@ -239,7 +241,7 @@ async def test_no_token_is_ever_logged(capsys: pytest.CaptureFixture[str]) -> No
             assert base64.b64encode(part.encode()).decode() not in logged
 
 
-# The headers of ocm's requests, as the library that it is made with sends them.
+# The headers of ocm's requests, as its HTTP library sends them.
 OCM: Final = (
     ("user-agent", "OCM-CLI/1.0.0"),
     ("accept", "application/json"),
@@ -249,14 +251,14 @@ OCM: Final = (
 
 
 def ocm_login(value: bytes) -> None:
-    """What `ocm login --token` demands of a token before it sends any request: it reads it, unchecked."""
+    """What `ocm login --token` requires of a token before any request: it reads the token without verifying it."""
     payload = json.loads(base64.urlsafe_b64decode(value.split(b".")[1] + b"=="))
     assert payload.get("typ", "Bearer") == "Bearer"
     assert payload["exp"] - payload["iat"] > 60
 
 
 async def ocm_get(app: Middleware, path: str, value: bytes) -> asgi.Response:
-    """What `ocm get` sends, and its own rule for answers: whatever is not application/json is an error to it."""
+    """What `ocm get` sends, and its rule for responses: anything but application/json is an error."""
     answer = await asgi.send(app, "GET", path, headers=[*OCM, bearing(value)])
     assert answer.headers["content-type"] == "application/json"
     return answer
@@ -284,7 +286,7 @@ async def test_ocm_logs_in_and_gets_clusters(db: Database) -> None:
         (CLUSTERS, b"rubbish", 401),
     ],
 )
-async def test_ocm_reads_problems_because_they_come_as_plain_json(path: str, value: bytes | None, status: int) -> None:
+async def test_ocm_reads_problems_because_they_are_plain_json(path: str, value: bytes | None, status: int) -> None:
     answer = await ocm_get(app_of(issuer()), path, value or token("ES256-one"))
     assert (answer.status, answer.problem["status"]) == (status, status)
     assert answer.problem["code"].startswith("HYPERFLEET-")

@@ -1,4 +1,4 @@
-"""Change and deletion as callers see them: methods, headers, what is decided first, and the addresses of all kinds."""
+"""Change and deletion as callers see them: methods, headers, order of checks, and the paths of all kinds."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ WAITING = Catalog([replace(fleet.CLUSTER, required_adapters=("dns",)), fleet.NOD
 
 @pytest.fixture
 async def waiting(db: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of a service whose clusters wait for an adapter before they go."""
+    """A client of a service whose deleted clusters wait for an adapter."""
     async with client_of(db, catalog=WAITING) as client:
         yield client
 
@@ -37,9 +37,7 @@ def told(answer: httpx2.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("root", ["/clusters", "/resources"])
-async def test_a_change_answers_what_a_read_gives_byte_for_byte_with_its_entity_tag(
-    client: httpx2.AsyncClient, root: str
-) -> None:
+async def test_a_change_returns_the_bytes_of_a_read_with_its_entity_tag(client: httpx2.AsyncClient, root: str) -> None:
     path = f"{root}/{(await created(client))['id']}"
     changed = await client.patch(path, json={"spec": {"b": 2}})
     read = await client.get(path)
@@ -59,7 +57,7 @@ async def test_a_change_that_changes_nothing_keeps_the_entity_tag(client: httpx2
     assert (same.status_code, same.content, same.headers["ETag"]) == (200, before.content, before.headers["ETag"])
 
 
-async def test_if_match_takes_version_and_generation_and_a_stale_one_is_412(client: httpx2.AsyncClient) -> None:
+async def test_if_match_accepts_version_and_generation_and_a_stale_one_is_412(client: httpx2.AsyncClient) -> None:
     path = f"/clusters/{(await created(client))['id']}"
     first = (await client.get(path)).headers["ETag"]
     second = await client.patch(path, json={"spec": {}}, headers={"If-Match": first})
@@ -73,7 +71,7 @@ async def test_if_match_takes_version_and_generation_and_a_stale_one_is_412(clie
         assert told(malformed) == (400, "VAL-005"), method
     report = {"adapter": "x", "observed_generation": 2, "conditions": [{"type": "Ready", "status": "True"}]}
     assert (await client.post(path + "/statuses", json=report)).status_code == 201
-    # The report made a new version; the desired state is the same.
+    # The report created a new version; the desired state is the same.
     stale = await client.patch(path, json={"spec": {"x": 1}}, headers={"If-Match": second.headers["ETag"]})
     assert told(stale) == (412, "CNF-002")
     assert (await client.patch(path, json={"spec": {"x": 1}}, headers={"If-Match": '"g2"'})).status_code == 200
@@ -90,7 +88,7 @@ async def test_if_none_match_of_the_version_is_304_without_a_body(client: httpx2
     assert (await client.get(path, headers={"If-None-Match": tag})).status_code == 200
 
 
-async def test_what_is_decided_first_stands_in_the_order_of_the_contract(client: httpx2.AsyncClient) -> None:
+async def test_checks_of_a_write_have_the_order_of_the_contract(client: httpx2.AsyncClient) -> None:
     cluster = await created(client)
     path, missing = f"/clusters/{cluster['id']}", f"/clusters/{uuid4()}"
     text = {"Content-Type": "text/plain"}
@@ -116,7 +114,7 @@ async def test_precondition_comes_before_state(waiting: httpx2.AsyncClient) -> N
     assert told(await waiting.patch(path, json={"spec": {}})) == (409, "CNF-003")
 
 
-async def test_a_deletion_is_seen_while_it_waits_and_the_report_that_completes_it_is_201(
+async def test_a_deletion_is_visible_while_it_waits_and_the_report_that_completes_it_is_201(
     waiting: httpx2.AsyncClient,
 ) -> None:
     path = f"/clusters/{(await created(waiting))['id']}"
@@ -138,7 +136,9 @@ async def test_a_deletion_is_seen_while_it_waits_and_the_report_that_completes_i
 
 
 @pytest.mark.parametrize("reason", ["x", "x" * 1024])
-async def test_force_removes_what_is_stuck_and_leaves_an_audit_line(waiting: httpx2.AsyncClient, reason: str) -> None:
+async def test_force_removes_a_stuck_resource_and_leaves_an_audit_line(
+    waiting: httpx2.AsyncClient, reason: str
+) -> None:
     cluster = await created(waiting)
     pool = await created(waiting, "pool", f"/clusters/{cluster['id']}/nodepools")
     path = f"/clusters/{cluster['id']}"
@@ -155,7 +155,7 @@ async def test_force_removes_what_is_stuck_and_leaves_an_audit_line(waiting: htt
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x" * 1025}, {"reason": 7}, {"reason": None}, []])
-async def test_force_wants_a_reason_that_says_something(waiting: httpx2.AsyncClient, body: Any) -> None:
+async def test_force_requires_a_reason_that_is_not_blank(waiting: httpx2.AsyncClient, body: Any) -> None:
     cluster = await created(waiting)
     path = f"/clusters/{cluster['id']}"
     await waiting.delete(path)
@@ -164,7 +164,7 @@ async def test_force_wants_a_reason_that_says_something(waiting: httpx2.AsyncCli
     assert (await waiting.get(path)).status_code == 200
 
 
-async def test_resources_of_all_kinds_are_listed_and_told_apart_by_kind(client: httpx2.AsyncClient) -> None:
+async def test_resources_of_all_kinds_are_listed_and_distinguished_by_kind(client: httpx2.AsyncClient) -> None:
     cluster = await created(client)
     pool = await created(client, "pool", f"/clusters/{cluster['id']}/nodepools")
     everything = (await client.get("/resources")).json()
@@ -190,7 +190,7 @@ async def test_resources_are_created_by_kind_and_only_those_without_an_owner(cli
     assert told(await client.post("/resources", json={"kind": "X", "name": "beta", "spec": {}})) == (400, "VAL-002")
 
 
-async def test_every_verb_works_at_the_address_of_all_kinds(waiting: httpx2.AsyncClient) -> None:
+async def test_every_verb_works_at_the_path_of_all_kinds(waiting: httpx2.AsyncClient) -> None:
     cluster = await created(waiting)
     path = f"/resources/{cluster['id']}"
     report = {"adapter": "dns", "observed_generation": 1, "conditions": [{"type": "Ready", "status": "True"}]}
@@ -204,7 +204,7 @@ async def test_every_verb_works_at_the_address_of_all_kinds(waiting: httpx2.Asyn
     assert told(await waiting.get(path)) == (404, "NTF-001")
 
 
-async def test_an_adapter_that_is_not_required_is_warned_in_the_answer(waiting: httpx2.AsyncClient) -> None:
+async def test_an_adapter_that_is_not_required_gets_a_warning_in_the_response(waiting: httpx2.AsyncClient) -> None:
     path = f"/clusters/{(await created(waiting))['id']}/statuses"
     report = {"observed_generation": 1, "conditions": [{"type": "Available", "status": "True"}]}
     mistyped = await waiting.post(path, json=report | {"adapter": "dn"})

@@ -1,4 +1,4 @@
-"""Words of a search that there are not: a list says so instead of being empty for ever."""
+"""Unknown words in a search: a list refuses them instead of staying empty forever."""
 
 import httpx2
 import pytest
@@ -19,7 +19,7 @@ from testbed import fleet
         ("/clusters", "kind = 'cluster'", "Cluster"),
     ],
 )
-async def test_a_mistyped_word_is_told_with_the_nearest(
+async def test_a_mistyped_word_is_refused_with_the_nearest(
     client: httpx2.AsyncClient, path: str, search: str, nearest: str
 ) -> None:
     answer = await client.get(path, params={"search": search})
@@ -36,7 +36,7 @@ async def test_a_mistyped_word_is_told_with_the_nearest(
         "kind = 'NodePool' or kind = 'Cluster'",
     ],
 )
-async def test_words_that_there_are_find_what_has_them(client: httpx2.AsyncClient, search: str) -> None:
+async def test_known_words_find_their_resources(client: httpx2.AsyncClient, search: str) -> None:
     assert fleet.CLUSTER.required_adapters is AnyAdapter.ANY
     await client.post("/clusters", json={"name": "alpha", "spec": {}})
     for path in ("/clusters", "/resources"):

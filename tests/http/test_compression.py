@@ -1,4 +1,4 @@
-"""gzip for who asks: tokens are compared whole, qualities are honoured, small bodies go as they are."""
+"""gzip for callers that accept it: tokens are compared whole, qualities are honoured, small bodies are sent plain."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ LARGE = b'{"items":[' + b"1," * SMALLEST + b"1]}"
         ",, gzip",
     ],
 )
-def test_gzip_goes_to_who_asks(accepted: str) -> None:
+def test_gzip_is_used_for_callers_that_accept_it(accepted: str) -> None:
     assert accepts_gzip(accepted.encode())
 
 
@@ -65,7 +65,7 @@ def test_gzip_goes_to_who_asks(accepted: str) -> None:
         "gzip;q=0.1234",
     ],
 )
-def test_gzip_does_not_go_to_who_does_not(refused: str) -> None:
+def test_gzip_is_not_used_for_callers_that_do_not_accept_it(refused: str) -> None:
     assert not accepts_gzip(refused.encode())
 
 
@@ -74,20 +74,20 @@ async def test_a_body_of_1_kib_is_compressed_and_a_smaller_one_is_not() -> None:
     assert await compressed(b"x" * (SMALLEST - 1), b"gzip") is None
 
 
-async def test_a_body_is_not_compressed_for_who_says_nothing() -> None:
+async def test_a_body_is_not_compressed_without_accept_encoding() -> None:
     assert await compressed(LARGE, None) is None
     assert await compressed(LARGE, b"identity") is None
 
 
 @pytest.mark.parametrize("body", [LARGE, b"x" * LARGEST_INLINE, b"y" * (LARGEST_INLINE + 1)])
-async def test_what_is_compressed_unpacks_to_the_body(body: bytes) -> None:
+async def test_a_compressed_body_decompresses_to_the_original(body: bytes) -> None:
     packed = await compressed(body, b"gzip")
     assert packed is not None
     assert gzip.decompress(packed) == body
     assert len(packed) < len(body)
 
 
-async def test_others_are_served_while_a_large_body_is_compressed() -> None:
+async def test_other_requests_are_served_while_a_large_body_is_compressed() -> None:
     turns = 0
     compressing = asyncio.create_task(compressed(random.Random(1).randbytes(1 << 20) * 64, b"gzip"))
     while not compressing.done():

@@ -1,4 +1,4 @@
-"""The served document: the same at all its addresses, made once, true of the kinds and schemas of this server."""
+"""The served document: the same at all its URLs, built once, and correct for the kinds and schemas of this server."""
 
 import gzip
 import json
@@ -77,7 +77,7 @@ def schemas(whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def references(value: Any) -> Iterator[str]:
-    """Every reference of a document; a member of an example is none."""
+    """Every reference in a document, except members of examples."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
@@ -90,7 +90,7 @@ def references(value: Any) -> Iterator[str]:
 
 @pytest.fixture
 def app() -> ASGIApp:
-    """An application that needs no database for what is asked here."""
+    """An application whose tested routes need no database."""
     return application(Database(SETTINGS.database), CATALOG, SETTINGS)
 
 
@@ -109,14 +109,14 @@ async def test_json_and_yaml_are_the_same_document(app: ASGIApp) -> None:
     assert as_json == document(CATALOG)
 
 
-async def test_texts_of_several_lines_stay_so_in_yaml(app: ASGIApp) -> None:
+async def test_multi_line_texts_stay_multi_line_in_yaml(app: ASGIApp) -> None:
     text = (await asgi.send(app, "GET", "/openapi.yaml")).body.decode()
     assert "\n  description: |-\n    The source of truth" in text
     assert not re.search(r"[&*]id0", text)
 
 
 @pytest.mark.parametrize("path", [*publications.DOCUMENT, *publications.PARTS])
-async def test_who_has_it_already_gets_304_without_a_body(app: ASGIApp, path: str) -> None:
+async def test_a_caller_with_a_current_copy_gets_304_without_a_body(app: ASGIApp, path: str) -> None:
     first = await asgi.send(app, "GET", path)
     tag = first.headers["etag"]
     assert re.fullmatch('"[^",]+"', tag)
@@ -133,7 +133,7 @@ async def test_who_has_it_already_gets_304_without_a_body(app: ASGIApp, path: st
 
 
 @pytest.mark.parametrize("path", LARGE)
-async def test_gzip_goes_to_who_asks_and_has_a_tag_of_its_own(app: ASGIApp, path: str) -> None:
+async def test_gzip_is_used_for_callers_that_accept_it_and_has_its_own_tag(app: ASGIApp, path: str) -> None:
     plain = await asgi.send(app, "GET", path)
     zipped = await asgi.send(app, "GET", path, headers=[("Accept-Encoding", "gzip;q=0.5, identity;q=0.1")])
     assert zipped.headers["content-encoding"] == "gzip"
@@ -144,12 +144,12 @@ async def test_gzip_goes_to_who_asks_and_has_a_tag_of_its_own(app: ASGIApp, path
         answer = await asgi.send(app, "GET", path, headers=[("Accept-Encoding", refused)])
         assert "content-encoding" not in answer.headers
         assert (answer.body, answer.headers["etag"]) == (plain.body, plain.headers["etag"])
-    # A tag of either form names the same document.
+    # The tags of both forms name the same document.
     headers = [("Accept-Encoding", "gzip"), ("If-None-Match", plain.headers["etag"])]
     assert (await asgi.send(app, "GET", path, headers=headers)).status == 304
 
 
-async def test_compression_is_made_once_and_not_for_each_request(app: ASGIApp) -> None:
+async def test_the_document_is_compressed_once_and_not_for_each_request(app: ASGIApp) -> None:
     middleware: Any = app
     made = middleware._publications["/openapi", JSON]
     answers = [await asgi.send(app, "GET", "/openapi", headers=[("Accept-Encoding", "gzip")]) for _ in range(2)]
@@ -158,7 +158,7 @@ async def test_compression_is_made_once_and_not_for_each_request(app: ASGIApp) -
 
 
 @pytest.mark.parametrize("path", [*publications.DOCUMENT, *publications.PARTS])
-async def test_head_options_and_other_methods_are_as_everywhere(app: ASGIApp, path: str) -> None:
+async def test_head_options_and_other_methods_work_as_everywhere(app: ASGIApp, path: str) -> None:
     get, head = await asgi.send(app, "GET", path), await asgi.send(app, "HEAD", path)
     assert (head.status, head.body) == (200, b"")
     assert head.headers | {"x-request-id": ""} == get.headers | {"x-request-id": ""}
@@ -186,7 +186,7 @@ async def test_head_options_and_other_methods_are_as_everywhere(app: ASGIApp, pa
         ("/favicon.ico", "image/avif,image/*", 200),
     ],
 )
-async def test_an_answer_of_another_type_than_asked_for_is_refused(
+async def test_a_media_type_other_than_those_offered_is_refused(
     app: ASGIApp, path: str, accept: str, status: int
 ) -> None:
     answer = await asgi.send(app, "GET", path, headers=[("Accept", accept)])
@@ -196,7 +196,7 @@ async def test_an_answer_of_another_type_than_asked_for_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/openapi", f"{API_ROOT}/openapi"])
-async def test_the_document_comes_in_yaml_for_callers_that_prefer_it(app: ASGIApp, path: str) -> None:
+async def test_the_document_is_served_in_yaml_to_callers_that_prefer_it(app: ASGIApp, path: str) -> None:
     for accept, form in (("application/yaml, */*;q=0.1", YAML), ("*/*", JSON), ("application/json", JSON)):
         answer = await asgi.send(app, "GET", path, headers=[("Accept", accept)])
         assert (answer.status, answer.headers["content-type"], answer.headers["vary"]) == (
@@ -208,7 +208,7 @@ async def test_the_document_comes_in_yaml_for_callers_that_prefer_it(app: ASGIAp
         assert read(answer.body) == document(CATALOG)
 
 
-async def test_the_page_may_load_its_own_files_only(app: ASGIApp) -> None:
+async def test_the_page_may_load_only_its_own_files(app: ASGIApp) -> None:
     page = await asgi.send(app, "GET", "/openapi-ui")
     policy = dict(rule.strip().split(" ", 1) for rule in page.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
@@ -221,7 +221,7 @@ async def test_the_page_may_load_its_own_files_only(app: ASGIApp) -> None:
     assert not re.search(r"<script>|<style|style=|https?://", page.body.decode())
 
 
-async def test_the_features_tell_of_the_document(client: httpx2.AsyncClient) -> None:
+async def test_the_features_mention_the_document(client: httpx2.AsyncClient) -> None:
     assert "openapi" in (await client.get("/compatibility")).json()["features"]
 
 
@@ -247,18 +247,18 @@ def test_a_kind_gets_its_schemas_from_its_entry_alone() -> None:
     assert "owner_references" not in found["Channel"]["properties"]
 
 
-def test_a_kind_whose_name_the_document_has_for_something_else_keeps_its_word_in_bodies() -> None:
+def test_a_kind_whose_name_is_used_elsewhere_in_the_document_keeps_its_name_in_bodies() -> None:
     found = schemas(document(MORE_KINDS))
     assert found["Service"] == schemas(document(CATALOG))["Service"]
     assert found["Service2"]["properties"]["kind"]["enum"] == ["Service"]
 
 
-def test_no_word_of_a_built_in_kind_is_left_where_another_is_described() -> None:
+def test_the_description_of_another_kind_has_no_word_of_a_built_in_kind() -> None:
     whole, base = document(MORE_KINDS), document(CATALOG)
     added = {path: item for path, item in whole["paths"].items() if path not in base["paths"]}
     more = {name: schema for name, schema in schemas(whole).items() if name not in schemas(base)}
     text = json.dumps([added, more])
-    # What a node pool owns names its owner.
+    # A child of a node pool names its owner.
     for word in ("NodePool", "node pool", "nodepool", "NTF-003"):
         text = text.replace(word, "")
     assert not re.search("cluster|node ?pool|NTF-00[23]", text, re.IGNORECASE)
@@ -269,7 +269,7 @@ def test_no_word_of_a_built_in_kind_is_left_where_another_is_described() -> None
     assert any(path.endswith("/upgrade-policies") for path in added)
 
 
-def test_operations_and_tags_have_names_of_their_own() -> None:
+def test_operations_and_tags_have_unique_names() -> None:
     whole = document(MORE_KINDS)
     operations = [operation for item in whole["paths"].values() for operation in item.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
@@ -290,7 +290,7 @@ def test_it_is_a_valid_document_whose_references_stay_inside(catalog: Catalog, p
         assert reference.removeprefix("#/components/schemas/") in schemas(whole), reference
 
 
-def test_a_providers_schema_stands_for_ours_with_what_it_refers_to() -> None:
+def test_a_providers_schema_replaces_ours_with_its_references() -> None:
     whole, base = document(CATALOG, PROVIDER), document(CATALOG)
     found = schemas(whole)
     spec = found["ClusterSpec"]
@@ -304,7 +304,7 @@ def test_a_providers_schema_stands_for_ours_with_what_it_refers_to() -> None:
     assert "Unused" not in found
 
 
-def test_a_providers_schema_that_is_called_as_one_of_ours_gets_another_name() -> None:
+def test_a_providers_schema_with_the_name_of_one_of_ours_is_renamed() -> None:
     found = schemas(document(CATALOG, PROVIDER))
     assert found["Status"] == schemas(document(CATALOG))["Status"]
     assert found["ClusterSpec"]["properties"]["network"] == {"$ref": "#/components/schemas/ProviderStatus"}

@@ -1,4 +1,4 @@
-"""Every search that the guide and the alerts give is run, and finds something: none of them is blind."""
+"""Runs every search in the guide and the alerts, and checks that each finds something."""
 
 import re
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ JANUARY: Final = (datetime(2026, 1, 15, tzinfo=UTC) - NOON).total_seconds()
 
 
 def of_alerts() -> list[str]:
-    """The searches that annotations of alerts give."""
+    """The searches in annotations of alerts."""
     alerts = yaml.safe_load(ALERTS.read_text())
     texts = [rule["annotations"]["description"] for group in alerts["groups"] for rule in group["rules"]]
     return [search for text in texts for found in GIVEN.finditer(text) for search in found.groups() if search]
@@ -29,7 +29,7 @@ def of_alerts() -> list[str]:
 
 @pytest.fixture
 async def cluster(db: Database) -> str:
-    """The id of a cluster that is nearly everything that the guide looks for; others are the rest."""
+    """The id of a cluster that matches nearly every search of the guide; other clusters match the rest."""
     labels = {"environment": "prod", "app.kubernetes.io/name": "web"}
     spec = {"region": "eu-west-1", "replicas": 3, "machineType": "n1", "network": {"pod cidr": "10.0.0.0/16"}}
     id = str((await create(db, "production-cluster", labels=labels, spec=spec, at=JANUARY))["id"])
@@ -43,11 +43,11 @@ async def cluster(db: Database) -> str:
     return id
 
 
-def test_the_alerts_give_searches() -> None:
+def test_the_alerts_contain_searches() -> None:
     assert of_alerts() == ["status.conditions.Reconciled = 'False'", "deleted_time is not null"]
 
 
-async def test_each_finds_something(client: httpx2.AsyncClient, cluster: str, subtests: pytest.Subtests) -> None:
+async def test_each_search_finds_something(client: httpx2.AsyncClient, cluster: str, subtests: pytest.Subtests) -> None:
     for search in [*of_alerts(), *(example for kind, example in EXAMPLES if kind == "search")]:
         with subtests.test(search):
             answer = await client.get("/resources", params={"search": search.replace(AN_ID, cluster)})

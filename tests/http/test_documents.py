@@ -1,4 +1,4 @@
-"""A body is one JSON object that can be stored and given back as it came, or it is refused in the caller's words."""
+"""A body is one JSON object that can be stored and returned unchanged, or is refused with a message in JSON terms."""
 
 import json
 from typing import Any, Final
@@ -31,18 +31,18 @@ def refusal(body: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def nested(depth: int, open: str = "[", close: str = "]") -> bytes:
-    """A body so deep, the body itself counted."""
+    """A body of this depth, including the body itself."""
     return ('{"a":' + open * (depth - 1) + close * (depth - 1) + "}").encode()
 
 
 @given(st.dictionaries(texts, values, max_size=5))
-def test_an_object_comes_back_as_it_was_sent(document: dict[str, Any]) -> None:
+def test_an_object_is_returned_as_sent(document: dict[str, Any]) -> None:
     found = decoded(json.dumps(document).encode())
     assert json.dumps(found) == json.dumps(document)
     assert json.loads(msgspec.json.encode(found)) == document
 
 
-def test_of_two_equal_members_the_last_counts_and_members_keep_their_order() -> None:
+def test_the_last_of_two_equal_members_counts_and_members_keep_their_order() -> None:
     assert list(decoded(b'{"b":1,"a":2,"b":3}').items()) == [("b", 3), ("a", 2)]
 
 
@@ -54,7 +54,7 @@ def test_whole_numbers_are_exact_up_to_1000_digits() -> None:
     assert refusal(b'{"a":%b}' % (b"9" * 5000))[0] == "VAL-004"
 
 
-def test_a_thousand_digits_in_a_text_or_a_fraction_are_no_whole_number() -> None:
+def test_a_thousand_digits_in_a_string_or_a_fraction_are_not_a_whole_number() -> None:
     digits = b"7" * 1500
     assert decoded(b'{"a":"%b"}' % digits) == {"a": digits.decode()}
     assert decoded(b'{"a":0.%b}' % digits) == {"a": float(b"0." + digits)}
@@ -68,12 +68,12 @@ def test_a_number_beyond_a_double_is_refused(number: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e308", "-1.7976931348623157e308", "1e-400", "5e-324", "1E5", "0.1e+2", "-0.0"])
-def test_a_double_is_taken(number: str) -> None:
+def test_a_double_is_accepted(number: str) -> None:
     assert decoded(b'{"a":%b}' % number.encode()) == {"a": float(number)}
 
 
 @pytest.mark.parametrize(("open", "close"), [("[", "]"), ('{"a":', "}")])
-def test_a_body_may_be_nested_100_deep_and_no_deeper(open: str, close: str) -> None:
+def test_a_body_may_be_nested_100_levels_deep_and_no_deeper(open: str, close: str) -> None:
     innermost = nested(DEEPEST, open, close).replace(b"{}", b'{"a":1}').replace(b'"a":}', b'"a":1}')
     assert decoded(innermost)
     deeper = nested(DEEPEST + 1, open, close).replace(b'"a":}', b'"a":1}')
@@ -87,7 +87,7 @@ def test_a_body_nested_absurdly_deep_is_refused(depth: int) -> None:
     assert refusal(b"[" * depth)[0] in ("VAL-004", "VAL-006")
 
 
-def test_brackets_in_texts_do_not_count_as_depth() -> None:
+def test_brackets_in_strings_do_not_count_as_depth() -> None:
     body = json.dumps({"a": "[{" * 500, "\\": '"[' * 500, "b": '\\"[['}).encode()
     assert decoded(body)["a"] == "[{" * 500
     assert decoded(json.dumps({"a": [[]] * 500}).encode()) == {"a": [[]] * 500}
@@ -103,11 +103,11 @@ def test_brackets_in_texts_do_not_count_as_depth() -> None:
         (b'{"a":"\\\\\\u0000"}', "a"),
     ],
 )
-def test_nul_is_refused_wherever_it_stands(body: bytes, field: str) -> None:
+def test_nul_is_refused_wherever_it_appears(body: bytes, field: str) -> None:
     assert refusal(body) == ("VAL-003", (field,))
 
 
-def test_a_backslash_before_u0000_is_a_text_as_any_other() -> None:
+def test_a_backslash_before_u0000_is_a_string_like_any_other() -> None:
     assert decoded(b'{"a":"\\\\u0000"}') == {"a": "\\u0000"}
 
 
@@ -170,14 +170,14 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
         b"\x1f\x8b\x08\x00",
     ],
 )
-def test_what_is_not_one_json_document_is_refused(body: bytes) -> None:
+def test_anything_but_one_json_document_is_refused(body: bytes) -> None:
     assert refusal(body)[0] == "VAL-006"
 
 
 @pytest.mark.parametrize("body", [b"null", b"true", b"1", b'"text"', b"[]", b'[{"kind":"Cluster"}]', b"-0"])
-def test_a_document_that_is_no_object_is_refused(body: bytes) -> None:
+def test_a_document_that_is_not_an_object_is_refused(body: bytes) -> None:
     assert refusal(body) == ("VAL-003", ("body",))
 
 
-def test_space_around_the_document_is_no_part_of_it() -> None:
+def test_whitespace_around_the_document_is_ignored() -> None:
     assert decoded(b' \r\n\t{"a":1} \r\n\t') == {"a": 1}

@@ -1,4 +1,4 @@
-"""One bounded GET: what it asks, how large an answer may be, whom it trusts, where it lets itself be sent."""
+"""One bounded GET: what it requests, how large a response may be, whom it trusts, which redirects it follows."""
 
 import asyncio
 import datetime
@@ -51,7 +51,7 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
 
 
 def answering(*heads: bytes, asked: list[bytes] | None = None) -> Serve:
-    """Answers each request with the next of these, the last one again and again."""
+    """Answers each request with the next of these responses, and repeats the last."""
     left = list(heads)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,7 +85,7 @@ async def failure(serve: Serve) -> str:
     return str(caught.value)
 
 
-async def test_it_asks_for_the_path_and_query_and_for_no_encoding() -> None:
+async def test_it_requests_the_path_and_query_without_an_encoding() -> None:
     asked: list[bytes] = []
     assert await fetched(answering(ok(b"{}"), asked=asked), "/realms/a/certs?v=1") == b"{}"
     first, *lines = asked[0].decode().split("\r\n")
@@ -149,7 +149,7 @@ async def test_a_body_arrives_however_it_is_framed(answer: bytes, body: bytes) -
     ],
     ids=lambda value: value[-50:].decode() if isinstance(value, bytes) else value,
 )
-async def test_what_is_no_usable_answer_is_told_for_the_log(answer: bytes, words: str) -> None:
+async def test_the_log_gets_the_reason_for_an_unusable_response(answer: bytes, words: str) -> None:
     assert words in await failure(answering(answer))
 
 
@@ -160,7 +160,7 @@ async def test_a_redirect_to_another_path_of_the_same_scheme_is_followed() -> No
     assert [request.split()[1] for request in asked] == [b"/a/b", b"/there", b"/further?a=b"]
 
 
-async def test_nobody_there_is_a_failure_and_a_cancelled_download_closes() -> None:
+async def test_a_refused_connection_is_a_failure_and_a_cancelled_download_closes() -> None:
     async with serving(answering(ok(b""))) as port:
         pass
     with pytest.raises(DownloadFailed):
@@ -184,7 +184,7 @@ async def test_nobody_there_is_a_failure_and_a_cancelled_download_closes() -> No
 
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """How a server on loopback shows a certificate, and the file of the authority behind it."""
+    """The TLS context of a server on loopback, and the file of the authority that signed its certificate."""
     folder = tmp_path_factory.mktemp("authority")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
@@ -226,7 +226,7 @@ async def test_https_needs_a_certificate_of_a_trusted_authority(certified: tuple
 
 
 def proxy_to(port: int, asked: list[bytes], answer: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> Serve:
-    """A proxy that leads every CONNECT to one port of this machine."""
+    """A proxy that connects every CONNECT to one port of this machine."""
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while part := await reader.read(1 << 16):
@@ -248,7 +248,7 @@ def proxy_to(port: int, asked: list[bytes], answer: bytes = b"HTTP/1.1 200 Conne
 
 
 async def _through_a_proxy(certified: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Asks a host outside and this machine; how often the proxy was asked."""
+    """Requests an external host and this machine; returns how often the proxy was used."""
     tls, file = certified
     trust = ssl.create_default_context(cafile=file)
     asked: list[bytes] = []
@@ -266,13 +266,13 @@ async def _through_a_proxy(certified: tuple[ssl.SSLContext, Path], monkeypatch: 
         return len(asked)
 
 
-async def test_a_proxy_of_the_environment_is_used_for_hosts_outside(
+async def test_a_proxy_from_the_environment_is_used_for_external_hosts(
     certified: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await _through_a_proxy(certified, monkeypatch) == 1
 
 
-def test_a_proxy_works_on_the_loop_that_workers_run_on(
+def test_a_proxy_works_on_the_event_loop_of_workers(
     certified: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work: Coroutine[Any, Any, int] = _through_a_proxy(certified, monkeypatch)
@@ -280,7 +280,7 @@ def test_a_proxy_works_on_the_loop_that_workers_run_on(
         assert runner.run(work) == 1
 
 
-async def test_a_proxy_gets_an_address_in_ipv6_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_gets_an_ipv6_address_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     asked: list[bytes] = []
     async with serving(proxy_to(1, asked, b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
@@ -290,7 +290,7 @@ async def test_a_proxy_gets_an_address_in_ipv6_in_brackets(monkeypatch: pytest.M
     assert asked[0].startswith(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n")
 
 
-async def test_a_cookie_of_an_issuer_is_not_sent_back() -> None:
+async def test_an_issuers_cookie_is_not_sent_back() -> None:
     asked: list[bytes] = []
     cookie = redirect("/there").replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b; Path=/\r\n\r\n")
     assert await fetched(answering(cookie, ok(b"found"), asked=asked)) == b"found"
@@ -298,7 +298,7 @@ async def test_a_cookie_of_an_issuer_is_not_sent_back() -> None:
     assert all(b"cookie" not in request.lower() for request in asked)
 
 
-async def test_nobody_there_is_told_with_the_system_s_reason() -> None:
+async def test_a_failed_connection_has_the_systems_reason() -> None:
     async with serving(answering(ok(b""))) as port:
         pass
     with pytest.raises(DownloadFailed, match=rf"\('127.0.0.1', {port}\)"):
@@ -311,7 +311,7 @@ def test_the_library_is_not_imported_before_the_first_download() -> None:
     assert done.stdout == "False\n"
 
 
-async def test_a_proxy_that_refuses_or_is_no_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_that_refuses_or_is_not_a_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     asked: list[bytes] = []
     async with serving(proxy_to(1, asked, b"HTTP/1.1 407 Authentication Required\r\n\r\n")) as proxy:
@@ -355,7 +355,7 @@ async def test_a_proxy_that_refuses_or_is_no_proxy_is_told(monkeypatch: pytest.M
         ("https://sso.example.com/" + "a" * 2000, False),
     ],
 )
-def test_an_address_is_https_or_of_this_machine(url: str, is_right: bool) -> None:
+def test_a_url_is_https_or_on_this_machine(url: str, is_right: bool) -> None:
     if is_right:
         assert require_secure(url) == url
         return

@@ -1,4 +1,4 @@
-"""The service's own addresses: JSON with links that work, and a page for browsers."""
+"""The service's own paths: JSON with working links, and a page for browsers."""
 
 import json
 import re
@@ -43,7 +43,7 @@ async def test_every_address_of_the_service_gives_the_same_json(app: ASGIApp, pa
         assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/json", first.body)
 
 
-async def test_every_relative_link_is_answered(app: ASGIApp) -> None:
+async def test_every_relative_link_works(app: ASGIApp) -> None:
     for name, address in (await links(app)).items():
         if address.startswith("/"):
             assert address.startswith(API_ROOT), "a gateway may pass the API's root only"
@@ -69,7 +69,7 @@ async def test_each_kind_has_a_link_to_its_list(app: ASGIApp) -> None:
         ("fd00::9", "fleet.example.com", "http://[fd00::9]:8083/healthcheck"),
     ],
 )
-async def test_other_listeners_are_linked_where_the_caller_can_reach_them(
+async def test_other_listeners_are_linked_if_the_caller_can_reach_them(
     listener: str, host: str, address: str | None
 ) -> None:
     assert (await links(app_of(Health(host=listener)), host)).get("health") == address
@@ -80,7 +80,7 @@ async def test_a_listener_with_tls_is_linked_by_https() -> None:
     assert (await links(app))["metrics"] == "https://localhost:9443/metrics"
 
 
-async def test_browsers_get_a_page_of_which_every_link_works(app: ASGIApp) -> None:
+async def test_browsers_get_a_page_whose_links_all_work(app: ASGIApp) -> None:
     page = await asgi.send(app, "GET", "/", headers=[("Accept", BROWSER), ("Host", "localhost:8000")])
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert page.headers["vary"] == "Accept, Accept-Encoding"
@@ -93,7 +93,7 @@ async def test_browsers_get_a_page_of_which_every_link_works(app: ASGIApp) -> No
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-async def test_the_page_says_that_lists_need_a_token_where_they_do(enabled: bool) -> None:
+async def test_the_page_says_that_lists_need_a_token_if_they_do(enabled: bool) -> None:
     server = replace(SETTINGS.server, jwt=replace(SETTINGS.server.jwt, enabled=enabled))
     configured = replace(SETTINGS, server=server)
     app = application(Database(configured.database), CATALOG, configured)

@@ -1,4 +1,4 @@
-"""A trusted gateway says who is calling without a token: from its own addresses only, and nobody else is served."""
+"""A trusted gateway names the caller without a token: only from its own addresses, and other peers are refused."""
 
 import json
 from typing import Final
@@ -64,13 +64,13 @@ def app_of(
         ("unix", False),
     ],
 )
-async def test_requests_are_taken_from_the_gateway_only(peer: str, is_allowed: bool) -> None:
+async def test_requests_are_accepted_only_from_the_gateway(peer: str, is_allowed: bool) -> None:
     answer = await asgi.send(app_of(), "GET", NO_ID, headers=[IDENTITY], peer=peer)
     expected = (404, "HYPERFLEET-NTF-002") if is_allowed else UNAUTHENTICATED
     assert (answer.status, answer.problem["code"]) == expected
 
 
-async def test_no_header_makes_another_peer_the_gateway() -> None:
+async def test_no_header_turns_another_peer_into_the_gateway() -> None:
     forwarded: Headers = [
         IDENTITY,
         ("x-forwarded-for", "10.0.0.1"),
@@ -81,14 +81,14 @@ async def test_no_header_makes_another_peer_the_gateway() -> None:
     assert (answer.status, answer.problem["code"]) == UNAUTHENTICATED
 
 
-async def test_another_peer_is_not_served_with_a_right_token_either() -> None:
+async def test_another_peer_is_refused_even_with_a_valid_token() -> None:
     headers: Headers = [("authorization", b"Bearer " + token("ES256-one"))]
     app = app_of(issuers=(issuer(),))
     assert (await asgi.send(app, "GET", NO_ID, headers=headers, peer="198.51.100.1")).status == 401
     assert (await asgi.send(app, "GET", NO_ID, headers=headers, peer="10.0.0.1")).status == 404
 
 
-async def test_the_gateway_says_who_created(db: Database) -> None:
+async def test_the_gateway_names_the_creator(db: Database) -> None:
     body = b'{"name":"mine","spec":{}}'
     made = await asgi.send(app_of(db=db), "POST", CLUSTERS, pieces=[body], headers=[IDENTITY], peer="10.0.0.1")
     assert (made.status, made.problem["created_by"]) == (201, "mary@example.com")
@@ -116,7 +116,7 @@ async def test_reads_need_an_identity_too(lines: list[str | bytes], expected: tu
         assert (answer.status, answer.problem["code"]) == expected
 
 
-async def test_the_gateway_wins_over_a_token_and_a_token_serves_without_it(db: Database) -> None:
+async def test_the_gateway_wins_over_a_token_and_a_token_works_without_it(db: Database) -> None:
     app = app_of(db=db, issuers=(issuer(),))
     bearing: Headers = [("authorization", b"Bearer " + token("ES256-one"))]
     for name, headers, creator in (("one", bearing, EMAIL), ("two", [*bearing, IDENTITY], "mary@example.com")):
@@ -127,7 +127,7 @@ async def test_the_gateway_wins_over_a_token_and_a_token_serves_without_it(db: D
     assert (refused.status, refused.problem["code"]) == (401, "HYPERFLEET-AUT-002")
 
 
-async def test_rules_hold_for_callers_of_the_gateway() -> None:
+async def test_rules_apply_to_callers_of_the_gateway() -> None:
     answer = await asgi.send(app_of(), "POST", f"{NO_ID}/force-delete", pieces=(), headers=[IDENTITY], peer="10.0.0.1")
     assert (answer.status, answer.problem["code"]) == (403, "HYPERFLEET-AUZ-001")
     own = (Rule("mary", ("*",), ("*",), "caller.identity == 'mary@example.com' && caller.issuer == ''"),)
@@ -137,7 +137,7 @@ async def test_rules_hold_for_callers_of_the_gateway() -> None:
     assert (await asgi.send(app, "GET", NO_ID, headers=other, peer="10.0.0.1")).status == 403
 
 
-async def test_its_headers_of_tenants_and_system_callers_count(db: Database) -> None:
+async def test_the_gateways_headers_for_tenants_and_system_callers_count(db: Database) -> None:
     tenants = Tenants([Dimension("org", "x-hyperfleet-org", "", is_required=True)], system_header="x-hyperfleet-system")
     app = app_of(db=db, tenants=tenants)
     red: Headers = [IDENTITY, ("x-hyperfleet-org", "red"), ("x-hyperfleet-system", "false")]
@@ -150,7 +150,7 @@ async def test_its_headers_of_tenants_and_system_callers_count(db: Database) -> 
     assert (await asgi.send(app, "GET", CLUSTERS, headers=red, peer="198.51.100.1")).status == 401
 
 
-async def test_what_is_open_is_open_to_every_peer() -> None:
+async def test_open_routes_are_open_to_every_peer() -> None:
     for path in ("/api/hyperfleet", f"{API}/compatibility", "/openapi"):
         assert (await asgi.send(app_of(), "GET", path, peer="198.51.100.1")).status == 200
 

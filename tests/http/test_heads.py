@@ -1,4 +1,4 @@
-"""Heads that the HTTP server lets through although they can be understood in two ways, or fill the memory."""
+"""Heads that the HTTP server accepts although they are ambiguous or fill the memory."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ async def test_http_1_1_needs_one_host(app: Middleware, method: str, path: str) 
 
 
 @pytest.mark.parametrize("version", ["1", "1.0"])
-async def test_http_1_0_needs_no_host_but_has_no_two_either(app: Middleware, version: str) -> None:
+async def test_http_1_0_needs_no_host_but_refuses_two(app: Middleware, version: str) -> None:
     for host in (None, ""):
         assert (await asgi.send(app, "GET", OPEN, host=host, version=version)).status == 200
     two = [("Host", "a"), ("Host", "b")]
@@ -68,12 +68,12 @@ async def test_http_1_0_needs_no_host_but_has_no_two_either(app: Middleware, ver
         ("ä", False),
     ],
 )
-async def test_a_host_is_a_host_and_perhaps_a_port(app: Middleware, host: str, is_right: bool) -> None:
+async def test_a_host_header_has_a_host_and_an_optional_port(app: Middleware, host: str, is_right: bool) -> None:
     answer = await asgi.send(app, "GET", OPEN, host=host)
     assert answer.status == 200 if is_right else is_refused(answer, 400, "Host")
 
 
-async def test_headers_have_32_kib_together_and_not_one_byte_more(app: Middleware) -> None:
+async def test_headers_together_have_at_most_32_kib(app: Middleware) -> None:
     used = len("host") + len("localhost:8000") + len("x-a") + len("x-b")
     half = (LARGEST - used) // 2
     filling = [("x-a", "a" * half), ("x-b", "b" * (LARGEST - used - half))]
@@ -101,7 +101,7 @@ async def test_headers_have_32_kib_together_and_not_one_byte_more(app: Middlewar
         (["chunked", "chunked"], 400),
     ],
 )
-async def test_a_body_is_chunked_once_or_not_at_all(app: Middleware, lines: list[str], status: int | None) -> None:
+async def test_a_body_is_chunked_at_most_once(app: Middleware, lines: list[str], status: int | None) -> None:
     headers = [("Transfer-Encoding", line) for line in lines]
     for method in ("GET", "POST"):
         answer = await asgi.send(app, method, OPEN, headers=headers)
@@ -128,7 +128,7 @@ async def test_a_body_is_chunked_once_or_not_at_all(app: Middleware, lines: list
         ("application/json, application/json", False),
     ],
 )
-async def test_a_media_type_without_a_name_is_none(app: Middleware, line: str, is_right: bool) -> None:
+async def test_a_media_type_without_a_name_is_refused(app: Middleware, line: str, is_right: bool) -> None:
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=[b"[]"], headers=[("Content-Type", line)])
     assert answer.status == (400 if is_right else 415)
     answer = await asgi.send(app, "PATCH", CLUSTERS + "/no-id", pieces=[b"[]"], headers=[("Content-Type", line)])

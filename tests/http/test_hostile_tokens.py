@@ -1,5 +1,5 @@
-"""Tokens as attackers and broken clients send them: every one is refused, with the code that fits, and nothing of it
-comes back or is obeyed. The issuers are real enough: their keys are parsed, and signatures are checked."""
+"""Tokens from attackers and broken clients: each is refused with the right code, and no part of it is repeated or
+obeyed. The issuers are realistic: their keys are parsed, and signatures are verified."""
 
 import hmac
 import json
@@ -51,13 +51,13 @@ def issuer(url: str, *keys: str, audience: str = "") -> Issuer:
 
 @pytest.fixture
 def app() -> Middleware:
-    """An application that trusts two issuers; one of them asks for an audience."""
+    """An application that trusts two issuers; one of them requires an audience."""
     trusted = (issuer(ISSUER, *PUBLISHED), issuer(OTHER_ISSUER, "RS256-other", audience="hyperfleet"))
     return application(Database(SETTINGS.database), CATALOG, SETTINGS, issuers=trusted)
 
 
 async def sent(app: Middleware, *values: bytes, method: str = "GET") -> asgi.Response:
-    """The answer to a request with these lines of `Authorization`."""
+    """The response to a request with these `Authorization` lines."""
     return await asgi.send(app, method, PATH, headers=[("authorization", value) for value in values])
 
 
@@ -66,13 +66,13 @@ def unsigned(algorithm: Any, **changed: Any) -> bytes:
 
 
 def by_hmac(secret: bytes, algorithm: str = "HS256", **header: Any) -> bytes:
-    """A token whose signature is an HMAC; the public key is a secret that everybody has."""
+    """A token whose signature is an HMAC with the public key, which anyone has, as the secret."""
     signed = part({"alg": algorithm, "typ": "JWT", "kid": "RS256-one", **header}) + b"." + part(claims())
     return signed + b"." + part(hmac.digest(secret, signed, "sha" + algorithm[2:]))
 
 
 def relabelled(whole: bytes, **header: Any) -> bytes:
-    """The same token with another header, its signature as it was."""
+    """The same token with another header and the original signature."""
     _, payload, signed = whole.split(b".")
     return part({"alg": "RS256", "typ": "JWT", "kid": "RS256-one", **header}) + b"." + payload + b"." + signed
 
@@ -83,7 +83,7 @@ def with_other_claims(whole: bytes, **changed: Any) -> bytes:
 
 
 def last_character_changed(whole: bytes) -> bytes:
-    """The same signature in another spelling: the last character has bits that stand for nothing."""
+    """The same signature in another spelling: some bits of the last character have no meaning."""
     alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return whole[:-1] + bytes([alphabet[alphabet.index(whole[-1]) ^ 1]])
 
@@ -95,7 +95,7 @@ HEAD, PAYLOAD, SIGNATURE = VALID.split(b".")
 
 @dataclass(frozen=True)
 class Attack:
-    """Lines of `Authorization`, and the code that they are refused with."""
+    """`Authorization` lines, and the code with which they are refused."""
 
     name: str
     values: tuple[bytes, ...]
@@ -165,7 +165,7 @@ def signatures() -> Iterator[tuple[str, bytes]]:
 
 
 def der_signed() -> bytes:
-    """A right signature in the spelling that certificates have, which is not that of tokens."""
+    """A valid signature in the encoding of certificates, which differs from that of tokens."""
     head, payload, signed = token("ES256-one").split(b".")
     key = private_key("ES256-one")
     assert isinstance(key, EllipticCurvePrivateKey)
@@ -317,7 +317,7 @@ async def test_a_hostile_token_is_refused(attack: Attack, app: Middleware) -> No
 
 
 @pytest.mark.parametrize("key", PUBLISHED)
-async def test_a_token_by_each_of_the_published_keys_passes(key: str, app: Middleware) -> None:
+async def test_a_token_signed_with_any_published_key_passes(key: str, app: Middleware) -> None:
     for _ in range(2):
         answer = await sent(app, b"Bearer " + token(key))
         assert (answer.status, answer.problem["code"]) == (404, "HYPERFLEET-NTF-002")
@@ -344,7 +344,7 @@ UNUSUAL: Final = {
 
 
 @pytest.mark.parametrize("what", UNUSUAL)
-async def test_what_is_unusual_and_right_passes(what: str, app: Middleware) -> None:
+async def test_an_unusual_but_valid_token_passes(what: str, app: Middleware) -> None:
     answer = await sent(app, UNUSUAL[what])
     assert (answer.status, answer.problem["code"]) == (404, "HYPERFLEET-NTF-002"), answer.problem
 

@@ -1,5 +1,5 @@
-"""The keys of an issuer that rotates, hangs, lies and dies while requests flow: none that is right fails, and however
-many wait, the issuer is asked at most once a cooldown."""
+"""The keys of an issuer that rotates, hangs, lies and dies while requests flow: no valid request fails, and however
+many wait, the issuer gets at most one fetch per cooldown."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ TRUST: Final = ssl.create_default_context()
 async def keys_of(
     issuer: LocalIssuer, *, refresh: float = 60.0, cooldown: float = COOLDOWN
 ) -> AsyncIterator[IssuerKeys]:
-    """The keys of a local issuer, not fetched yet, with times that a test can wait for."""
+    """The keys of a local issuer, not fetched yet, with intervals short enough for a test."""
     source = partial(downloads.get, issuer.url, TRUST)
     keys = IssuerKeys(ISSUER, source, cooldown=cooldown, refresh=refresh, patience=PATIENCE)
     yield keys
@@ -42,7 +42,7 @@ async def verifier_of(issuer: LocalIssuer, *, remembers: int = 100) -> AsyncIter
 
 
 async def passes(verifier: Verifier, value: bytes) -> bool:
-    """As a request's token is checked."""
+    """Checks a token like a request does."""
     return (verifier.remembered(value) or await verifier.verified(value)).caller.issuer == ISSUER
 
 
@@ -56,7 +56,7 @@ async def outcome(verifier: Verifier, value: bytes) -> str:
     return "passed"
 
 
-async def test_a_hundred_requests_at_once_share_the_first_fetch() -> None:
+async def test_a_hundred_concurrent_requests_share_the_first_fetch() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             tokens = [token(sub=f"user-{number}") for number in range(100)]
@@ -64,7 +64,7 @@ async def test_a_hundred_requests_at_once_share_the_first_fetch() -> None:
         assert issuer.requests == 1
 
 
-async def test_a_rotation_fails_nobody_and_costs_one_fetch() -> None:
+async def test_a_rotation_fails_no_request_and_costs_one_fetch() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             assert await passes(verifier, token())
@@ -75,7 +75,7 @@ async def test_a_rotation_fails_nobody_and_costs_one_fetch() -> None:
         assert issuer.requests == 2
 
 
-async def test_rotations_faster_than_the_cooldown_fail_nobody_and_cause_no_storm() -> None:
+async def test_rotations_faster_than_the_cooldown_fail_no_request_and_cause_no_storm() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             began = time.monotonic()
@@ -85,7 +85,7 @@ async def test_rotations_faster_than_the_cooldown_fail_nobody_and_cause_no_storm
             assert issuer.requests <= 1 + (time.monotonic() - began) / COOLDOWN
 
 
-async def test_tokens_that_name_keys_of_nobody_are_refused_at_one_fetch_a_cooldown() -> None:
+async def test_tokens_that_name_unknown_keys_are_refused_with_one_fetch_per_cooldown() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             began = time.monotonic()
@@ -98,7 +98,7 @@ async def test_tokens_that_name_keys_of_nobody_are_refused_at_one_fetch_a_cooldo
             assert issuer.requests == before
 
 
-async def test_a_token_without_an_id_of_its_key_never_causes_a_fetch_once_keys_are_there() -> None:
+async def test_a_token_without_a_key_id_never_causes_a_fetch_once_there_are_keys() -> None:
     with local_issuer("RS256-one", "RS256-two") as issuer:
         async with verifier_of(issuer) as verifier:
             assert await passes(verifier, token())
@@ -107,7 +107,7 @@ async def test_a_token_without_an_id_of_its_key_never_causes_a_fetch_once_keys_a
         assert issuer.requests == 1
 
 
-async def test_an_issuer_that_dies_is_not_missed_until_an_unknown_key_is_named() -> None:
+async def test_an_issuer_that_dies_goes_unnoticed_until_a_token_names_an_unknown_key() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer, remembers=0) as verifier:
             assert await passes(verifier, token())
@@ -123,7 +123,7 @@ async def test_an_issuer_that_dies_is_not_missed_until_an_unknown_key_is_named()
             assert await outcome(verifier, token()) == "AUT-002"
 
 
-async def test_an_issuer_away_at_first_use_is_503_at_once_within_the_cooldown_and_asked_again_after_it() -> None:
+async def test_an_issuer_down_at_first_use_is_503_within_the_cooldown_and_retried_after_it() -> None:
     with local_issuer("RS256-one") as issuer:
         issuer.stop()
         async with verifier_of(issuer) as verifier:
@@ -140,7 +140,7 @@ async def test_an_issuer_away_at_first_use_is_503_at_once_within_the_cooldown_an
             assert issuer.requests == 1
 
 
-async def test_an_issuer_that_hangs_delays_nobody_whose_key_is_known() -> None:
+async def test_an_issuer_that_hangs_delays_no_caller_with_a_known_key() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer, remembers=0) as verifier:
             assert await passes(verifier, token())
@@ -158,7 +158,7 @@ async def test_an_issuer_that_hangs_delays_nobody_whose_key_is_known() -> None:
             issuer.release.set()
 
 
-async def test_who_gives_up_waiting_does_not_end_the_fetch_of_the_others() -> None:
+async def test_a_caller_that_stops_waiting_does_not_end_the_shared_fetch() -> None:
     with local_issuer("RS256-one") as issuer:
         issuer.page = Request.answer_late
         async with verifier_of(issuer) as verifier:
@@ -169,7 +169,7 @@ async def test_who_gives_up_waiting_does_not_end_the_fetch_of_the_others() -> No
         assert issuer.requests == 1
 
 
-async def test_who_waits_beyond_the_limit_is_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_beyond_the_limit_of_waiters_is_told_to_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(issuer_keys, "MOST_WAITING", 3)
     with local_issuer("RS256-one") as issuer:
         issuer.page = Request.answer_late
@@ -204,7 +204,7 @@ LIES: Final[dict[str, Callable[[Request], None]]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-async def test_whatever_an_issuer_answers_its_last_keys_stay(lie: str) -> None:
+async def test_no_response_of_an_issuer_removes_its_last_keys(lie: str) -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer, remembers=0) as verifier:
             assert await passes(verifier, token())
@@ -219,7 +219,7 @@ async def test_whatever_an_issuer_answers_its_last_keys_stay(lie: str) -> None:
 
 
 @pytest.mark.parametrize("lie", LIES)
-async def test_whatever_an_issuer_answers_first_it_is_asked_again_at_most_once_a_cooldown(lie: str) -> None:
+async def test_after_any_first_response_an_issuer_is_retried_at_most_once_per_cooldown(lie: str) -> None:
     with local_issuer("RS256-one") as issuer:
         issuer.page = LIES[lie]
         async with verifier_of(issuer) as verifier:
@@ -233,7 +233,7 @@ async def test_whatever_an_issuer_answers_first_it_is_asked_again_at_most_once_a
         assert issuer.requests == asked_at_once + 1
 
 
-async def test_a_key_that_changes_its_type_under_its_name_counts_as_it_is_now() -> None:
+async def test_a_key_that_changes_its_type_under_its_id_counts_with_its_new_type() -> None:
     with local_issuer() as issuer:
         issuer.publishes = b'{"keys":[%b]}' % _entry("RS256-one", kid="main")
         async with verifier_of(issuer) as verifier:
@@ -249,7 +249,7 @@ def _entry(name: str, **members: str | None) -> bytes:
     return json.dumps(jwk(name, **members)).encode()
 
 
-async def test_a_remembered_token_is_forgotten_with_its_key() -> None:
+async def test_a_cached_token_is_dropped_with_its_key() -> None:
     with local_issuer("RS256-one", "RS256-two") as issuer:
         async with verifier_of(issuer) as verifier:
             first, second = token(), token("RS256-two")
@@ -264,7 +264,7 @@ async def test_a_remembered_token_is_forgotten_with_its_key() -> None:
             assert await outcome(verifier, first) == "AUT-002"
 
 
-async def test_a_set_without_keys_revokes_them_all() -> None:
+async def test_a_key_set_without_keys_revokes_all_keys() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             first = token()
@@ -280,7 +280,7 @@ async def test_a_set_without_keys_revokes_them_all() -> None:
 
 
 @pytest.mark.parametrize("kid", ["main", None])
-async def test_a_key_that_changes_under_its_id_is_noticed_by_the_first_signature_of_the_new_one(
+async def test_a_key_that_changes_under_its_id_is_noticed_at_the_first_signature_with_the_new_key(
     kid: str | None,
 ) -> None:
     with local_issuer() as issuer:
@@ -296,7 +296,7 @@ async def test_a_key_that_changes_under_its_id_is_noticed_by_the_first_signature
             assert await outcome(verifier, before) == "AUT-002"
 
 
-async def test_wrong_signatures_cost_one_fetch_a_cooldown_and_leave_right_ones_alone() -> None:
+async def test_wrong_signatures_cost_one_fetch_per_cooldown_and_do_not_affect_valid_ones() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer, remembers=0) as verifier:
             assert await passes(verifier, token())
@@ -309,7 +309,7 @@ async def test_wrong_signatures_cost_one_fetch_a_cooldown_and_leave_right_ones_a
             assert issuer.requests <= 2 + (time.monotonic() - began) / COOLDOWN
 
 
-async def test_a_wrong_signature_is_refused_at_once_while_its_issuer_is_away() -> None:
+async def test_a_wrong_signature_is_refused_at_once_while_its_issuer_is_down() -> None:
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
             assert await passes(verifier, token())
@@ -322,7 +322,7 @@ async def test_a_wrong_signature_is_refused_at_once_while_its_issuer_is_away() -
             assert time.monotonic() - began < COOLDOWN / 2
 
 
-async def test_forged_tokens_beyond_those_that_may_wait_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forged_tokens_beyond_the_limit_of_waiters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(issuer_keys, "MOST_DOUBTED", 3)
     with local_issuer("RS256-one") as issuer:
         async with verifier_of(issuer) as verifier:
@@ -345,7 +345,7 @@ async def test_forged_tokens_leave_room_for_callers_with_a_new_key(monkeypatch: 
             assert set(await asyncio.gather(*waiting)) == {"AUT-002"}
 
 
-async def test_keys_are_fetched_ahead_and_at_regular_times() -> None:
+async def test_keys_are_fetched_in_advance_and_at_regular_intervals() -> None:
     with local_issuer("RS256-one") as issuer:
         async with keys_of(issuer, refresh=0.1, cooldown=0.05) as keys:
             task = asyncio.create_task(keys.keep_fresh())
@@ -361,7 +361,7 @@ async def test_keys_are_fetched_ahead_and_at_regular_times() -> None:
             await asyncio.wait([task])
 
 
-async def test_fetching_ahead_goes_on_after_the_issuer_was_away() -> None:
+async def test_fetching_in_advance_continues_after_the_issuer_was_down() -> None:
     with local_issuer("RS256-one") as issuer:
         issuer.stop()
         async with keys_of(issuer, refresh=60, cooldown=0.02) as keys:

@@ -1,4 +1,4 @@
-"""Key sets as issuers publish them: which entries become keys, for which algorithms, and which never do."""
+"""Key sets as issuers publish them: which entries become keys, for which algorithms, and which are left out."""
 
 import json
 from typing import Any, Final
@@ -22,7 +22,7 @@ def parsed(*entries: Any, before: KeySet | None = None) -> KeySet:
 
 
 def only(entry: Any) -> Key | None:
-    """The key that an entry becomes beside another one that is right."""
+    """The key made from an entry that is beside a valid one."""
     found = [key for key in parsed(entry, jwk("EdDSA-beside")).keys if key.id != "EdDSA-beside"]
     return found[0] if found else None
 
@@ -41,10 +41,10 @@ def only(entry: Any) -> Key | None:
         (jwk("ES384-one", alg=None), ("ES384",)),
         (jwk("EdDSA-one", alg=None), ("EdDSA",)),
     ],
-    # Keys are made anew in each process, and the processes must agree on the names of the tests.
+    # Each process generates new keys, and all processes must agree on the names of the tests.
     ids=lambda given: given if isinstance(given, str) else "keys",
 )
-def test_the_algorithms_of_a_key_are_those_of_its_kind_or_the_one_that_it_names(
+def test_a_key_has_the_algorithms_of_its_type_or_the_one_that_it_names(
     entry: dict[str, Any], algorithms: tuple[str, ...]
 ) -> None:
     key = only(entry)
@@ -88,14 +88,14 @@ def test_the_algorithms_of_a_key_are_those_of_its_kind_or_the_one_that_it_names(
         None,
         "key",
     ],
-    # Keys are made anew in each process, and the processes must agree on the names of the tests.
+    # Each process generates new keys, and all processes must agree on the names of the tests.
     ids=lambda given: given if isinstance(given, str) else "keys",
 )
-def test_what_is_for_something_else_or_no_key_is_left_out(entry: Any) -> None:
+def test_entries_for_other_uses_and_invalid_keys_are_left_out(entry: Any) -> None:
     assert only(entry) is None
 
 
-def test_a_key_checks_its_own_signatures_by_its_own_algorithms() -> None:
+def test_a_key_verifies_its_own_signatures_with_its_own_algorithms() -> None:
     (key,) = parsed(jwk("RS256-one", alg=None)).keys
     for algorithm in RSA:
         good = signature(b"said", "RS256-one", algorithm)
@@ -108,7 +108,7 @@ def test_a_key_checks_its_own_signatures_by_its_own_algorithms() -> None:
     assert not narrow.verifies("none", b"said", b"")
 
 
-def test_a_private_key_that_is_published_by_mistake_is_held_as_a_public_one() -> None:
+def test_a_private_key_published_by_mistake_is_kept_as_a_public_key() -> None:
     private = private_key("RS256-one")
     assert isinstance(private, RSAPrivateKey)
     numbers = RSAAlgorithm.to_jwk(private, as_dict=True)
@@ -132,15 +132,15 @@ def test_keys_are_found_by_id_and_algorithm() -> None:
         assert (keys.find(name, algorithm) is not None) is is_there, (name, algorithm)
 
 
-def test_two_keys_of_one_id_and_algorithm_are_no_key() -> None:
+def test_two_different_keys_with_one_id_and_algorithm_are_both_unusable() -> None:
     assert parsed(jwk("ES256-one"), jwk("ES256-two", kid="ES256-one")).find("ES256-one", "ES256") is None
 
 
-def test_the_same_key_twice_is_one() -> None:
+def test_the_same_key_twice_counts_once() -> None:
     assert len(parsed(jwk("ES256-one"), jwk("ES256-one")).keys) == 1
 
 
-def test_the_same_key_of_a_later_set_is_the_same_object() -> None:
+def test_the_same_key_in_a_later_set_is_the_same_object() -> None:
     before = parsed(jwk("RS256-one"), jwk("ES256-one"))
     after = parsed(jwk("ES256-one"), jwk("EdDSA-one"), before=before)
     assert [key.id for key in after.keys & before.keys] == ["ES256-one"]
@@ -162,18 +162,18 @@ def test_the_same_key_of_a_later_set_is_the_same_object() -> None:
         (published({"kty": "oct"}), "none of the 1 keys"),
         (published(*[jwk("ES256-one")] * (MOST_KEYS + 1)), "more than 100"),
     ],
-    # Keys are made anew in each process, and the processes must agree on the names of the tests.
+    # Each process generates new keys, and all processes must agree on the names of the tests.
     ids=lambda given: given if isinstance(given, str) else "keys",
 )
-def test_what_is_no_set_of_keys_is_refused_and_says_why(content: bytes, words: str) -> None:
+def test_an_invalid_key_set_is_refused_with_the_reason(content: bytes, words: str) -> None:
     with pytest.raises(BadKeySet, match=words):
         key_set(content, KeySet())
 
 
-def test_a_set_without_keys_is_an_answer() -> None:
+def test_a_key_set_without_keys_is_valid() -> None:
     before = parsed(jwk("ES256-one"))
     assert key_set(b'{"keys":[]}', before).keys == frozenset()
 
 
-def test_a_set_may_have_100_keys() -> None:
+def test_a_key_set_may_have_100_keys() -> None:
     assert len(parsed(*[jwk("ES256-one", kid=str(number)) for number in range(MOST_KEYS)]).keys) == MOST_KEYS

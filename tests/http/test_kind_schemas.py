@@ -1,4 +1,4 @@
-"""What a kind declares stands in the document: name lengths, references, conditions of reports, shared specs."""
+"""The document describes what a kind declares: name lengths, references, conditions of reports, shared specs."""
 
 import json
 from dataclasses import replace
@@ -26,13 +26,13 @@ def described(*kinds: Kind, provider: dict[str, Any] | None = None) -> dict[str,
 
 
 def takes(whole: dict[str, Any], name: str, value: Any) -> bool:
-    """Whether a schema of the document takes the value."""
+    """Whether a schema of the document accepts the value."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": whole["components"]}
     return Draft4Validator(_plain(schema)).is_valid(value)
 
 
 def _plain(value: Any) -> Any:
-    """The schema in the words of JSON Schema: what may be null says so by an alternative."""
+    """The schema converted to JSON Schema: nullable becomes an alternative."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if not isinstance(value, dict):
@@ -45,7 +45,7 @@ def new(**references: Any) -> dict[str, Any]:
     return {"name": "my-cluster", "spec": {}, **references}
 
 
-def test_the_lengths_of_names_are_those_of_the_entry() -> None:
+def test_the_entry_sets_the_lengths_of_names() -> None:
     whole = described(replace(CLUSTER, name_max_length=60), NODE_POOL, replace(CHANNEL, name_min_length=5))
     lengths = {
         name: (whole["components"]["schemas"][f"{name}Name"]["minLength"], schema["maxLength"])
@@ -55,7 +55,7 @@ def test_the_lengths_of_names_are_those_of_the_entry() -> None:
     assert lengths == {"Cluster": (3, 60), "NodePool": (3, 15), "Channel": (5, 100)}
 
 
-def test_a_kind_without_references_takes_none_and_gives_none() -> None:
+def test_a_kind_without_references_accepts_none_and_returns_none() -> None:
     whole = described(*BUILT_IN, CHANNEL)
     for name in ("Cluster", "Channel"):
         assert "references" not in whole["components"]["schemas"][name]["properties"]
@@ -64,7 +64,7 @@ def test_a_kind_without_references_takes_none_and_gives_none() -> None:
         assert not takes(whole, f"New{name}", new(references={"version": [{"id": ID}]}))
 
 
-def test_a_kind_with_references_takes_and_gives_the_types_that_it_declares() -> None:
+def test_a_kind_with_references_accepts_and_returns_its_declared_types() -> None:
     rules = (ReferenceRule("version", "Version", most=1), ReferenceRule("peer", "Cluster"))
     whole = described(replace(CLUSTER, references=rules), NODE_POOL, CHANNEL, VERSION)
     target = {"id": ID}
@@ -106,7 +106,7 @@ def report(*types: str) -> dict[str, Any]:
     return {"adapter": "vm", "observed_generation": 1, "conditions": conditions}
 
 
-def test_a_report_must_have_the_mandatory_conditions_of_its_kind_and_of_no_other() -> None:
+def test_a_report_must_have_the_mandatory_conditions_of_its_own_kind_only() -> None:
     whole = described(CLUSTER, replace(NODE_POOL, mandatory_conditions=("Available", "Health")), CHANNEL)
     bodies = {
         path: operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
@@ -131,7 +131,7 @@ def test_a_report_must_have_the_mandatory_conditions_of_its_kind_and_of_no_other
         {"mandatory_conditions": ("Available",)},
     ],
 )
-def test_examples_of_a_built_in_kind_stand_only_while_its_entry_lets_them_be_true(change: dict[str, Any]) -> None:
+def test_examples_of_a_built_in_kind_are_kept_only_while_they_match_its_entry(change: dict[str, Any]) -> None:
     def shown(whole: dict[str, Any], word: str) -> bool:
         return any('"examples"' in json.dumps(item) for path, item in whole["paths"].items() if path.endswith(word))
 
@@ -142,7 +142,7 @@ def test_examples_of_a_built_in_kind_stand_only_while_its_entry_lets_them_be_tru
     assert same == document(CATALOG)
 
 
-def test_kinds_that_share_a_schema_of_specs_are_each_described_by_it() -> None:
+def test_kinds_that_share_a_spec_schema_are_each_described_by_it() -> None:
     spec = {"type": "object", "required": ["issuer"], "properties": {"issuer": {"type": "string"}}}
     provider = {"openapi": "3.0.3", "paths": {}, "components": {"schemas": {"Identity": spec}}}
     kinds = [Kind(name, f"{name.lower()}s", name.lower(), spec_schema_name="Identity") for name in ("Wif", "Sts")]
@@ -153,13 +153,13 @@ def test_kinds_that_share_a_schema_of_specs_are_each_described_by_it() -> None:
     assert takes(whole, "NewChannel", {"name": "a", "spec": {}})
 
 
-def test_a_kind_may_take_its_schema_of_specs_from_the_projects_own_document() -> None:
+def test_a_kind_may_use_a_spec_schema_of_the_projects_own_document() -> None:
     whole = described(*BUILT_IN, replace(CHANNEL, spec_schema_name="Labels"))
     assert takes(whole, "NewChannel", {"name": "a", "spec": {"env": "x"}})
     assert not takes(whole, "NewChannel", {"name": "a", "spec": {"env": 5}})
 
 
-def test_what_a_kind_of_a_taken_name_owns_is_described_as_well() -> None:
+def test_children_of_a_kind_with_a_name_in_use_are_described_too() -> None:
     service = Kind("Service", "services", "service")
     port = Kind("Port", "ports", "port", parent="Service")
     rule = Kind("Rule", "rules", "rule", parent="Port")

@@ -1,4 +1,4 @@
-"""What is JSON, and who takes it: only an Accept that clearly leaves JSON out is refused, before anything is done."""
+"""JSON bodies and Accept: only an Accept that clearly excludes JSON is refused, before anything is done."""
 
 import pytest
 
@@ -31,7 +31,7 @@ from tests.http import asgi
         "x" * (LONGEST + 1),
     ],
 )
-def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
+def test_json_is_sent_to_callers_that_do_not_clearly_refuse_it(accept: str) -> None:
     assert preferred(accept.encode(), (JSON,)) == JSON
 
 
@@ -50,7 +50,7 @@ def test_json_goes_to_who_does_not_clearly_refuse_it(accept: str) -> None:
         "application/yaml",
     ],
 )
-def test_json_does_not_go_to_who_leaves_it_out(accept: str) -> None:
+def test_json_is_not_sent_to_callers_that_leave_it_out(accept: str) -> None:
     assert preferred(accept.encode(), (JSON,)) is None
 
 
@@ -76,16 +76,16 @@ def test_json_does_not_go_to_who_leaves_it_out(accept: str) -> None:
         ("x" * (LONGEST + 1), JSON),
     ],
 )
-def test_of_several_types_the_preferred_one_is_chosen_and_of_equals_the_first(accept: str, chosen: str | None) -> None:
+def test_the_preferred_of_several_types_is_chosen_and_the_first_of_equals(accept: str, chosen: str | None) -> None:
     assert preferred(accept.encode(), (JSON, YAML, HTML)) == chosen
 
 
-def test_a_content_type_longer_than_any_is_not_json() -> None:
+def test_an_overlong_content_type_is_not_json() -> None:
     assert is_json(b"application/json;" + b" " * (LONGEST - 17))
     assert not is_json(b"application/json;" + b" " * (LONGEST - 16))
 
 
-async def test_an_answer_that_the_caller_cannot_take_is_406_and_nothing_is_done() -> None:
+async def test_a_response_that_the_caller_does_not_accept_is_406_and_nothing_is_done() -> None:
     app = application(Database(Settings().database), CATALOG, Settings())
     accept = [("Accept", "text/html")]
     for method, path in (("GET", "/clusters"), ("POST", "/clusters"), ("HEAD", "/compatibility")):
@@ -94,7 +94,7 @@ async def test_an_answer_that_the_caller_cannot_take_is_406_and_nothing_is_done(
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_path_and_method_are_decided_before_what_the_caller_takes() -> None:
+async def test_path_and_method_are_checked_before_accept() -> None:
     app = application(Database(Settings().database), CATALOG, Settings())
     accept = [("Accept", "text/html")]
     assert (await asgi.send(app, "GET", "/nope", headers=accept)).status == 404
@@ -102,7 +102,7 @@ async def test_path_and_method_are_decided_before_what_the_caller_takes() -> Non
     assert (await asgi.send(app, "OPTIONS", API_ROOT + "/clusters", headers=accept)).status == 204
 
 
-async def test_several_lines_of_accept_are_one() -> None:
+async def test_several_accept_lines_count_as_one() -> None:
     app = application(Database(Settings().database), CATALOG, Settings())
     lines = [("Accept", "text/html"), ("Accept", "application/json")]
     assert (await asgi.send(app, "GET", API_ROOT + "/compatibility", headers=lines)).status == 200

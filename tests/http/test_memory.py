@@ -1,4 +1,4 @@
-"""What is remembered of callers is small, bounded, and goes when the token behind it expires."""
+"""The cache of callers is small and bounded, and an entry ends when its token expires."""
 
 import gc
 import tracemalloc
@@ -30,7 +30,7 @@ class Clock:
         return self.now
 
 
-def test_a_value_is_there_until_it_expires() -> None:
+def test_a_value_is_kept_until_it_expires() -> None:
     clock = Clock()
     kept = Memory[str, int](10, clock)
     kept.put("a", 1, expires_at=NOW + 10)
@@ -41,7 +41,7 @@ def test_a_value_is_there_until_it_expires() -> None:
     assert len(kept) == 0
 
 
-def test_the_value_used_longest_ago_is_dropped_first() -> None:
+def test_the_least_recently_used_value_is_dropped_first() -> None:
     kept = Memory[str, int](2, Clock())
     kept.put("a", 1, expires_at=NOW + 10)
     kept.put("b", 2, expires_at=NOW + 10)
@@ -52,7 +52,7 @@ def test_the_value_used_longest_ago_is_dropped_first() -> None:
     assert kept.get("a") is None
 
 
-def test_expired_values_that_nobody_asks_for_are_swept() -> None:
+def test_expired_values_that_are_not_requested_are_removed() -> None:
     clock = Clock()
     kept = Memory[int, int](1000, clock)
     for number in range(100):

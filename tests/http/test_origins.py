@@ -1,4 +1,4 @@
-"""Without authentication a page of another site, open in a browser on the same machine, changes nothing."""
+"""Without authentication, a page of another site in a browser on the same machine cannot change anything."""
 
 from dataclasses import replace
 from typing import Final
@@ -34,7 +34,7 @@ def app_of(host: str = "localhost") -> Middleware:
 
 
 async def outcome(app: Middleware, method: str, path: str, headers: Headers, host: str = "localhost:8000") -> object:
-    """Status and code; a body is sent that says nothing, so who may write gets 400 or 404."""
+    """Status and code for an empty body: callers that may write get 400 or 404."""
     answer = await asgi.send(app, method, path, pieces=[b""], headers=headers, host=host)
     return answer.status, answer.problem.get("code")
 
@@ -58,7 +58,7 @@ async def outcome(app: Middleware, method: str, path: str, headers: Headers, hos
     ],
     ids=str,
 )
-async def test_a_page_of_another_site_writes_nothing(method: str, path: str, headers: Headers) -> None:
+async def test_a_page_of_another_site_cannot_write(method: str, path: str, headers: Headers) -> None:
     answer = await asgi.send(app_of(), method, path, pieces=(), headers=headers)
     assert (answer.status, answer.problem["code"]) == FOREIGN
     assert "turn authentication on" in answer.problem["detail"]
@@ -76,7 +76,7 @@ async def test_a_page_of_another_site_writes_nothing(method: str, path: str, hea
     ],
     ids=str,
 )
-async def test_its_own_page_and_programs_write(method: str, path: str, headers: Headers) -> None:
+async def test_the_services_own_page_and_programs_can_write(method: str, path: str, headers: Headers) -> None:
     assert await outcome(app_of(), method, path, headers) != FOREIGN
 
 
@@ -93,7 +93,7 @@ async def test_its_own_page_and_programs_write(method: str, path: str, headers: 
         ("http://[2001:db8::1]:8000", "[2001:db8::1]:8000", True),
     ],
 )
-async def test_the_ports_of_schemes_need_not_be_written(origin: str, host: str, is_own: bool) -> None:
+async def test_default_ports_of_schemes_may_be_omitted(origin: str, host: str, is_own: bool) -> None:
     found = await outcome(app_of("0.0.0.0"), "POST", CLUSTERS, [("Origin", origin)], host)
     assert (found != FOREIGN) is is_own
 
@@ -109,14 +109,14 @@ async def test_the_ports_of_schemes_need_not_be_written(origin: str, host: str, 
         ("10.0.0.7:8000", False),
     ],
 )
-async def test_a_name_that_was_led_to_this_machine_is_not_its_own(host: str, is_own: bool) -> None:
+async def test_a_foreign_name_that_resolves_to_this_machine_is_not_its_own(host: str, is_own: bool) -> None:
     headers: Headers = [("Origin", f"http://{host}"), ("Sec-Fetch-Site", "same-origin")]
     assert (await outcome(app_of(), "POST", CLUSTERS, headers, host) != FOREIGN) is is_own
     assert await outcome(app_of(), "POST", CLUSTERS, [], host) != FOREIGN
     assert await outcome(app_of("0.0.0.0"), "POST", CLUSTERS, headers, host) != FOREIGN
 
 
-async def test_reads_are_as_before_and_so_are_writes_with_a_token() -> None:
+async def test_reads_and_writes_with_a_token_are_unaffected() -> None:
     foreign: Headers = [("Origin", "https://evil.example.com"), ("Sec-Fetch-Site", "cross-site")]
     assert await outcome(app_of(), "GET", NO_ID, foreign) == (404, "HYPERFLEET-NTF-002")
     with_tokens = application(Database(SETTINGS.database), CATALOG, SETTINGS, issuers=[issuer()])

@@ -1,4 +1,4 @@
-"""What callers get of a list whose resources are too large for one page."""
+"""Lists whose resources are too large for one page."""
 
 from uuid import UUID
 
@@ -11,7 +11,9 @@ from tests.http.conftest import client_of, impatient
 
 
 @pytest.mark.parametrize("path", ["/clusters", "/clusters/{owner}/nodepools", "/resources"])
-async def test_pollers_page_through_large_resources_and_numbers_are_told_what_fits(db: Database, path: str) -> None:
+async def test_pollers_page_through_large_resources_and_numbered_pages_are_told_what_fits(
+    db: Database, path: str
+) -> None:
     owner = (await create(db, "owner"))["id"]
     scope = below(UUID(owner)) if "owner" in path else CLUSTERS
     for number in range(45):
@@ -33,7 +35,7 @@ async def test_pollers_page_through_large_resources_and_numbers_are_told_what_fi
 
 
 async def walked(client: httpx2.AsyncClient, path: str) -> set[str]:
-    """The names of a walk that asks for more than a page may have."""
+    """The names of a walk that requests more than fits into a page."""
     names: list[str] = []
     token: str | None = ""
     while token is not None:

@@ -1,4 +1,4 @@
-"""Changes as callers want them: replaced whole, or merged; what is told from the body and what only by the result."""
+"""Changes by replacement or merge; which mistakes are in the body and which only in the result."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ STRICT: Final = replace(
 
 
 def patch(body: dict[str, Any], kind: Kind = CLUSTER, *, merge: bool = False) -> Callable[[Desired], Desired]:
-    """The change that a body asks for, as it comes from its bytes."""
+    """The change in a body, parsed from its bytes."""
     text = json.dumps(body).encode()
     members = json_text.decoded(text)
     faults = [] if merge else asyncio.run(checking.faults(kind, members.get("spec"), size=len(text)))
@@ -51,7 +51,7 @@ def patch(body: dict[str, Any], kind: Kind = CLUSTER, *, merge: bool = False) ->
 
 
 def applied(change: Patch) -> Callable[[Desired], Desired]:
-    """The change as a function that one can call outside an event loop."""
+    """The change as a function that works outside an event loop."""
 
     async def changed(old: Desired) -> Desired:
         return await change(old)
@@ -64,24 +64,24 @@ def named(*ids: UUID) -> list[dict[str, str]]:
 
 
 def refusal(make: Any) -> tuple[str, tuple[str, ...]]:
-    """The code of what is refused, and the fields that it names."""
+    """The code of a refusal, and the fields that it names."""
     with pytest.raises(HyperFleetError) as refused:
         make()
     return refused.value.row.name, tuple(wrong.field for wrong in refused.value.errors)
 
 
 def refused_at_once(body: dict[str, Any], kind: Kind = CLUSTER, *, merge: bool = False) -> tuple[str, tuple[str, ...]]:
-    """What is wrong with a body before there is anything to change."""
+    """The mistakes in a body, found before any resource is read."""
     return refusal(lambda: patch(body, kind, merge=merge))
 
 
 def refused_when_applied(body: dict[str, Any], kind: Kind, old: Desired) -> tuple[str, tuple[str, ...]]:
-    """What is wrong with what comes of a merge."""
+    """The mistakes in the result of a merge."""
     asked = patch(body, kind, merge=True)
     return refusal(lambda: asked(old))
 
 
-def test_as_plain_json_each_member_that_is_there_replaces_the_old_one_whole() -> None:
+def test_as_plain_json_each_member_replaces_the_old_one_completely() -> None:
     assert patch({"spec": {"a": 1}})(OLD) == replace(OLD, spec=b'{"a":1}')
     assert patch({"labels": {"b": "c"}})(OLD) == replace(OLD, labels={"b": "c"})
     assert patch({"labels": {}})(OLD) == replace(OLD, labels={})
@@ -94,7 +94,7 @@ def test_plain_json_that_changes_nothing_is_refused(body: dict[str, Any]) -> Non
     assert refused_at_once(body) == ("VAL-001", ("body",))
 
 
-def test_as_plain_json_null_labels_and_references_are_as_left_out() -> None:
+def test_as_plain_json_null_labels_and_references_count_as_absent() -> None:
     assert patch({"spec": {"a": 1}, "labels": None, "references": None})(OLD) == replace(OLD, spec=b'{"a":1}')
 
 
@@ -134,7 +134,7 @@ def test_a_merge_adds_replaces_and_removes_members_at_any_depth() -> None:
         ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
     ],
 )
-def test_the_examples_of_rfc_7396_come_out_as_it_says(target: Any, merged_in: Any, result: Any) -> None:
+def test_the_examples_of_rfc_7396_have_its_results(target: Any, merged_in: Any, result: Any) -> None:
     before = json.dumps([target, merged_in])
     assert patches.merge(target, merged_in) == result
     assert json.dumps([target, merged_in]) == before
@@ -146,7 +146,7 @@ def test_in_a_merge_null_clears_labels_and_references() -> None:
     assert patch({"labels": None, "references": None}, free, merge=True)(old) == Desired(OLD.spec, {}, {})
 
 
-def test_in_a_merge_each_type_of_reference_is_replaced_or_removed_by_itself() -> None:
+def test_in_a_merge_each_reference_type_is_replaced_or_removed_separately() -> None:
     nothing: list[str] | None
     for nothing in (None, []):
         merged = patch({"references": {"channel": nothing}}, REFERRING, merge=True)(REFERRED)
@@ -175,13 +175,13 @@ def test_in_a_merge_each_type_of_reference_is_replaced_or_removed_by_itself() ->
         ({"references": {"owner": []}}, "VAL-002", ("references.owner",)),
     ],
 )
-def test_what_the_body_alone_tells_is_told_at_once_in_both_forms(
+def test_mistakes_in_the_body_itself_are_reported_first_in_both_forms(
     body: dict[str, Any], code: str, fields: tuple[str, ...], merge: bool
 ) -> None:
     assert refused_at_once(body, merge=merge) == (code, fields)
 
 
-def test_a_label_that_is_null_is_refused_as_plain_json_and_goes_in_a_merge() -> None:
+def test_a_null_label_is_refused_as_plain_json_and_removed_by_a_merge() -> None:
     assert refused_at_once({"labels": {"a": None}}) == ("VAL-003", ("labels.a",))
     assert patch({"labels": {"env": None, "no label/at/all": None}}, merge=True)(OLD).labels == {"team": "a"}
 
@@ -192,7 +192,7 @@ def test_a_merge_may_fill_the_labels_up_to_64() -> None:
     assert len(patch({"labels": more | {"env": None}}, merge=True)(OLD).labels) == 64
 
 
-def test_the_spec_is_checked_as_it_comes_out() -> None:
+def test_the_resulting_spec_is_checked() -> None:
     old = replace(OLD, spec=b'{"nodes":3}')
     assert refused_at_once({"spec": {"nodes": 6}}, STRICT) == ("VAL-000", ("spec.nodes",))
     assert refused_at_once({"spec": {"size": 1}}, STRICT) == ("VAL-000", ("spec.nodes",))
@@ -201,7 +201,7 @@ def test_the_spec_is_checked_as_it_comes_out() -> None:
     assert refused_when_applied({"spec": {"nodes": None}}, STRICT, old) == ("VAL-000", ("spec.nodes",))
 
 
-def test_a_spec_that_a_merge_leaves_alone_is_not_checked_again() -> None:
+def test_a_spec_that_a_merge_does_not_change_is_not_checked_again() -> None:
     old = replace(OLD, spec=b'{"nodes":9}')
     assert patch({"labels": {"a": "b"}}, STRICT, merge=True)(old).spec == old.spec
     assert patch({"spec": {}}, STRICT, merge=True)(old) == old
@@ -209,12 +209,12 @@ def test_a_spec_that_a_merge_leaves_alone_is_not_checked_again() -> None:
 
 
 def chain(length: int, end: object = 1) -> Any:
-    """Objects one in the other."""
+    """Nested objects."""
     return json.loads('{"a":' * length + json.dumps(end) + "}" * length)
 
 
-def test_what_comes_of_a_merge_nests_no_deeper_than_a_body() -> None:
-    # The body is one of the hundred levels.
+def test_the_result_of_a_merge_nests_no_deeper_than_a_body() -> None:
+    # The body itself is one of the hundred levels.
     deepest = replace(OLD, spec=json.dumps(chain(99)).encode())
     assert refused_at_once({"spec": chain(100)}, merge=True)[0] == "VAL-004"
     for more in (chain(99, 2), chain(98, [1]), chain(50, {"b": [1]}), chain(99, None)):
@@ -228,18 +228,18 @@ def test_many_merges_make_a_spec_no_larger_than_a_body_may_be() -> None:
     with pytest.raises(BadRequest, match="`spec` after the merge must not exceed") as refused:
         patch({"spec": {"b": 1234}}, merge=True)(old)
     assert refused.value.status == 413
-    # Numbers may grow when they are written anew, and what is too large already may always become smaller.
+    # Numbers may grow when they are written again, and a spec that is already too large may always become smaller.
     larger = replace(OLD, spec=b'{"a":"%b","b":"x"}' % (b"x" * LARGEST))
     assert len(patch({"spec": {"b": 1}}, merge=True)(larger).spec) > LARGEST
 
 
-def test_whole_numbers_come_through_a_merge_exact() -> None:
+def test_whole_numbers_stay_exact_in_a_merge() -> None:
     old = replace(OLD, spec=b'{"big":%d,"small":9007199254740993}' % (10**999 + 1))
     merged = applied(patches.change({"spec": {"more": -(10**999)}}, CLUSTER, MERGE, largest=LARGEST))(old)
     assert merged.spec == b'{"big":%d,"small":9007199254740993,"more":%d}' % (10**999 + 1, -(10**999))
 
 
-def test_numbers_of_references_are_checked_as_they_come_out() -> None:
+def test_the_resulting_number_of_references_is_checked() -> None:
     assert refused_at_once({"references": {}}, REFERRING) == ("VAL-004", ("references.version",))
     assert refused_at_once({"references": {"version": named(ONE, TWO, THREE)}}, REFERRING)[0] == "VAL-004"
     none: dict[str, Any]
@@ -251,14 +251,14 @@ def test_numbers_of_references_are_checked_as_they_come_out() -> None:
     )
 
 
-def test_every_mistake_of_what_comes_out_is_told_at_once() -> None:
+def test_every_mistake_in_the_result_is_reported_at_once() -> None:
     kind = replace(STRICT, references=RULES)
     body = {"spec": {"nodes": 6}, "labels": {f"k{n}": "v" for n in range(63)}, "references": {"version": None}}
     code, fields = refused_when_applied(body, kind, replace(REFERRED, spec=b'{"nodes":3}'))
     assert (code, set(fields)) == ("VAL-000", {"spec.nodes", "labels", "references.version"})
 
 
-def test_a_patch_leaves_what_it_is_applied_to_alone() -> None:
+def test_a_patch_does_not_modify_its_input() -> None:
     old = replace(REFERRED, labels=dict(OLD.labels), references=dict(REFERRED.references))
     before = (old.spec, dict(old.labels), dict(old.references))
     patch({"labels": {"env": None}, "references": {"channel": None}, "spec": {"a": 1}}, REFERRING, merge=True)(old)

@@ -20,7 +20,7 @@ def is_known(header: bytes, *, version: int = 1842) -> bool:
     return known(version)
 
 
-def test_without_the_header_nothing_is_demanded() -> None:
+def test_without_the_header_there_is_no_precondition() -> None:
     assert preconditions.if_match(None) is None
     assert preconditions.if_none_match(None) is None
 
@@ -32,7 +32,7 @@ def test_without_the_header_nothing_is_demanded() -> None:
         *(b'"","1842"', b'"a,b","g3"', b'W/"1842", "1842"', b',"1842"', b'"1842",', b'"1",,"1842"', b'"\xe4","g3"'),
     ],
 )
-def test_if_match_holds_for_the_version_and_for_the_generation(header: bytes) -> None:
+def test_if_match_accepts_the_version_and_the_generation(header: bytes) -> None:
     assert holds(header)
 
 
@@ -55,18 +55,18 @@ def test_a_weak_tag_never_matches_in_if_match_and_the_refusal_says_so(header: by
         holds(header)
 
 
-def test_of_a_weak_tag_beside_strong_ones_of_other_versions_nothing_is_said() -> None:
+def test_a_weak_tag_beside_strong_tags_of_other_versions_is_not_mentioned() -> None:
     assert not holds(b'"7", W/"8"')
 
 
 @pytest.mark.parametrize("header", [b'"1842"', b'W/"1842"', b"*", b'"7", W/"1842"', b'"1842",', b'"7","1842"'])
-def test_if_none_match_knows_the_version_weak_tags_too(header: bytes) -> None:
+def test_if_none_match_matches_the_version_even_as_a_weak_tag(header: bytes) -> None:
     assert is_known(header)
 
 
 @pytest.mark.parametrize("header", [b'"1841"', b'"g3"', b'W/"g3"', b'""', b'"*"', b'"01842"'])
-def test_if_none_match_knows_no_other_version_and_no_generation(header: bytes) -> None:
-    # A generation stays while reports come in, so it names no representation.
+def test_if_none_match_matches_no_other_version_and_no_generation(header: bytes) -> None:
+    # A generation stays the same while reports arrive, so it identifies no representation.
     assert not is_known(header)
 
 
@@ -79,7 +79,7 @@ def test_if_none_match_knows_no_other_version_and_no_generation(header: bytes) -
     ],
     ids=lambda header: ascii(header[:20]),
 )
-def test_what_is_no_list_of_entity_tags_is_refused_with_what_to_send(header: bytes) -> None:
+def test_anything_but_a_list_of_entity_tags_is_refused_with_what_to_send(header: bytes) -> None:
     for parse, name in ((preconditions.if_match, "If-Match"), (preconditions.if_none_match, "If-None-Match")):
         with pytest.raises(BadRequest) as refused:
             parse(header)

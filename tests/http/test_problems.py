@@ -1,9 +1,8 @@
-"""Errors as callers see them: the golden cases hold, one for each code, and nothing a caller sent can break them.
+"""Errors as callers see them: golden cases, one for each code, and no caller's input can break them.
 
-A case has what is sent, perhaps the state of things meanwhile, and the problem that comes back, whole but for its
-time; a `detail` or `errors` that it leaves out it does not check. `{going}` is a cluster that is being deleted,
-`{taken}` one named taken. Where it has a `bearer`, callers need a token: that is its claims, or null where none is
-sent.
+A case has the request, optionally the state of the service, and the problem that is returned, complete except for its
+time; it checks `detail` and `errors` only if it has them. `{going}` is a cluster that is being deleted, `{taken}` one
+named taken. With a `bearer`, callers need a token: `bearer` has its claims, or is null if none is sent.
 """
 
 import json
@@ -76,7 +75,7 @@ async def meanwhile(
 
 
 def named(text: str, ids: Mapping[str, str]) -> str:
-    """The text with ids instead of the words that stand for them."""
+    """The text with ids in place of their placeholders."""
     for word, id in ids.items():
         text = text.replace(word, id)
     return text
@@ -128,7 +127,7 @@ def rendered(error: HyperFleetError, instance: bytes = b"/x") -> dict[str, Any]:
 
 
 @given(st.text())
-def test_whatever_a_caller_sent_is_told_on_one_printable_line(text: str) -> None:
+def test_a_callers_text_is_quoted_on_one_printable_line(text: str) -> None:
     error = InvalidInput(FieldError("VAL-002", text, f"`{text}` is not known", text, text))
     problem = rendered(error)
     (wrong,) = problem["errors"]
@@ -140,7 +139,7 @@ def test_a_lone_surrogate_is_spelled_out() -> None:
 
 
 @pytest.mark.parametrize("text", ["%s %d %", "{} {0} {x.__class__}", "{{", "$x ${y}", "<b>&amp;", "'; DROP TABLE x"])
-def test_a_callers_text_is_never_a_format(text: str) -> None:
+def test_a_callers_text_is_never_a_format_string(text: str) -> None:
     problem = rendered(InvalidInput(FieldError("VAL-003", "name", text, value=text)))
     assert (problem["detail"], problem["errors"][0]["value"]) == (f"name: {text}", text)
 
@@ -157,13 +156,13 @@ def test_a_value_keeps_its_json_type(value: Given) -> None:
     assert (wrong["value"], type(wrong["value"])) == (value, type(value))
 
 
-def test_a_value_that_is_absent_is_left_out_and_a_number_of_many_digits_is_cut() -> None:
+def test_an_absent_value_is_left_out_and_a_number_of_many_digits_is_cut() -> None:
     assert "value" not in rendered(InvalidInput(FieldError("VAL-003", "x", "y")))["errors"][0]
     (wrong,) = rendered(InvalidInput(FieldError("VAL-003", "x", "y", value=10**200)))["errors"]
     assert wrong["value"] == "1" + "0" * 199 + "…"
 
 
-async def test_a_wrong_value_comes_back_as_it_was_sent(client: httpx2.AsyncClient) -> None:
+async def test_an_invalid_value_is_returned_as_sent(client: httpx2.AsyncClient) -> None:
     for value in (3, "3", True, None):
         report = {"adapter": "dns", "observed_generation": value, "conditions": [{"type": "A", "status": "True"}]}
         answer = await client.post(f"/clusters/{uuid4()}/statuses", json=report)
@@ -172,7 +171,7 @@ async def test_a_wrong_value_comes_back_as_it_was_sent(client: httpx2.AsyncClien
             assert (wrong["value"], type(wrong["value"])) == (value, type(value))
 
 
-def test_of_very_many_mistakes_the_first_hundred_are_told() -> None:
+def test_only_the_first_hundred_of_very_many_mistakes_are_reported() -> None:
     mistakes = [FieldError("VAL-002", f"f{number}", "is not known") for number in range(5000)]
     problem = rendered(InvalidInput(*mistakes))
     assert problem["detail"] == "At least 100 fields are invalid; see errors."
@@ -180,9 +179,7 @@ def test_of_very_many_mistakes_the_first_hundred_are_told() -> None:
 
 
 @pytest.mark.parametrize("verbs", [("create", "read"), ("create",)])
-async def test_the_holder_of_a_taken_name_is_told_to_callers_who_may_read_it(
-    db: Database, verbs: tuple[str, ...]
-) -> None:
+async def test_the_holder_of_a_name_is_shown_to_callers_who_may_read_it(db: Database, verbs: tuple[str, ...]) -> None:
     permissions = Permissions([Rule("makers", verbs, ("Cluster",), "true")], [kind.name for kind in CATALOG.kinds])
     app = application(db, CATALOG, SETTINGS, issuers=[issuer()], permissions=permissions)
     holder = await create(db, "taken")
@@ -211,6 +208,6 @@ def test_the_instance_is_a_uri_whatever_the_path(path: bytes) -> None:
     assert not set(instance) & set(' "<>\\^`{|}')
 
 
-def test_a_path_without_anything_special_is_the_instance_as_it_stands() -> None:
+def test_a_path_without_special_characters_is_the_instance_unchanged() -> None:
     path = b"/api/hyperfleet/v1/clusters/%41%2F;a=b,c:d@e~(f)!*'"
     assert rendered(HyperFleetError("x"), path)["instance"].encode() == path

@@ -1,4 +1,4 @@
-"""What surrounds every request: ids, encodings, limits, log lines, metrics, and failures that must not be swallowed."""
+"""Features of every request: ids, encodings, limits, log lines, metrics, and failures that must not be swallowed."""
 
 import asyncio
 import gzip
@@ -25,7 +25,7 @@ RESTORED = Statement("RESTORED", "ALTER TABLE hidden RENAME TO resources")
 
 
 def counted(method: str, path: str, code: int) -> float:
-    """How many requests of that kind the metrics have counted."""
+    """The number of requests of that kind in the metrics."""
     for line in metrics.exposition().decode().splitlines():
         if line.startswith("hyperfleet_api_requests_total{") and (
             f'method="{method}"' in line and f'path="{path}"' in line and f'code="{code}"' in line
@@ -35,7 +35,7 @@ def counted(method: str, path: str, code: int) -> float:
 
 
 @pytest.mark.parametrize("given", ["a", "Az09._:/+=@-", "x" * 128])
-async def test_a_proper_request_id_of_the_caller_is_kept(unconnected: httpx2.AsyncClient, given: str) -> None:
+async def test_a_valid_request_id_of_the_caller_is_kept(unconnected: httpx2.AsyncClient, given: str) -> None:
     for path in ("/compatibility", "/nope", "/clusters?x=1"):
         assert (await unconnected.get(path, headers={"X-Request-Id": given})).headers["X-Request-Id"] == given
 
@@ -50,7 +50,9 @@ async def test_any_other_request_id_is_replaced_by_a_new_one(
     assert given not in ids
 
 
-async def test_a_large_answer_is_in_gzip_for_who_asks_with_its_new_length(client: httpx2.AsyncClient) -> None:
+async def test_a_large_response_is_compressed_for_callers_that_accept_gzip_with_its_new_length(
+    client: httpx2.AsyncClient,
+) -> None:
     spec = {"text": "x" * 2000}
     cluster = (await client.post("/clusters", json=CLUSTER | {"spec": spec})).json()["id"]
     plain = await client.get(f"/clusters/{cluster}", headers={"Accept-Encoding": "identity"})
@@ -68,7 +70,7 @@ async def test_a_large_answer_is_in_gzip_for_who_asks_with_its_new_length(client
         assert "content-encoding" not in answer.headers
 
 
-async def test_a_small_answer_goes_as_it_is(unconnected: httpx2.AsyncClient) -> None:
+async def test_a_small_response_is_not_compressed(unconnected: httpx2.AsyncClient) -> None:
     answer = await unconnected.get("/compatibility", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in answer.headers
 
@@ -91,7 +93,7 @@ async def test_an_outdated_report_is_204_without_body_type_or_length(client: htt
         None,
     ],
 )
-async def test_json_and_no_media_type_at_all_are_taken(client: httpx2.AsyncClient, media_type: str | None) -> None:
+async def test_json_and_no_media_type_at_all_are_accepted(client: httpx2.AsyncClient, media_type: str | None) -> None:
     headers = {} if media_type is None else {"Content-Type": media_type}
     assert (await client.post("/clusters", content=json.dumps(CLUSTER), headers=headers)).status_code == 201
 
@@ -115,7 +117,7 @@ async def test_any_other_media_type_or_coding_is_415(unconnected: httpx2.AsyncCl
     assert (answer.status_code, answer.json()["code"]) == (415, "HYPERFLEET-VAL-005")
 
 
-async def test_a_body_of_1_mib_is_taken_and_one_byte_more_is_413(client: httpx2.AsyncClient) -> None:
+async def test_a_body_of_1_mib_is_accepted_and_one_byte_more_is_413(client: httpx2.AsyncClient) -> None:
     body = json.dumps(CLUSTER).encode()
     full = body + b" " * ((1 << 20) - len(body))
     assert (await client.post("/clusters", content=full)).status_code == 201
@@ -136,7 +138,7 @@ async def test_a_streamed_body_is_cut_off_at_the_limit(unconnected: httpx2.Async
     assert sent < 20
 
 
-async def test_a_streamed_body_is_put_together(client: httpx2.AsyncClient) -> None:
+async def test_a_streamed_body_is_assembled(client: httpx2.AsyncClient) -> None:
     body = json.dumps(CLUSTER).encode()
 
     async def parts() -> AsyncIterator[bytes]:
@@ -146,7 +148,7 @@ async def test_a_streamed_body_is_put_together(client: httpx2.AsyncClient) -> No
     assert (await client.post("/clusters", content=parts())).status_code == 201
 
 
-async def test_a_body_that_trickles_in_is_given_up_after_the_read_time(db: Database) -> None:
+async def test_a_body_that_trickles_in_is_abandoned_after_the_read_timeout(db: Database) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(5)
@@ -157,7 +159,7 @@ async def test_a_body_that_trickles_in_is_given_up_after_the_read_time(db: Datab
     assert (answer.status_code, answer.json()["code"]) == (400, "HYPERFLEET-VAL-005")
 
 
-async def test_more_requests_than_may_be_in_flight_are_shed_at_once_with_retry_after(db: Database) -> None:
+async def test_requests_beyond_the_limit_in_flight_are_shed_at_once_with_retry_after(db: Database) -> None:
     arrived, goes_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -177,14 +179,14 @@ async def test_more_requests_than_may_be_in_flight_are_shed_at_once_with_retry_a
         assert (await client.get("/clusters")).status_code == 200
 
 
-async def test_a_request_past_its_time_is_504_with_retry_after(db: Database) -> None:
+async def test_a_request_past_its_deadline_is_504_with_retry_after(db: Database) -> None:
     async with client_of(db, impatient(timeouts=settings.Timeouts(write=0.0))) as client:
         answer = await client.get("/clusters")
     assert (answer.status_code, answer.json()["code"]) == (504, "HYPERFLEET-SVC-002")
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-async def test_a_database_that_is_away_is_503_with_retry_after_for_a_missing_owner_too() -> None:
+async def test_an_unreachable_database_is_503_with_retry_after_even_for_a_missing_owner() -> None:
     away = replace(SETTINGS.database, host="/nowhere")
     async with client_of(Database(away)) as client:
         for path in (
@@ -198,7 +200,7 @@ async def test_a_database_that_is_away_is_503_with_retry_after_for_a_missing_own
             assert int(answer.headers["Retry-After"]) >= 1
 
 
-async def test_text_of_the_database_stays_out_of_the_answer(db: Database) -> None:
+async def test_text_of_the_database_stays_out_of_the_response(db: Database) -> None:
     await db.fetch(RENAMED)
     try:
         async with client_of(db) as client:
@@ -243,7 +245,7 @@ async def test_each_request_is_one_log_line_with_its_route_template(client: http
     }
 
 
-async def test_metrics_know_templates_and_known_methods_only(client: httpx2.AsyncClient) -> None:
+async def test_metrics_have_only_route_templates_and_known_methods(client: httpx2.AsyncClient) -> None:
     root = "/api/hyperfleet/v1"
     expected = [
         ("GET", f"{root}/clusters/{MISSING}", 404, "GET", f"{root}/clusters/-"),
@@ -273,7 +275,7 @@ async def test_a_refused_report_is_counted_as_invalid(unconnected: httpx2.AsyncC
     assert "refused-adapter" not in metrics.exposition().decode()
 
 
-async def test_what_a_caller_sends_is_no_format_string_and_control_characters_are_spelled_out(
+async def test_a_callers_text_is_not_a_format_string_and_control_characters_are_spelled_out(
     unconnected: httpx2.AsyncClient,
 ) -> None:
     answer = await unconnected.post("/clusters", json={"name": "%s{0}{name}%n\x1b[31m\u202e", "spec": {}})

@@ -1,7 +1,7 @@
-"""Bodies near the edges of what is taken: the code and the document that is served refuse the same, at the same fields.
+"""Bodies near the edges of validity: the code and the served document refuse the same bodies, at the same fields.
 
-The document is read by a validator of its own kind, straight from what callers get. What it cannot say is listed here
-once more, as plainly as it can be: keys of labels, times, what stands twice, how many references there are.
+A separate validator reads the document that callers get. Rules that it cannot express are repeated here, as plainly as
+possible: keys of labels, times, duplicates, numbers of references.
 """
 
 import json
@@ -37,7 +37,7 @@ SCHEMAS: Final = document(CATALOG)["components"]["schemas"]
 
 
 def _bounded(schema: Any) -> Any:
-    """The schema with the bounds that its numbers' format means."""
+    """The schema with the bounds implied by its number formats."""
     if isinstance(schema, list):
         return [_bounded(each) for each in schema]
     if not isinstance(schema, dict):
@@ -64,7 +64,7 @@ VALIDATORS: Final = {
 
 
 def refused_by_document(name: str, body: Any) -> set[str]:
-    """The fields that the document's schema finds something wrong with."""
+    """The fields with errors according to the document's schema."""
     return {field for error in VALIDATORS[name].iter_errors(body) for field in _fields(error)}
 
 
@@ -89,7 +89,7 @@ def _path(steps: list[str | int]) -> str:
 
 
 def refused_by_code(read: Callable[[], object]) -> set[str]:
-    """The fields that the code finds something wrong with, each in a sentence that begins with it."""
+    """The fields with errors according to the code; each error message begins with its field."""
     errors: tuple[FieldError, ...] = ()
     try:
         read()
@@ -145,7 +145,7 @@ IDS: Final = st.sampled_from([f"{ID}{number}" for number in range(4)])
 
 
 def near(members: dict[str, st.SearchStrategy[Any]], required: set[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects that mostly have these members; one of them may be of any type, or one be there that should not."""
+    """Objects that mostly have these members; one may have any type, or there may be an unknown one."""
     whole = st.fixed_dictionaries(
         {name: values for name, values in members.items() if name in required},
         optional={name: values for name, values in members.items() if name not in required},
@@ -217,7 +217,7 @@ PATCHES: Final = near(
 
 
 def wrong_keys(body: dict[str, Any], *, merge: bool = False) -> set[str]:
-    """The labels whose keys are none, as fields; of too many the keys do not matter."""
+    """The fields of labels with invalid keys; with too many labels, keys do not matter."""
     labels = body.get("labels")
     if not isinstance(labels, dict) or len(labels) > 64:
         return set()
@@ -226,25 +226,25 @@ def wrong_keys(body: dict[str, Any], *, merge: bool = False) -> set[str]:
 
 
 def cut(fields: set[str]) -> set[str]:
-    """Fields of labels as they are shown."""
+    """Fields of labels as errors show them."""
     return {field[:87] + "…" if field.startswith("labels.") and len(field) > 87 else field for field in fields}
 
 
 def of_references(fields: set[str]) -> set[str]:
-    """The document says that there may be no references, the code also which one is there."""
+    """The document only forbids references; the code also names the one that is present."""
     return {field.partition(".")[0] if field.startswith("references") else field for field in fields}
 
 
 @given(DRAFTS, KINDS)
 @settings(deadline=None, max_examples=500, derandomize=True)
-def test_creates_are_refused_for_the_fields_that_the_document_names(body: dict[str, Any], kind: Kind) -> None:
+def test_creates_are_refused_for_the_same_fields_as_by_the_document(body: dict[str, Any], kind: Kind) -> None:
     told = of_references(refused_by_code(lambda: bodies.draft(body, kind)))
     expected = of_references(cut(refused_by_document(f"New{kind.name}", body)) | wrong_keys(body))
     assert told == expected
 
 
 def repeated(references: Any) -> bool:
-    """Whether a target stands twice in a list; how it is written besides does not matter."""
+    """Whether a list repeats a target, in any spelling."""
     lists = references.values() if isinstance(references, dict) else ()
     ids = [[each["id"] for each in items if isinstance(each, dict) and each.get("id")] for items in lists if items]
     return any(len(each) > len(set(map(str, each))) for each in ids)
@@ -252,7 +252,7 @@ def repeated(references: Any) -> bool:
 
 @given(REFERENCES)
 @settings(deadline=None, max_examples=1000, derandomize=True)
-def test_references_are_refused_where_the_document_refuses_them_or_they_name_one_twice(references: Any) -> None:
+def test_references_are_refused_if_the_document_refuses_them_or_a_target_is_repeated(references: Any) -> None:
     body = {"name": "hub", "spec": {}, "references": references}
     expected = refused_by_document("NewHub", body) or repeated(references)
     assert bool(refused_by_code(lambda: bodies.draft(body, HUB))) == bool(expected)
@@ -262,7 +262,7 @@ def test_references_are_refused_where_the_document_refuses_them_or_they_name_one
 
 
 def wrong_in_report(body: dict[str, Any]) -> set[str]:
-    """What no schema says of a report: its time, and types that stand twice."""
+    """The rules of a report that no schema expresses: its time, and repeated types."""
     wrong = set()
     if TIMES.get(str(body.get("observed_time"))) is False:
         wrong.add("observed_time")
@@ -279,18 +279,18 @@ def wrong_in_report(body: dict[str, Any]) -> set[str]:
 
 @given(REPORTS, KINDS)
 @settings(deadline=None, max_examples=500, derandomize=True)
-def test_reports_are_refused_for_the_fields_that_the_document_names(body: dict[str, Any], kind: Kind) -> None:
+def test_reports_are_refused_for_the_same_fields_as_by_the_document(body: dict[str, Any], kind: Kind) -> None:
     told = refused_by_code(lambda: bodies.report(body, kind, now=NOW))
     assert told == refused_by_document("NewReport", body) | wrong_in_report(body)
 
 
 @given(PATCHES, KINDS)
 @settings(deadline=None, max_examples=500, derandomize=True)
-def test_merges_are_refused_for_the_fields_that_the_document_names(body: dict[str, Any], kind: Kind) -> None:
+def test_merges_are_refused_for_the_same_fields_as_by_the_document(body: dict[str, Any], kind: Kind) -> None:
     told = of_references(refused_by_code(lambda: patches.change(body, kind, MERGE, largest=1 << 20)))
     expected = cut(refused_by_document(f"{kind.name}Patch", body)) | wrong_keys(body, merge=True)
     labels = body.get("labels")
-    # There are as many labels afterwards as a merge sets, at least.
+    # The result has at least as many labels as a merge sets.
     if isinstance(labels, dict) and sum(value is not None for value in labels.values()) > 64:
         expected.add("labels")
     assert told == expected | ({"references"} if _names_references(body) else set())
@@ -302,7 +302,7 @@ def _names_references(body: dict[str, Any]) -> bool:
 
 @given(PATCHES, KINDS)
 @settings(deadline=None, max_examples=500, derandomize=True)
-def test_changes_are_refused_for_the_fields_that_the_document_names(body: dict[str, Any], kind: Kind) -> None:
+def test_changes_are_refused_for_the_same_fields_as_by_the_document(body: dict[str, Any], kind: Kind) -> None:
     told = of_references(refused_by_code(lambda: patches.change(body, kind, None, largest=1 << 20)))
     expected = cut(refused_by_document(f"{kind.name}Patch", body)) | wrong_keys(body)
     labels = body.get("labels")
@@ -316,19 +316,19 @@ def test_changes_are_refused_for_the_fields_that_the_document_names(body: dict[s
 
 @given(near({"reason": st.sampled_from(["x", "x" * 1024, "x" * 1025, "", None, 1])}, {"reason"}))
 @settings(deadline=None, max_examples=100, derandomize=True)
-def test_reasons_are_refused_for_the_fields_that_the_document_names(body: dict[str, Any]) -> None:
+def test_reasons_are_refused_for_the_same_fields_as_by_the_document(body: dict[str, Any]) -> None:
     assert refused_by_code(lambda: bodies.reason(body)) == refused_by_document("ForcedDeletion", body)
 
 
 @pytest.mark.parametrize("kind", PLAIN, ids=lambda kind: kind.name)
-def test_every_member_of_the_document_is_known_to_the_code(kind: Kind) -> None:
+def test_the_code_has_every_member_of_the_document(kind: Kind) -> None:
     for name in SCHEMAS[f"New{kind.name}"]["properties"]:
         body: dict[str, Any] = {"name": "abcd", "spec": {}, name: None}
         fields = refused_by_code(partial(bodies.draft, body, kind))
         assert fields == ({name} if name in ("name", "spec") else set())
 
 
-def test_of_very_many_mistakes_a_hundred_are_told_soon() -> None:
+def test_a_hundred_of_very_many_mistakes_are_reported_quickly() -> None:
     body = {"name": 1, **{f"m{number}": 1 for number in range(50_000)}, "labels": {f"k{n}": 1 for n in range(50_000)}}
     assert len(json.dumps(body)) > 1 << 19
     with pytest.raises(HyperFleetError) as refused:
@@ -336,7 +336,7 @@ def test_of_very_many_mistakes_a_hundred_are_told_soon() -> None:
     assert len(refused.value.errors) == 100
 
 
-def test_what_a_kind_demands_stands_beside_what_its_schema_finds() -> None:
+def test_requirements_of_a_kind_are_reported_beside_errors_of_its_schema() -> None:
     kind = replace(CLUSTER, mandatory_conditions=("Ready", "Applied"))
     body = {"adapter": "", "observed_generation": 1, "conditions": [{"type": "Ready", "status": 1}]}
     with pytest.raises(HyperFleetError) as refused:

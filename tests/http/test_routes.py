@@ -1,4 +1,4 @@
-"""The route table from outside: what each path answers, with which methods, and what is no path at all."""
+"""The route table from outside: the response of each path, its methods, and unknown paths."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -61,7 +61,7 @@ async def test_the_example_of_the_readme_works_from_create_to_aggregated_status(
     assert (statuses["kind"], statuses["total"], statuses["items"]) == ("AdapterStatusList", 1, [reported.json()])
 
 
-async def test_a_child_is_read_listed_and_reported_on_below_its_owner_and_at_the_top(
+async def test_a_child_is_read_listed_and_reported_on_below_its_owner_and_at_the_top_level(
     client: httpx2.AsyncClient,
 ) -> None:
     cluster = await new_cluster(client)
@@ -77,7 +77,7 @@ async def test_a_child_is_read_listed_and_reported_on_below_its_owner_and_at_the
         assert [item["id"] for item in (await client.get(path)).json()["items"]] == [pool["id"]]
 
 
-async def test_the_service_says_what_it_is(client: httpx2.AsyncClient) -> None:
+async def test_the_service_describes_itself(client: httpx2.AsyncClient) -> None:
     answer = await client.get("http://test/api/hyperfleet")
     assert answer.status_code == 200
     assert answer.json().keys() == {"id", "kind", "href", "version", "build_time", "links"}
@@ -125,7 +125,7 @@ async def test_an_unknown_path_is_404_ntf_000(client: httpx2.AsyncClient, path: 
 @pytest.mark.parametrize(
     "id", [MISSING, "x", MISSING.upper(), f"%7B{MISSING}%7D", MISSING.replace("-", ""), "%00", "..%00"]
 )
-async def test_a_missing_resource_and_an_id_that_is_none_are_404_with_the_code_of_their_kind(
+async def test_a_missing_resource_and_an_invalid_id_are_404_with_the_code_of_their_kind(
     client: httpx2.AsyncClient, id: str
 ) -> None:
     cluster = await new_cluster(client)
@@ -149,7 +149,7 @@ async def test_a_letter_may_be_percent_encoded(client: httpx2.AsyncClient) -> No
     assert (await client.get(f"http://test/%61pi/hyperfleet/v1/%63lusters/{cluster}")).status_code == 200
 
 
-async def test_every_path_tells_all_its_methods_and_refuses_the_others(client: httpx2.AsyncClient) -> None:
+async def test_every_path_lists_all_its_methods_and_refuses_the_others(client: httpx2.AsyncClient) -> None:
     for row in ROWS:
         for route in routes(row, CATALOG):
             path = "http://test" + route.template.replace("/-", f"/{MISSING}")
@@ -164,7 +164,7 @@ async def test_every_path_tells_all_its_methods_and_refuses_the_others(client: h
                 assert set(refused.headers["Allow"].split(", ")) == allowed
 
 
-async def test_head_answers_as_get_without_a_body(client: httpx2.AsyncClient) -> None:
+async def test_head_responds_like_get_without_a_body(client: httpx2.AsyncClient) -> None:
     cluster = await new_cluster(client)
     for path in ("/clusters", f"/clusters/{cluster}", f"/clusters/{MISSING}", "/compatibility", "/nope"):
         get, head = await client.get(path), await client.head(path)
@@ -174,14 +174,16 @@ async def test_head_answers_as_get_without_a_body(client: httpx2.AsyncClient) ->
             assert head.headers.get(name) == get.headers.get(name)
 
 
-async def test_a_child_is_not_created_at_the_top_and_the_right_path_is_named(client: httpx2.AsyncClient) -> None:
+async def test_a_child_cannot_be_created_at_the_top_level_and_the_right_path_is_named(
+    client: httpx2.AsyncClient,
+) -> None:
     for sent in ({"json": NODE_POOL}, {"content": b"no json"}, {"content": b"x" * (2 << 20)}):
         answer = await client.post("/nodepools", **sent)
         assert (answer.status_code, answer.json()["code"]) == (422, "HYPERFLEET-VAL-005")
         assert "/api/hyperfleet/v1/clusters/{cluster_id}/nodepools" in answer.json()["detail"]
 
 
-async def test_what_is_decided_first_is_the_order_of_the_contract(client: httpx2.AsyncClient) -> None:
+async def test_checks_have_the_order_of_the_contract(client: httpx2.AsyncClient) -> None:
     text, large = {"Content-Type": "text/plain"}, b"x" * ((1 << 20) + 1)
     path = f"/clusters/{MISSING}/statuses"
     steps = [
@@ -203,7 +205,7 @@ async def test_ids_are_version_7_uuids(client: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(("text", "shown"), [("fl-001", "fl-001"), ("Fleet'1", "NAME"), ("a" * 200, "NAME")])
-async def test_a_name_in_place_of_an_id_is_told_how_to_find_by_name(
+async def test_a_name_in_place_of_an_id_gets_the_search_by_name(
     client: httpx2.AsyncClient, text: str, shown: str
 ) -> None:
     await new_cluster(client)

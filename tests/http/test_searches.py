@@ -1,4 +1,4 @@
-"""Lists that may read every row: they have their share and their time, and nobody else waits for them."""
+"""Lists that may read every row: they have a share of connections and a deadline, and other requests do not wait."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ async def busy(database_settings: settings.Database, db: Database) -> AsyncItera
         await stranger.execute("ROLLBACK")
 
 
-async def test_a_search_that_takes_too_long_is_504_with_what_would_be_faster(busy: httpx2.AsyncClient) -> None:
+async def test_a_search_that_takes_too_long_is_504_with_advice_on_what_is_faster(busy: httpx2.AsyncClient) -> None:
     answer = await busy.get(SEARCH)
     assert (answer.status_code, answer.json()["code"]) == (504, "HYPERFLEET-SVC-002")
     assert answer.headers["retry-after"]
@@ -46,7 +46,7 @@ async def test_a_search_that_takes_too_long_is_504_with_what_would_be_faster(bus
         assert word in answer.json()["detail"]
 
 
-async def test_beside_a_crowd_of_searches_others_are_served_at_once(busy: httpx2.AsyncClient, db: Database) -> None:
+async def test_other_requests_are_served_at_once_beside_many_searches(busy: httpx2.AsyncClient, db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     searches = [asyncio.create_task(busy.get(SEARCH)) for _ in range(40)]
     await asyncio.sleep(0.1)
@@ -58,7 +58,7 @@ async def test_beside_a_crowd_of_searches_others_are_served_at_once(busy: httpx2
         assert (read_one.status_code, listed.status_code, made.status_code) == (200, 200, 201)
     took = monotonic() - began
     statuses = Counter([(await one).status_code for one in searches])
-    # Half of what may be in flight is theirs: the others are refused before they wait.
+    # Searches may be half of the requests in flight: others are refused before they wait.
     assert statuses == {504: 8, 503: 32}
     assert took < 1.5, took
 
@@ -79,11 +79,11 @@ async def test_beside_a_crowd_of_searches_others_are_served_at_once(busy: httpx2
         (b"search=name%20%3D%20%27a%27&order=created_time", True),
     ],
 )
-def test_what_counts_as_a_search(query: bytes, is_search: bool) -> None:
+def test_lists_with_a_search_or_another_order_count_as_searches(query: bytes, is_search: bool) -> None:
     assert queries.listing(query).is_search is is_search
 
 
-async def test_a_search_that_ends_in_time_is_answered(db: Database) -> None:
+async def test_a_search_that_ends_in_time_is_returned(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     async with client_of(db) as client:
         answer = await client.get("/clusters?search=name%20%3D%20%27alpha%27&order=name")

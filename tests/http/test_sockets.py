@@ -1,4 +1,4 @@
-"""The TCP sockets of this process, found without a handle of any."""
+"""The TCP sockets of this process, found without having a handle of them."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ def ports() -> list[int]:
     return [each.getsockname()[1] for each in sockets.own()]
 
 
-def test_listeners_and_both_ends_of_a_connection_are_found_and_other_sockets_are_not(listener: socket.socket) -> None:
+def test_listeners_and_both_ends_of_a_connection_are_found_but_no_other_sockets(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     left, right = socket.socketpair()
     with left, right, socket.create_connection(("127.0.0.1", port)) as near, listener.accept()[0] as far:
@@ -30,7 +30,7 @@ def test_listeners_and_both_ends_of_a_connection_are_found_and_other_sockets_are
         assert far.getpeername() == near.getsockname()
 
 
-def test_a_handle_is_closed_after_its_turn_and_the_socket_is_not(listener: socket.socket) -> None:
+def test_a_handle_is_closed_after_its_use_but_the_socket_is_not(listener: socket.socket) -> None:
     handles = list(sockets.own())
     assert handles
     assert {each.fileno() for each in handles} == {-1}

@@ -49,14 +49,14 @@ async def create(client: httpx2.AsyncClient, case: Case) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.faults], ids=lambda case: case.name)
-async def test_a_good_spec_is_stored_as_it_was_sent(client: httpx2.AsyncClient, case: Case) -> None:
+async def test_a_valid_spec_is_stored_as_sent(client: httpx2.AsyncClient, case: Case) -> None:
     answer = await create(client, case)
     assert answer.status_code == 201
     assert json.dumps(answer.json()["spec"]) == json.dumps(case.spec)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.faults], ids=lambda case: case.name)
-async def test_a_bad_spec_is_answered_with_every_path_and_nothing_is_stored(
+async def test_an_invalid_spec_gets_every_path_and_nothing_is_stored(
     client: httpx2.AsyncClient, db: Database, case: Case
 ) -> None:
     answer = await create(client, case)
@@ -69,7 +69,7 @@ async def test_a_bad_spec_is_answered_with_every_path_and_nothing_is_stored(
     assert count[0] == (1 if case.kind == "NodePool" else 0)
 
 
-async def test_faults_in_a_spec_stand_beside_those_of_the_other_members(client: httpx2.AsyncClient) -> None:
+async def test_errors_in_a_spec_are_reported_beside_those_of_other_members(client: httpx2.AsyncClient) -> None:
     body = {"name": "N", "spec": {"platform": {"type": "gcp"}}, "labels": {"a": 5}, "nmae": 1}
     problem = (await client.post("/clusters", json=body)).json()
     assert [error["field"] for error in problem["errors"]] == [
@@ -85,7 +85,7 @@ async def test_faults_in_a_spec_stand_beside_those_of_the_other_members(client: 
     assert problem["detail"] == "7 fields are invalid; see errors."
 
 
-async def test_a_single_fault_is_told_in_the_detail_as_well(client: httpx2.AsyncClient) -> None:
+async def test_a_single_error_is_in_the_detail_too(client: httpx2.AsyncClient) -> None:
     spec = next(each.spec for each in CASES) | {"dns": {"baseDomain": 5}}
     problem = (await client.post("/clusters", json={"name": "name", "spec": spec})).json()
     assert problem["code"] == "HYPERFLEET-VAL-000"
@@ -101,14 +101,14 @@ async def test_a_single_fault_is_told_in_the_detail_as_well(client: httpx2.Async
 
 
 @pytest.mark.parametrize(("body", "code"), [({"name": "name"}, "VAL-001"), ({"name": "name", "spec": []}, "VAL-003")])
-async def test_a_spec_that_is_missing_or_no_object_is_told_as_ever(
+async def test_a_spec_that_is_missing_or_not_an_object_gets_the_usual_error(
     client: httpx2.AsyncClient, body: dict[str, Any], code: str
 ) -> None:
     problem = (await client.post("/clusters", json=body)).json()
     assert problem["code"] == f"HYPERFLEET-{code}"
 
 
-async def test_a_kind_without_a_schema_takes_any_object(db: Database) -> None:
+async def test_a_kind_without_a_schema_accepts_any_object(db: Database) -> None:
     async with client_with(db, document(ClusterSpec={"type": "object", "required": ["a"]})) as client:
         cluster = await client.post("/clusters", json={"name": "name", "spec": {"a": 1}})
         pool = await client.post(
@@ -118,7 +118,7 @@ async def test_a_kind_without_a_schema_takes_any_object(db: Database) -> None:
         assert (await client.post("/clusters", json={"name": "other", "spec": {}})).status_code == 400
 
 
-async def test_of_very_many_faults_a_hundred_are_told(db: Database) -> None:
+async def test_a_hundred_of_very_many_errors_are_reported(db: Database) -> None:
     schema = {"properties": {"a": {"type": "array", "items": {"type": "string"}}}}
     async with client_with(db, document(ClusterSpec=schema)) as client:
         answer = await client.post("/clusters", json={"name": "name", "spec": {"a": [0] * 400_000}})
@@ -148,7 +148,7 @@ async def test_whole_numbers_are_compared_and_stored_exactly(db: Database) -> No
     assert bad.json()["errors"][0]["message"] == f"`spec.a` must be at most {2**53 + 1}"
 
 
-async def test_a_spec_nested_as_deep_as_bodies_may_be_is_checked_to_its_end(db: Database) -> None:
+async def test_a_spec_nested_as_deep_as_bodies_may_be_is_checked_completely(db: Database) -> None:
     schema = {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/ClusterSpec"}}
     async with client_with(db, document(ClusterSpec=schema)) as client:
         good: Any = {}

@@ -1,4 +1,4 @@
-"""References in bodies: which are taken, and every way in which they can be wrong."""
+"""References in bodies: which are accepted, and every possible mistake."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -22,7 +22,7 @@ KIND: Final = replace(CLUSTER, references=RULES)
 
 
 def taken(references: Any, kind: Kind = KIND) -> dict[str, tuple[UUID, ...]]:
-    """The references of a draft that has these in its body."""
+    """The references of a draft with these in its body."""
     return bodies.draft({"name": "alpha", "spec": {}, "references": references}, kind).desired.references
 
 
@@ -34,11 +34,11 @@ def refusal(references: Any, kind: Kind = KIND) -> list[tuple[str, str]]:
 
 
 def version(*more: dict[str, Any]) -> dict[str, Any]:
-    """References with a proper one, and other targets in the place of mirrors."""
+    """References with a valid one, and other targets in place of mirrors."""
     return {"version": [{"id": ONE}], "mirror": list(more)}
 
 
-def test_targets_are_taken_by_type_in_the_order_given() -> None:
+def test_targets_are_kept_by_type_in_their_order() -> None:
     given = {"version": [{"id": TWO}], "mirror": [{"id": TWO, "kind": "Cluster", "href": 7}, {"id": ONE, "kind": None}]}
     assert taken(given) == {"version": (UUID(TWO),), "mirror": (UUID(TWO), UUID(ONE))}
 
@@ -48,7 +48,7 @@ def test_types_without_targets_are_left_out(nothing: Any) -> None:
     assert taken({"version": [{"id": ONE}], "channel": nothing}) == {"version": (UUID(ONE),)}
 
 
-def test_a_type_that_the_kind_does_not_declare_is_refused_with_those_that_it_does() -> None:
+def test_an_undeclared_type_is_refused_with_the_declared_types() -> None:
     with pytest.raises(InvalidInput) as refused:
         taken(version() | {"versions": []})
     (wrong,) = refused.value.errors
@@ -57,12 +57,12 @@ def test_a_type_that_the_kind_does_not_declare_is_refused_with_those_that_it_doe
 
 
 @pytest.mark.parametrize("references", [None, {}])
-def test_a_kind_that_declares_none_takes_none(references: Any) -> None:
+def test_a_kind_without_declared_types_accepts_none(references: Any) -> None:
     assert taken(references, CLUSTER) == {}
     assert refusal({"version": []}, CLUSTER) == [("VAL-002", "references.version")]
 
 
-def test_there_are_as_many_targets_as_the_kind_demands() -> None:
+def test_the_number_of_targets_is_within_the_kinds_bounds() -> None:
     channels = [{"id": ONE}, {"id": TWO}, {"id": ONE[:-1] + "3"}]
     assert len(taken({"version": [{"id": ONE}], "channel": channels[:2]})["channel"]) == 2
     assert refusal({"version": [{"id": ONE}], "channel": channels}) == [("VAL-004", "references.channel")]
@@ -72,12 +72,12 @@ def test_there_are_as_many_targets_as_the_kind_demands() -> None:
     assert refusal({"version": [{"id": ONE}, {"id": TWO}]}) == [("VAL-004", "references.version")]
 
 
-def test_a_draft_without_references_lacks_those_that_its_kind_demands() -> None:
+def test_a_draft_without_references_lacks_those_required_by_its_kind() -> None:
     with pytest.raises(HyperFleetError, match="must name exactly 1 of kind Version"):
         bodies.draft({"name": "alpha", "spec": {}}, KIND)
 
 
-def test_a_type_without_a_limit_takes_1000_targets() -> None:
+def test_a_type_without_a_limit_accepts_1000_targets() -> None:
     many = [{"id": str(UUID(int=number))} for number in range(1001)]
     assert len(taken(version(*many[:1000]))["mirror"]) == 1000
     assert refusal(version(*many)) == [("VAL-004", "references.mirror")]
@@ -104,12 +104,12 @@ def test_an_id_is_a_canonical_uuid(id: object) -> None:
     assert refusal(version({"id": id})) == [("VAL-003", "references.mirror[0].id")]
 
 
-def test_an_id_must_be_there() -> None:
+def test_an_id_is_required() -> None:
     assert refusal(version({})) == [("VAL-001", "references.mirror[0].id")]
     assert refusal(version({"id": None})) == [("VAL-003", "references.mirror[0].id")]
 
 
-def test_a_target_stands_once_only_but_may_in_several_types() -> None:
+def test_a_target_appears_once_per_type_but_may_appear_in_several_types() -> None:
     assert refusal(version({"id": ONE}, {"id": TWO}, {"id": ONE})) == [("VAL-002", "references.mirror[2].id")]
     assert taken(version({"id": ONE})) == {"version": (UUID(ONE),), "mirror": (UUID(ONE),)}
 
@@ -128,7 +128,7 @@ def test_any_other_member_of_a_target_is_refused() -> None:
     ]
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_every_mistake_is_reported_at_once() -> None:
     given = {"version": 1, "channel": [{"id": "x"}, {}], "mirror": [{"id": ONE}, {"id": ONE}], "more": []}
     assert {field for _, field in refusal(given)} >= {
         *("references.version", "references.channel[0].id", "references.channel[1].id"),
@@ -136,6 +136,6 @@ def test_every_mistake_is_told_at_once() -> None:
     }
 
 
-def test_of_very_many_mistakes_a_hundred_are_told() -> None:
+def test_a_hundred_of_very_many_mistakes_are_reported() -> None:
     assert len(refusal(version(*({"id": 1} for _ in range(1000))))) == 100
     assert len(refusal({f"t{number}": [] for number in range(5000)})) <= 101

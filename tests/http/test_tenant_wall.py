@@ -1,7 +1,7 @@
-"""The wall between tenants: every route, verb and list parameter as another tenant, with and without authorization.
+"""Tenant isolation: every route, verb and list parameter as another tenant, with and without authorization.
 
-`WALL` says for each route and method what the other tenant is answered; a route that is not in it fails the test. What
-the other tenant reads of a resource must be, but for its id, what it reads of one that never was.
+`WALL` has the other tenant's response for each route and method; a route that is missing fails the test. Except for the
+id, the response for another tenant's resource must equal the response for one that never existed.
 """
 
 import json
@@ -66,7 +66,7 @@ CATALOG: Final = Catalog([CLUSTER, fleet.NODE_POOL])
 
 @dataclass(frozen=True)
 class Town:
-    """A service with two tenants, red and blue; the ids are of what red has, `token` is the second page of its list."""
+    """A service with two tenants, red and blue; the ids are red's resources, `token` is for page two of its list."""
 
     app: Middleware
     db: Database
@@ -120,7 +120,7 @@ def walked(rows: Sequence[Row] = ROWS) -> Iterator[tuple[str, str, Route]]:
                     yield row.path, method, route
 
 
-def test_the_wall_knows_every_route_and_every_list_parameter() -> None:
+def test_the_table_covers_every_route_and_every_list_parameter() -> None:
     assert {(path, method) for path, method, _ in walked()} == set(WALL)
     assert set(VALUES) == set(queries.names(queries.LIST_PARAMETERS, queries.Listable(of_all=True)))
 
@@ -143,14 +143,14 @@ def body_of(path: str, method: str) -> Any:
 
 
 def told(answer: asgi.Response, *ids: str) -> str:
-    """What an answer says, with the ids that were asked for left out, and what differs each time."""
+    """A response without the requested ids and without values that differ each time."""
     text = json.dumps([answer.status, dict(answer.headers), answer.body.decode()])
     for id in ids:
         text = text.replace(id, "ID")
     return re.sub(r'\\"timestamp\\":\\"[^"]*"|"(x-request-id|content-length)": "[^"]*"', "", text)
 
 
-async def test_what_is_another_tenants_is_as_what_never_was(town: Town) -> None:
+async def test_another_tenants_resource_looks_like_one_that_never_existed(town: Town) -> None:
     before = await town.rows()
     for row, method, route in walked():
         if WALL[row, method] != MISSING:
@@ -183,7 +183,7 @@ VALUES: Final = {
 }
 
 
-async def test_no_list_shows_counts_or_continues_what_is_another_tenants(town: Town) -> None:
+async def test_no_list_shows_counts_or_continues_another_tenants_resources(town: Town) -> None:
     red = (town.cluster, town.pool, "red-", SECRET + "-pool", "secret-adapter")
     lists = [route for row, method, route in walked() if method == "GET" and WALL[row, method] == OWN]
     for route in lists:
@@ -209,7 +209,7 @@ async def test_no_list_shows_counts_or_continues_what_is_another_tenants(town: T
             assert listed["total"] == len(listed["items"])
 
 
-async def test_names_are_free_and_targets_are_unknown_whatever_others_have(town: Town) -> None:
+async def test_names_are_free_and_targets_unknown_whatever_other_tenants_have(town: Town) -> None:
     missing = str(uuid4())
     for path in ("clusters", "resources"):
         made = await town.ask(
@@ -226,7 +226,7 @@ async def test_names_are_free_and_targets_are_unknown_whatever_others_have(town:
     assert told(answers[0], town.cluster) == told(answers[1], missing)
 
 
-async def test_neither_log_lines_nor_metrics_tell_of_another_tenant(town: Town) -> None:
+async def test_neither_log_lines_nor_metrics_reveal_another_tenant(town: Town) -> None:
     with capture_logs() as lines:
         for path in (f"{API}/clusters", f"{API}/clusters/{town.cluster}", f"{API}/resources"):
             await town.ask("blue", "GET", path)
@@ -238,13 +238,13 @@ async def test_neither_log_lines_nor_metrics_tell_of_another_tenant(town: Town) 
     assert not any(word in exposed for word in (town.cluster, "red-cluster", SECRET, "org="))
 
 
-async def test_what_is_another_tenants_takes_as_long_as_what_never_was(town: Town) -> None:
+async def test_another_tenants_resource_takes_as_long_as_one_that_never_existed(town: Town) -> None:
     seconds: dict[str, list[float]] = {town.cluster: [], str(uuid4()): []}
     for _ in range(150):
         for id, taken in seconds.items():
             started = perf_counter()
             await town.ask("blue", "GET", f"{API}/clusters/{id}")
             taken.append(perf_counter() - started)
-    # The least of each: what the machine was busy with beside it says nothing.
+    # The minimum of each: the machine's other load does not count.
     foreign, missing = (min(taken) for taken in seconds.values())
     assert 0.7 < foreign / missing < 1.4

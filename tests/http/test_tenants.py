@@ -1,4 +1,4 @@
-"""Whose tenant a caller is, from headers and claims, and system callers, who see every tenant and change nothing."""
+"""The tenancy of a caller, from headers and claims, and system callers, which see every tenant and change nothing."""
 
 import json
 from typing import Any, Final
@@ -44,7 +44,7 @@ async def seen(app: Middleware, headers: Headers) -> list[str]:
     return [item["name"] for item in answer.problem["items"]]
 
 
-async def test_claims_and_headers_say_what_a_caller_sees_and_what_it_creates_is_of(db: Database) -> None:
+async def test_claims_and_headers_set_the_tenancy_that_a_caller_sees_and_creates_in(db: Database) -> None:
     app = app_of(db)
     assert (await create(app, "org-wide", of("red"))).status == 201
     assert (await create(app, "of-project", of("red", ("x-project", "one")))).status == 201
@@ -84,13 +84,13 @@ async def test_a_caller_of_no_tenant_is_refused_before_anything_else(
 
 
 @pytest.mark.parametrize("value", ["a" * 128, "A.z_0-9"])
-async def test_a_value_of_128_characters_is_taken(value: str, db: Database) -> None:
+async def test_a_value_of_128_characters_is_accepted(value: str, db: Database) -> None:
     app = app_of(db)
     assert (await create(app, "mine", of(value))).status == 201
     assert await seen(app, of(value)) == ["mine"]
 
 
-async def test_what_is_open_needs_no_tenant(db: Database) -> None:
+async def test_open_routes_need_no_tenant(db: Database) -> None:
     app = app_of(db)
     for path in ("/api/hyperfleet", "/api/hyperfleet/v1/compatibility", "/openapi"):
         assert (await asgi.send(app, "GET", path)).status == 200
@@ -99,7 +99,7 @@ async def test_what_is_open_needs_no_tenant(db: Database) -> None:
     assert (await asgi.send(app, "GET", CLUSTERS)).status == 401
 
 
-async def test_a_system_caller_sees_every_tenant_reports_and_does_nothing_else(db: Database) -> None:
+async def test_a_system_caller_sees_every_tenant_and_may_only_read_and_report(db: Database) -> None:
     app = app_of(db, system_header="x-system")
     made = [await create(app, f"cluster-{org}", of(org)) for org in ("red", "blue")]
     id = made[0].problem["id"]
@@ -154,7 +154,7 @@ async def test_an_empty_required_dimension_is_missing(value: str, db: Database) 
     assert (answer.status, answer.problem["detail"].endswith("is missing.")) == (403, True)
 
 
-async def test_a_claim_wins_over_a_header_and_the_header_serves_without_it(db: Database) -> None:
+async def test_a_claim_wins_over_a_header_and_the_header_works_without_it(db: Database) -> None:
     app = app_of(db, CLAIM_OR_HEADER)
     await create(app, "of-red", of("red", ("x-org", "blue")))
     await create(app, "of-blue", of(None, ("x-org", "blue")))
@@ -195,7 +195,7 @@ async def test_a_claim_marks_system_callers_and_wins_over_the_header(
         assert await seen(app, headers) == (["secret"] if is_system else [])
 
 
-async def test_one_header_brings_all_dimensions(db: Database) -> None:
+async def test_one_header_carries_all_dimensions(db: Database) -> None:
     dimensions = [Dimension("org", "", "", is_required=True), Dimension("project", "", "", is_required=False)]
     app = app_of(db, *dimensions, header="x-tenant")
     assert (await create(app, "org-wide", of(None, ("x-tenant", '{"org":"red"}')))).status == 201
@@ -230,7 +230,7 @@ async def test_one_header_brings_all_dimensions(db: Database) -> None:
         (["[" * 20_000], "must be one JSON object"),
     ],
 )
-async def test_a_header_of_all_dimensions_that_is_wrong_is_refused(
+async def test_an_invalid_header_of_all_dimensions_is_refused(
     lines: list[str | bytes], words: str, db: Database
 ) -> None:
     app = app_of(db, Dimension("org", "", "", is_required=True), header="x-tenant")
@@ -239,7 +239,7 @@ async def test_a_header_of_all_dimensions_that_is_wrong_is_refused(
     assert words in answer.problem["detail"]
 
 
-async def test_what_is_of_one_dimension_wins_over_the_header_of_all(db: Database) -> None:
+async def test_a_header_of_one_dimension_wins_over_the_header_of_all(db: Database) -> None:
     app = app_of(db, CLAIM_OR_HEADER, header="x-tenant")
     all_of_them = ("x-tenant", '{"org":"green"}')
     for name, headers in (
@@ -254,14 +254,14 @@ async def test_what_is_of_one_dimension_wins_over_the_header_of_all(db: Database
 REPORT: Final = b'{"adapter":"dns","observed_generation":1,"conditions":[{"type":"Ready","status":"True"}]}'
 
 
-async def test_every_answer_with_a_resource_shows_its_tenancy(db: Database) -> None:
+async def test_every_response_with_a_resource_shows_its_tenancy(db: Database) -> None:
     app = app_of(db, system_header="x-system")
     project = of("red", ("x-project", "one"))
     whole = {"org": "red", "project": "one"}
     made = await create(app, "mine", project)
     path = f"{CLUSTERS}/{made.problem['id']}"
     assert made.problem["tenancy"] == whole
-    # What a child is of is its owner's, whatever its creator gives.
+    # A child has its owner's tenancy, whatever its creator's dimensions.
     body = b'{"name":"pool","spec":{},"tenancy":{"org":"blue"}}'
     child = await asgi.send(app, "POST", f"{path}/nodepools", pieces=[body], headers=of("red"))
     assert (child.status, child.problem["tenancy"]) == (201, whole)
@@ -292,8 +292,8 @@ async def test_every_answer_with_a_resource_shows_its_tenancy(db: Database) -> N
             assert again.body == changed.body
 
 
-async def test_an_answer_to_a_create_has_the_bytes_of_a_read(db: Database) -> None:
-    # The database orders members by their length; what is served has one order.
+async def test_the_response_to_a_create_has_the_bytes_of_a_read(db: Database) -> None:
+    # The database orders members by length; responses have one order.
     dimensions = [
         Dimension("organization", "x-org", "", is_required=True),
         Dimension("zone", "x-zone", "", is_required=True),
@@ -310,7 +310,7 @@ async def test_an_answer_to_a_create_has_the_bytes_of_a_read(db: Database) -> No
     assert again.body == child.body
 
 
-async def test_a_caller_cannot_say_whose_a_resource_is(db: Database) -> None:
+async def test_a_caller_cannot_set_the_tenancy_of_a_resource(db: Database) -> None:
     app = app_of(db)
     body = b'{"name":"mine","spec":{},"tenancy":{"org":"blue"}}'
     made = await asgi.send(app, "POST", CLUSTERS, pieces=[body], headers=of("red"))
@@ -318,7 +318,7 @@ async def test_a_caller_cannot_say_whose_a_resource_is(db: Database) -> None:
     assert await seen(app, of("blue")) == []
 
 
-async def test_tenancy_is_shown_while_tenants_are_told_apart_and_kept_while_they_are_not(db: Database) -> None:
+async def test_tenancy_is_shown_while_tenants_are_enabled_and_kept_while_they_are_not(db: Database) -> None:
     told_apart = app_of(db, system_header="x-system")
     without = application(db, CATALOG, SETTINGS)
     made = await create(told_apart, "of-red", of("red"))

@@ -1,4 +1,4 @@
-"""Verification at its edges: times to the second, what is remembered and for how long, who a token's bearer is."""
+"""Edge cases of verification: times to the second, what is cached and for how long, the identity of a token."""
 
 import re
 from datetime import datetime, tzinfo
@@ -18,7 +18,7 @@ NOW: Final = 1_800_000_000
 
 
 class Clock:
-    """A time that a test sets, as the service and PyJWT ask for it."""
+    """A clock that a test sets, for the service and PyJWT."""
 
     def __init__(self) -> None:
         self.now = float(NOW)
@@ -46,7 +46,7 @@ def issuer(**changed: Any) -> Issuer:
 
 
 def at(**changed: Any) -> bytes:
-    """A token of the time that the clock begins at."""
+    """A token issued at the clock's start time."""
     return token("ES256-one", **{"iat": NOW, "exp": NOW + 600, **changed})
 
 
@@ -70,7 +70,7 @@ async def refused(verifier: Verifier, value: bytes) -> str:
         ({"nbf": None, "iat": None}, NOW, None),
     ],
 )
-async def test_a_clock_may_be_30_seconds_off_and_no_more(
+async def test_a_clock_may_be_at_most_30_seconds_off(
     changed: dict[str, Any], now: float, code: str | None, clock: Clock
 ) -> None:
     clock.now = now
@@ -82,7 +82,7 @@ async def test_a_clock_may_be_30_seconds_off_and_no_more(
 
 
 def of_length(length: int) -> bytes:
-    """A token of exactly that many characters; what base64 cannot give in one part it gives in two."""
+    """A token of exactly that many characters; lengths that base64 cannot give in one part are split over two."""
     about = (length - len(at())) * 3 // 4
     for in_header in range(4):
         for in_claims in range(about - 40, about + 1):
@@ -98,7 +98,7 @@ async def test_a_token_has_at_most_16_384_characters(clock: Clock) -> None:
     assert await refused(verifier, of_length(LONGEST + 1)) == "AUT-002"
 
 
-async def test_a_token_is_remembered_until_it_expires(clock: Clock) -> None:
+async def test_a_token_is_cached_until_it_expires(clock: Clock) -> None:
     verifier = Verifier([issuer()], clock=clock)
     value = at(exp=NOW + 600)
     assert verifier.remembered(value) is None
@@ -113,7 +113,7 @@ async def test_a_token_is_remembered_until_it_expires(clock: Clock) -> None:
     assert await refused(verifier, value) == "AUT-003"
 
 
-async def test_what_is_remembered_is_bounded_and_the_longest_unused_goes_first(clock: Clock) -> None:
+async def test_the_cache_is_bounded_and_drops_the_least_recently_used_token_first(clock: Clock) -> None:
     verifier = Verifier([issuer()], clock=clock, remembers=3)
     first, second, third, fourth = (at(sub=f"user-{number}") for number in range(4))
     for value in (first, second, third):
@@ -128,14 +128,14 @@ async def test_what_is_remembered_is_bounded_and_the_longest_unused_goes_first(c
     ]
 
 
-async def test_what_is_refused_is_not_remembered(clock: Clock) -> None:
+async def test_refused_tokens_are_not_cached(clock: Clock) -> None:
     verifier = Verifier([issuer()], clock=clock)
     value = at(exp=1)
     await refused(verifier, value)
     assert verifier.remembered(value) is None
 
 
-async def test_a_remembered_token_is_one_to_the_last_bit(clock: Clock) -> None:
+async def test_a_cached_token_must_match_to_the_last_bit(clock: Clock) -> None:
     verifier = Verifier([issuer()], clock=clock)
     value = at()
     await verifier.verified(value)
@@ -164,11 +164,11 @@ async def test_a_remembered_token_is_one_to_the_last_bit(clock: Clock) -> None:
         ({"email_verified": False, "sub": None}, ""),
     ],
 )
-def test_the_identity_is_the_email_else_the_subject(changed: dict[str, Any], identity: str) -> None:
+def test_the_identity_is_the_email_or_else_the_subject(changed: dict[str, Any], identity: str) -> None:
     assert issuer().caller(claims(**changed)).identity == identity
 
 
-def test_the_identity_can_be_another_claim_and_then_no_other() -> None:
+def test_the_identity_can_be_another_claim_and_then_has_no_fallback() -> None:
     by_name = issuer(identity_claims=("preferred_username",))
     assert by_name.caller(claims(preferred_username="mary")).identity == "mary"
     assert by_name.caller(claims()).identity == ""
@@ -183,7 +183,7 @@ def test_the_identity_can_be_another_claim_and_then_no_other() -> None:
         ("/user/email", {"user": {"email": EMAIL, "email_verified": "false"}, "email_verified": True}),
     ],
 )
-def test_an_unverified_address_that_is_asked_for_by_name_is_refused(name: str, changed: dict[str, Any]) -> None:
+def test_an_unverified_email_that_is_configured_as_the_identity_is_refused(name: str, changed: dict[str, Any]) -> None:
     by_email = issuer(identity_claims=(name,))
     with pytest.raises(Unauthenticated) as refused:
         by_email.caller(claims(**{"email_verified": False, **changed}))
@@ -191,7 +191,7 @@ def test_an_unverified_address_that_is_asked_for_by_name_is_refused(name: str, c
     assert "email_verified" in refused.value.detail
 
 
-def test_another_claim_is_an_identity_whatever_is_said_of_the_address() -> None:
+def test_another_claim_is_an_identity_even_if_the_email_is_unverified() -> None:
     assert issuer(identity_claims=("sub",)).caller(claims(email_verified=False)).identity == "f:42:mary"
 
 
@@ -214,7 +214,7 @@ SERVICE_ACCOUNT: Final = {"kubernetes.io": {"serviceaccount": {"name": "sentinel
         ("/", "empty"),
     ],
 )
-def test_a_claim_is_named_by_a_json_pointer(name: str, found: str | None) -> None:
+def test_a_json_pointer_can_name_a_claim(name: str, found: str | None) -> None:
     others = {"https://example.com/groups": "slashes", "a~b": "tilde", "/literal": "as it is written", "": "empty"}
     assert claim(SERVICE_ACCOUNT | others, name) == found
 
@@ -222,7 +222,7 @@ def test_a_claim_is_named_by_a_json_pointer(name: str, found: str | None) -> Non
 @pytest.mark.parametrize(
     ("pattern", "is_right"), [(r"[a-z]+@example\.com", True), (r"[a-z]+@example", False), ("mary", False), (".*", True)]
 )
-def test_an_identity_must_match_its_pattern_as_a_whole(pattern: str, is_right: bool) -> None:
+def test_the_whole_identity_must_match_its_pattern(pattern: str, is_right: bool) -> None:
     with_pattern = issuer(identity_pattern=re.compile(pattern))
     if is_right:
         assert with_pattern.caller(claims()).identity == EMAIL

@@ -1,4 +1,4 @@
-"""Callers as no HTTP client is: raw paths, bodies that stop, lengths that lie, bodies that keep the service busy."""
+"""Callers unlike any HTTP client: raw paths, bodies that stop, false lengths, bodies that keep the service busy."""
 
 import gc
 from typing import Final
@@ -23,7 +23,7 @@ LIMIT: Final = Settings().server.max_body_size
 
 @pytest.fixture
 def app() -> Middleware:
-    """An application without a database, for what must be refused before one is asked."""
+    """An application without a database, for requests that must be refused before it is used."""
     return application(Database(Settings().database), CATALOG, Settings())
 
 
@@ -45,20 +45,20 @@ def app() -> Middleware:
         b"/api/hyperfleet/v1/clusters/" + b"%41" * 20_000 + b"%",
     ],
 )
-async def test_a_raw_path_that_is_none_is_404(app: Middleware, path: bytes) -> None:
+async def test_an_invalid_raw_path_is_404(app: Middleware, path: bytes) -> None:
     answer = await asgi.send(app, "GET", path)
     assert (answer.status, answer.problem["code"]) == (404, "HYPERFLEET-NTF-000")
     assert len(answer.body) < 5000
 
 
 @pytest.mark.parametrize("length", [str(LIMIT + 1), "9" * 18, "9" * 5000])
-async def test_a_length_beyond_the_limit_is_refused_before_the_body_comes(app: Middleware, length: str) -> None:
+async def test_a_length_beyond_the_limit_is_refused_before_the_body_arrives(app: Middleware, length: str) -> None:
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=[], headers=[("Content-Length", length)])
     assert (answer.status, answer.problem["code"]) == (413, "HYPERFLEET-VAL-005")
 
 
 @pytest.mark.parametrize("length", ["2", "-1", "x", ""])
-async def test_a_length_that_lies_does_not_let_a_large_body_in(app: Middleware, length: str) -> None:
+async def test_a_false_length_does_not_let_a_large_body_in(app: Middleware, length: str) -> None:
     pieces = [b" " * (LIMIT // 2)] * 3
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=pieces, headers=[("Content-Length", length)])
     assert answer.status == 413
@@ -69,21 +69,21 @@ async def test_a_body_in_one_piece_beyond_the_limit_is_refused(app: Middleware) 
 
 
 @pytest.mark.parametrize("pieces", [(), (b'{"name":',), (b"{", b"}")])
-async def test_a_caller_that_leaves_before_the_end_of_its_body_is_no_failure(
+async def test_a_caller_that_leaves_before_the_end_of_its_body_is_not_a_failure(
     app: Middleware, pieces: tuple[bytes, ...]
 ) -> None:
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=pieces, leaves=True)
     assert (answer.status, answer.problem["code"]) == (400, "HYPERFLEET-VAL-005")
 
 
-async def test_a_body_in_many_empty_pieces_is_put_together(app: Middleware) -> None:
+async def test_a_body_in_many_empty_pieces_is_assembled(app: Middleware) -> None:
     answer = await asgi.send(app, "POST", CLUSTERS, pieces=[b"", b"{", b"", b"}", b""])
     assert [wrong["field"] for wrong in answer.problem["errors"]] == ["name", "spec"]
 
 
 @pytest.mark.parametrize("pieces", [(), (b"{}",)])
-async def test_a_request_that_failed_is_forgotten_at_once(app: Middleware, pieces: tuple[bytes, ...]) -> None:
-    # What is left to the collector keeps its connection open, since its body counts as wanted.
+async def test_a_failed_request_is_released_at_once(app: Middleware, pieces: tuple[bytes, ...]) -> None:
+    # A request left to the garbage collector keeps its connection open, because its body still counts as expected.
     gc.collect()
     gc.disable()
     try:
@@ -103,7 +103,7 @@ async def test_a_request_id_given_twice_is_replaced(app: Middleware) -> None:
     assert answer.headers["x-request-id"] not in ("one", "two", "one, two")
 
 
-async def test_a_body_is_json_in_one_media_type_only(app: Middleware) -> None:
+async def test_a_body_is_json_in_only_one_media_type(app: Middleware) -> None:
     lines = [("Content-Type", "application/json"), ("Content-Type", "text/plain")]
     assert (await asgi.send(app, "POST", CLUSTERS, pieces=[b"{}"], headers=lines)).status == 415
 

@@ -1,4 +1,4 @@
-"""Large answers that callers read slowly: they are counted, limited, and given up in the end."""
+"""Large responses that callers read slowly: they are counted, limited, and finally abandoned."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def read(app: ASGIApp, path: str, *headers: tuple[str, str]) -> Any:
 
 @asynccontextmanager
 async def unread(app: ASGIApp, path: str) -> AsyncIterator[asyncio.Event]:
-    """A request whose caller takes nothing of the answer's body until the event is set."""
+    """A request whose caller reads nothing of the response's body until the event is set."""
     taken, waits = asyncio.Event(), asyncio.Event()
 
     async def receive() -> Message:
@@ -55,7 +55,7 @@ async def unread(app: ASGIApp, path: str) -> AsyncIterator[asyncio.Event]:
     await request
 
 
-async def test_lists_are_refused_while_too_much_waits_for_slow_readers(db: Database) -> None:
+async def test_lists_are_refused_while_too_many_bytes_wait_for_slow_readers(db: Database) -> None:
     id = (await create(db, "large", spec=LARGE))["id"]
     app = application(db, CATALOG, impatient(max_unsent_bytes=2 * WHOLE))
     async with unread(app, CLUSTERS):
@@ -74,7 +74,7 @@ async def test_lists_are_refused_while_too_much_waits_for_slow_readers(db: Datab
     assert (await read(app, CLUSTERS)).status == 200
 
 
-async def test_what_lists_made_at_once_leave_no_room_for_is_refused_too(db: Database) -> None:
+async def test_a_list_for_which_concurrent_lists_leave_no_room_is_refused_too(db: Database) -> None:
     await create(db, "large", spec=LARGE)
     app = application(db, CATALOG, impatient(max_unsent_bytes=7 * WHOLE))
     waiting = [unread(app, CLUSTERS) for _ in range(3)]
@@ -89,7 +89,7 @@ async def test_what_lists_made_at_once_leave_no_room_for_is_refused_too(db: Data
         await each.__aexit__(None, None, None)
 
 
-async def test_an_answer_counts_as_it_is_sent(db: Database) -> None:
+async def test_a_response_counts_in_its_sent_form(db: Database) -> None:
     await create(db, "large", spec=LARGE)
     app = application(db, CATALOG, impatient(max_unsent_bytes=WHOLE))
     assert (await read(app, CLUSTERS)).status == 200, "one answer always has room"
@@ -100,7 +100,7 @@ async def test_an_answer_counts_as_it_is_sent(db: Database) -> None:
 
 
 @pytest.mark.parametrize("size", [WHOLE + 1, 3 * PIECE, 3 * PIECE + 1])
-async def test_a_body_arrives_whole_however_many_pieces_it_takes(size: int) -> None:
+async def test_a_body_arrives_complete_in_any_number_of_pieces(size: int) -> None:
     body = bytes(number % 251 for number in range(size))
     sent: list[Message] = []
 
@@ -113,7 +113,7 @@ async def test_a_body_arrives_whole_however_many_pieces_it_takes(size: int) -> N
     assert max(len(message["body"]) for message in sent) <= PIECE
 
 
-async def test_a_caller_may_take_the_write_time_out_and_what_the_slowest_pace_adds() -> None:
+async def test_a_caller_has_the_write_timeout_plus_the_time_at_the_slowest_rate() -> None:
     async def send(message: Message) -> None:
         if not message["more_body"]:
             await asyncio.Event().wait()
@@ -123,7 +123,7 @@ async def test_a_caller_may_take_the_write_time_out_and_what_the_slowest_pace_ad
     assert 0.2 + 3 * PIECE / SLOWEST <= asyncio.get_running_loop().time() - began < 10
 
 
-async def test_there_is_room_up_to_the_limit_and_not_beyond() -> None:
+async def test_there_is_room_up_to_the_limit_but_not_beyond() -> None:
     unsent = Unsent(100, 1.0)
     await unsent.find_room(1000)
     unsent.hold(60)
@@ -138,7 +138,7 @@ async def test_there_is_room_up_to_the_limit_and_not_beyond() -> None:
 
 
 @pytest.mark.parametrize(("size", "counted"), [(SMALL, 0), (SMALL + 1, SMALL + 1), (WHOLE, WHOLE), (WHOLE + 1, WHOLE)])
-async def test_a_body_counts_when_the_server_has_taken_it(size: int, counted: int) -> None:
+async def test_a_body_counts_after_the_server_has_accepted_it(size: int, counted: int) -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -149,16 +149,16 @@ async def test_a_body_counts_when_the_server_has_taken_it(size: int, counted: in
     assert (len(sent), unsent.buffered.now) == (1 if size <= WHOLE else 3, counted)
 
 
-async def test_answers_that_callers_have_read_or_left_do_not_count() -> None:
+async def test_responses_that_callers_have_read_or_abandoned_do_not_count() -> None:
     async def send(message: Message) -> None:
-        """Takes it."""
+        """Accepts and drops the message."""
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         callers = [socket.create_connection(listener.getsockname()) for _ in range(3)]
         taken = [listener.accept()[0] for _ in callers]
         addresses = [caller.getsockname() for caller in callers]
         unsent = Unsent(3 * WHOLE, 1.0)
-        # The first has read its answer, the second reads nothing, the third is gone.
+        # The first has read its response, the second reads nothing, the third has disconnected.
         taken[1].setblocking(False)
         with suppress(BlockingIOError):
             while True:
@@ -182,7 +182,7 @@ async def test_answers_that_callers_have_read_or_left_do_not_count() -> None:
             each.close()
 
 
-async def test_connections_are_closed_by_their_callers_address() -> None:
+async def test_connections_are_closed_by_the_callers_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         callers = [socket.create_connection(listener.getsockname()) for _ in range(2)]
         accepted = [listener.accept()[0] for _ in callers]
@@ -196,7 +196,7 @@ async def test_connections_are_closed_by_their_callers_address() -> None:
             each.close()
 
 
-async def test_large_lists_are_made_two_at_a_time_and_small_ones_beside_them() -> None:
+async def test_large_lists_are_built_two_at_a_time_with_small_ones_beside_them() -> None:
     unsent, going = Unsent(1 << 30, 5.0), asyncio.Event()
     begun: list[str] = []
 
@@ -218,7 +218,7 @@ async def test_large_lists_are_made_two_at_a_time_and_small_ones_beside_them() -
     assert len(begun) == 8
 
 
-async def test_a_large_list_has_its_room_before_it_is_made() -> None:
+async def test_a_large_list_reserves_its_room_before_it_is_built() -> None:
     unsent, going = Unsent(10 * LIGHT, 5.0), asyncio.Event()
 
     async def make() -> bytes:

@@ -1,16 +1,16 @@
-"""Golden cases of admission and aggregation: the small language that they are written in, and the lives they tell.
+"""Golden cases of admission and aggregation: the small language of the case files, and the lives that they describe.
 
-Times are written `@5`, seconds after noon, or `@5.5` by an adapter that writes fractions; generations `g1`; conditions
-as in `Available=False(Quota, no room left)`, where the parentheses hold reason and message and may be left out; in a
-summary each is followed by the time of its last flip, `since@5`. Everything that a case leaves out it does not check.
+Times are written `@5`, in seconds after noon, or `@5.5` for an adapter that writes fractions; generations `g1`;
+conditions `Available=False(Quota, no room left)`, where the parentheses hold an optional reason and message. In a
+summary each condition is followed by the time of its last flip, `since@5`. A case checks only the values that it has.
 
 A case of aggregation is a life: events (`created @0`, `changed @9`, `deleted @9`, `dns reports g1 @5 Available=True`,
 `children appear`, `children go`, `required are dns, vm`, or `any`, or `nobody`; after `changed unseen @9` nothing is
-aggregated until the next one), and between them what is seen at that moment:
+aggregated until the next one), and between them the expected state at that moment:
 `phase` (`Ready g1 updated@5 changed@5`), `order` (the types of all conditions), a condition by its type
 (`True g1 updated@5 changed@5 created@0 Reason`, or `absent`) and, as `<type> says`, its message.
-Of a kind with rules of its own a case gives these as `mapped`, the resource's `spec`, and what adapters send as `data`
-from an event on (`dns sends {"zone": "a"}`).
+For a kind with mapping rules, a case has the rules as `mapped`, the resource's `spec`, and the `data` that adapters
+send from an event on (`dns sends {"zone": "a"}`).
 """
 
 import re
@@ -41,7 +41,7 @@ _REPORT = re.compile(r"g(\d+) @(-?\d+(?:\.\d+)?) (.+)")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One golden file: its name is the behaviour, `rules` are the numbers of the docstrings that it stands for."""
+    """One golden file: its name is the behaviour, `rules` are the rule numbers (from docstrings) that it covers."""
 
     name: str
     rules: tuple[str, ...]
@@ -54,7 +54,7 @@ def cases(folder: str) -> list[Case]:
 
 
 def _case(path: Path) -> Case:
-    # The base loader leaves every scalar the text it is: `False` and `1.1` are words of this language.
+    # The base loader keeps every scalar as text: `False` and `1.1` are words of this language.
     body = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
     return Case(path.stem, tuple(body.pop("rules")), body)
 
@@ -65,7 +65,7 @@ def at(seconds: float) -> datetime:
 
 
 def conditions(text: str) -> list[tuple[ReportedCondition, datetime | None]]:
-    """Conditions as written, each with the time after `since`, None without one."""
+    """Conditions as written, each with the time after `since`, or None."""
     found = []
     end = 0
     for match in _CONDITION.finditer(text):
@@ -102,7 +102,7 @@ def summary(text: str, adapter: str = "dns") -> Summary:
 
 @dataclass(slots=True)
 class Life:
-    """A resource in pure form: what is stored of it, and its status after each event, aggregated as in the service."""
+    """A resource without a database: its stored state, and its status after each event, aggregated like the service."""
 
     required: RequiredAdapters = ()
     generation: int = 1
@@ -117,7 +117,7 @@ class Life:
     served: dict[str, bytes] = field(default_factory=dict)
 
     def inputs(self) -> dict[str, Any]:
-        """Every argument of `aggregate` but `previous`."""
+        """Every argument of `aggregate` except `previous`."""
         return {
             "generation": self.generation,
             "reference_time": self.reference_time,
@@ -128,7 +128,7 @@ class Life:
         }
 
     def assessed(self, reports: Sequence[Summary] | None = None) -> Status:
-        """Its status anew, from what is stored; `reports` may come in any order."""
+        """Its status, recomputed from the stored state; `reports` may have any order."""
         kind = Kind("Thing", "things", "thing", required_adapters=self.required, conditions=self.mapped)
         draft = Draft("one", Desired(self.spec, {"env": "test"}, {}))
         stored = structs.replace(
@@ -148,12 +148,12 @@ class Life:
         return finished(aggregated, mapper.answers(mapper.facts(aggregated.question))).standing.computed
 
     def settle(self) -> Status:
-        """Aggregates anew."""
+        """Aggregates again."""
         self.status = self.assessed()
         return self.status
 
     def create(self, time: datetime) -> None:
-        """The resource begins."""
+        """The resource is created."""
         self.reference_time = time
         self.settle()
 
@@ -165,7 +165,7 @@ class Life:
         self.settle()
 
     def receive(self, received: Report) -> Admission:
-        """A report arrives; what became of it."""
+        """A report arrives; returns its reception."""
         previous = self.reports.get(received.adapter)
         answer = admit(received, generation=self.generation, previous=previous)
         if answer == "stored":
@@ -178,7 +178,7 @@ class Life:
 
 
 def live(case: Case) -> Iterator[tuple[Life, str | None, dict[str, Any]]]:
-    """The life of a case: after each step the state, with the event that it is the result of, or what is to be seen."""
+    """The life of a case: the state after each step, with the event that caused it, or the expected state."""
     life = Life(
         required=_adapters(case.body.get("required", "")),
         mapped=tuple(ConditionRule(**rule) for rule in case.body.get("mapped", ())),
@@ -221,7 +221,7 @@ def _adapters(text: str) -> RequiredAdapters:
 
 
 def differences(status: Status, seen: dict[str, Any]) -> list[str]:
-    """What of a status is not as a case says, one line each."""
+    """The differences between a status and a case, one line each."""
     by_type = {condition.type: condition for condition in status.conditions}
     found: list[str] = []
     for key, wanted in seen.items():

@@ -1,8 +1,8 @@
-"""The contract's page on aggregation and reports, said a second time: slow, plain, and in another shape than the code.
+"""The contract's page on aggregation and reports, implemented a second time: slow, plain, and structured differently.
 
-Each function answers one question about a list of rows, one row a counted adapter, in the order of the page; nothing is
-computed once and shared. It imports nothing that decides anything, so that a mistake cannot stand in both.
-Statuses are dictionaries in their JSON spelling with times as they are. The page gives no messages for
+Each function answers one question about a list of rows, one row per counted adapter, in the order of the page; no
+result is shared. The module imports no code that decides anything, so that one mistake cannot affect both.
+Statuses are dictionaries with JSON names and datetime values. The page gives no messages for
 LastKnownReconciled, so `message` is left out there.
 """
 
@@ -35,7 +35,7 @@ def plain(status: Status) -> dict[str, Any]:
 
 
 def is_out_of_date(report: Report, generation: int, stored: Summary | None) -> bool:
-    """Whether the answer is 204."""
+    """Whether the response is 204."""
     said = {condition.type: condition.status for condition in report.conditions}
     reasons = [report.observed_generation > generation]
     if stored is not None:
@@ -58,7 +58,7 @@ def status(
     reports: Sequence[Summary],
     has_children: bool,
 ) -> dict[str, Any]:
-    """What a read of the resource shows under `status`, `adapters` aside."""
+    """What a read of the resource shows under `status`, without `adapters`."""
     rows = _rows(required, reports)
     told = [row for row in rows if row["reported"]]
     phase = _phase(rows, generation, deleted)

@@ -1,8 +1,8 @@
-"""Which reports count, what is kept of them and what they say: the golden cases hold, and every rule has some.
+"""Which reports count, what is kept of them and which verdict they give: golden cases, some for every rule.
 
-A case of admission has `resource` (its generation), perhaps `stored`, `report` and the `answer`; one of summaries has
-`reports` in sequence and what the last one `keeps`; one of verdicts has what a report `says`, what `decides`, and the
-`verdict`.
+A case of admission has `resource` (its generation), optionally `stored`, the `report` and the `answer`. A case of
+summaries has `reports` in sequence and what the last one `keeps`. A case of verdicts has what a report `says`, what
+`decides`, and the `verdict`.
 """
 
 import itertools
@@ -48,7 +48,7 @@ summaries = st.none() | reports.map(lambda report: summarize(report, None))
 
 
 @pytest.mark.parametrize("case", ADMISSIONS, ids=lambda case: case.name)
-def test_a_report_is_answered_as_the_case_says(case: Case) -> None:
+def test_the_response_to_a_report_matches_the_case(case: Case) -> None:
     stored = case.body.get("stored")
     previous = None if stored is None else summarize(golden.report(stored), None)
     generation = int(case.body["resource"].removeprefix("g"))
@@ -56,7 +56,7 @@ def test_a_report_is_answered_as_the_case_says(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", SUMMARIES, ids=lambda case: case.name)
-def test_a_summary_keeps_what_the_case_says(case: Case) -> None:
+def test_a_summary_keeps_the_members_of_the_case(case: Case) -> None:
     kept: Summary | None = None
     for text in case.body["reports"]:
         kept = summarize(golden.report(text), kept)
@@ -64,14 +64,14 @@ def test_a_summary_keeps_what_the_case_says(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", VERDICTS, ids=lambda case: case.name)
-def test_a_report_means_what_the_case_says_in_whatever_order_its_conditions_stand(case: Case) -> None:
+def test_a_reports_verdict_matches_the_case_in_any_order_of_its_conditions(case: Case) -> None:
     for conditions in itertools.permutations(condition for condition, _ in golden.conditions(case.body["says"])):
         deciding = deciding_condition(conditions)
         assert ("nothing" if deciding is None else deciding.type) == case.body["decides"]
         assert (verdict(deciding) or "none") == case.body["verdict"]
 
 
-def test_there_are_at_least_forty_cases_and_each_is_of_one_sort() -> None:
+def test_there_are_at_least_forty_cases_each_of_one_sort() -> None:
     assert len(CASES) == len(ADMISSIONS) + len(SUMMARIES) + len(VERDICTS) >= 40
 
 
@@ -83,15 +83,15 @@ def test_every_rule_has_at_least_two_cases_and_every_case_names_rules_that_exist
 
 @given(roughly_timed, st.integers(1, 4), st.none() | roughly_timed.map(lambda report: summarize(report, None)))
 @settings(deadline=None)
-def test_admission_is_what_the_oracle_says(report: Report, generation: int, previous: Summary | None) -> None:
+def test_admission_agrees_with_the_oracle(report: Report, generation: int, previous: Summary | None) -> None:
     late = oracle.is_out_of_date(report, generation, previous)
     assert admit(report, generation=generation, previous=previous) == ("outdated" if late else "stored")
 
 
 @given(reports, reports)
 @settings(deadline=None)
-def test_of_two_reports_in_either_order_the_newer_one_is_stored_in_the_end(one: Report, other: Report) -> None:
-    """When both have a verdict and differ in generation or time: the same one stays, whichever comes first."""
+def test_the_newer_of_two_reports_is_stored_in_either_order(one: Report, other: Report) -> None:
+    """If both have a verdict and differ in generation or time, the same report wins in either order."""
     ages = [(report.observed_generation, report.observed_time) for report in (one, other)]
     if ages[0] != ages[1] and all(verdict(deciding_condition(report.conditions)) for report in (one, other)):
         newer = one if ages[0] > ages[1] else other
@@ -107,7 +107,7 @@ def test_of_two_reports_in_either_order_the_newer_one_is_stored_in_the_end(one: 
 
 @given(reports, summaries)
 @settings(deadline=None)
-def test_a_summary_of_the_very_same_report_is_the_same(report: Report, previous: Summary | None) -> None:
+def test_the_same_report_has_the_same_summary(report: Report, previous: Summary | None) -> None:
     kept = summarize(report, previous)
     assert summarize(report, kept) == kept
 
@@ -116,5 +116,5 @@ def test_a_summary_of_the_very_same_report_is_the_same(report: Report, previous:
     ("text", "finalized"),
     [("Finalized=True", True), ("Finalized=False", False), ("Finalized=Unknown", False), ("Available=True", False)],
 )
-def test_finalized_is_only_what_says_true(text: str, finalized: bool) -> None:
+def test_only_finalized_true_counts_as_finalized(text: str, finalized: bool) -> None:
     assert is_finalized([condition for condition, _ in golden.conditions(f"Health=True {text}")]) is finalized

@@ -1,4 +1,4 @@
-"""The golden cases of aggregation hold, and every numbered rule has some."""
+"""Golden cases of aggregation, some for every numbered rule."""
 
 import itertools
 from typing import Final
@@ -21,7 +21,7 @@ RULES: Final = golden.rule_numbers(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_a_case_says_is_seen(case: Case) -> None:
+def test_every_step_of_a_case_matches(case: Case) -> None:
     seen = 0
     for life, _, expected in live(case):
         if expected:
@@ -32,7 +32,7 @@ def test_what_a_case_says_is_seen(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_status_in_a_case_is_a_fixed_point_and_free_of_the_order_of_reports(case: Case) -> None:
+def test_every_status_in_a_case_is_a_fixed_point_in_any_order_of_reports(case: Case) -> None:
     for life, event, _ in live(case):
         if event is not None and life.status is not None:
             for reports in itertools.permutations(life.reports.values()):

@@ -1,4 +1,4 @@
-"""In random lives of thousands of reports, aggregation and admission agree with the contract said a second time."""
+"""In random lives of thousands of reports, aggregation and admission agree with a second implementation."""
 
 import random
 from typing import Any, Final
@@ -17,7 +17,7 @@ ADAPTERS: Final = ("dns", "vm-adapter", "net.v2", "DnsAdapter", "dns-adapter")
 
 
 def random_report(chance: random.Random, life: Life, now: int) -> Report:
-    """Mostly about the present generation and a time near now; often an adapter's success."""
+    """Mostly about the current generation and a time near now; often an adapter's success."""
     types = chance.sample(TYPES, k=chance.randint(1, 4)) if chance.random() < 0.7 else ["Available"]
     return Report(
         chance.choice(ADAPTERS),
@@ -33,7 +33,7 @@ def random_report(chance: random.Random, life: Life, now: int) -> Report:
 
 
 def random_requirement(chance: random.Random) -> RequiredAdapters:
-    """Up to three adapters by name, or any."""
+    """Up to three named adapters, or any."""
     return AnyAdapter.ANY if chance.random() < 0.25 else tuple(chance.sample(ADAPTERS[:4], k=chance.randint(0, 3)))
 
 
@@ -53,7 +53,7 @@ def event(chance: random.Random, life: Life, now: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_in_a_random_life_every_step_is_what_the_oracle_says(seed: int) -> None:
+def test_every_step_of_a_random_life_agrees_with_the_oracle(seed: int) -> None:
     chance = random.Random(seed)
     life = Life(required=random_requirement(chance))
     life.create(at(0))
@@ -99,12 +99,12 @@ def test_the_random_lives_reach_every_reason_and_phase() -> None:
     }
 
 
-# What a kind's own rules add is not aggregation.
+# Conditions from mapping rules are not part of aggregation.
 CASES = [case for case in golden.cases("aggregation") if "mapped" not in case.body]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_oracle_says_the_same_of_every_golden_case(case: Case) -> None:
+def test_the_oracle_agrees_with_every_golden_case(case: Case) -> None:
     expected: dict[str, Any] | None = None
     for life, happened, _ in live(case):
         if happened is not None:

@@ -1,7 +1,7 @@
-"""What holds of aggregation for any reports: fixed point, no order, no clock, and exactly what history may decide.
+"""Properties of aggregation for all reports: fixed point, no order, no clock, and exactly what may depend on history.
 
-What may depend on the order in which reports of different adapters arrive is the phase's transition time, the one of
-Reconciled, and LastKnownReconciled but for its creation time; nothing else may, and these tests say so.
+Only three things may depend on the order in which reports of different adapters arrive: the phase's transition time,
+the transition time of Reconciled, and LastKnownReconciled except for its creation time.
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ TYPES: Final = ("Available", "Ready", "Failed", "Finalized", "Progressing")
 
 Inputs = dict[str, Any]
 
-# Time is not what these tests are about, and machines are busy.
+# These tests do not measure time, and machines are busy.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 times = st.integers(-5, 30).map(at)
@@ -33,7 +33,7 @@ required_adapters: st.SearchStrategy[RequiredAdapters] = st.one_of(named_adapter
 
 
 def statuses_by_type() -> st.SearchStrategy[dict[str, Any]]:
-    """What a report says: mostly one clear thing, so that agreement is not rare."""
+    """A report's conditions: mostly one clear verdict, so that agreement is not rare."""
     anything = st.dictionaries(st.sampled_from(TYPES), st.sampled_from(["True", "False", "Unknown"]), min_size=1)
     return st.one_of(st.just({"Available": "True"}), st.just({"Available": "True"}), anything)
 
@@ -51,7 +51,7 @@ def summaries(draw: st.DrawFn, adapter: str, generation: int) -> Summary:
 
 @st.composite
 def inputs(draw: st.DrawFn, *, deleted: bool | None = None) -> Inputs:
-    """Every argument of `aggregate` but `previous`."""
+    """Every argument of `aggregate` except `previous`."""
     generation = draw(st.integers(1, 4))
     reporting = draw(st.lists(st.sampled_from(ADAPTERS), unique=True))
     return {
@@ -66,7 +66,7 @@ def inputs(draw: st.DrawFn, *, deleted: bool | None = None) -> Inputs:
 
 @st.composite
 def previous_statuses(draw: st.DrawFn) -> Status | None:
-    """None, or a status with two aggregations behind it, of inputs that need not resemble the next."""
+    """None, or a status after two aggregations of inputs unrelated to the next."""
     if draw(st.booleans()):
         return None
     return aggregate(previous=aggregate(previous=None, **draw(inputs())), **draw(inputs()))
@@ -78,14 +78,14 @@ def by_type(status: Status) -> dict[str, Condition]:
 
 @given(inputs(), previous_statuses())
 @settings(unhurried, max_examples=400)
-def test_any_status_is_what_the_oracle_says(given: Inputs, previous: Status | None) -> None:
+def test_every_status_agrees_with_the_oracle(given: Inputs, previous: Status | None) -> None:
     before = None if previous is None else oracle.plain(previous)
     assert oracle.plain(aggregate(previous=previous, **given)) == oracle.status(previous=before, **given)
 
 
 @given(inputs(), previous_statuses())
 @unhurried
-def test_a_status_aggregated_again_is_itself(given: Inputs, previous: Status | None) -> None:
+def test_aggregating_a_status_again_does_not_change_it(given: Inputs, previous: Status | None) -> None:
     status = aggregate(previous=previous, **given)
     assert aggregate(previous=status, **given) == status
 
@@ -107,7 +107,7 @@ def test_a_status_survives_being_stored_as_json(given: Inputs, previous: Status 
 
 @given(inputs(), previous_statuses(), st.integers(-(10**9), 10**9).map(lambda seconds: timedelta(seconds=seconds)))
 @unhurried
-def test_when_all_times_move_alike_the_status_moves_with_them_so_it_reads_no_clock(
+def test_shifting_all_times_shifts_the_status_so_no_clock_is_read(
     given: Inputs, previous: Status | None, distance: timedelta
 ) -> None:
     status = aggregate(previous=previous, **given)
@@ -115,7 +115,7 @@ def test_when_all_times_move_alike_the_status_moves_with_them_so_it_reads_no_clo
 
 
 def moved(thing: Any, distance: timedelta) -> Any:
-    """The same thing with every time in it moved."""
+    """The same value with every time in it shifted."""
     if hasattr(thing, "tzinfo"):
         return thing + distance
     if isinstance(thing, msgspec.Struct):
@@ -158,7 +158,7 @@ def test_a_resource_being_deleted_is_neither_ready_nor_reconciled(given: Inputs,
 
 @given(inputs(), previous_statuses())
 @unhurried
-def test_types_are_unique_the_two_aggregates_come_first_and_nothing_is_observed_beyond_the_generation(
+def test_types_are_unique_aggregates_come_first_and_no_observed_generation_is_ahead(
     given: Inputs, previous: Status | None
 ) -> None:
     status = aggregate(previous=previous, **given)
@@ -170,7 +170,7 @@ def test_types_are_unique_the_two_aggregates_come_first_and_nothing_is_observed_
 
 @given(inputs(), previous_statuses())
 @unhurried
-def test_a_condition_that_does_not_flip_keeps_its_transition_time_and_any_condition_its_creation(
+def test_an_unflipped_condition_keeps_its_transition_time_and_every_condition_its_creation_time(
     given: Inputs, previous: Status | None
 ) -> None:
     status = aggregate(previous=previous, **given)
@@ -187,7 +187,7 @@ def test_a_condition_that_does_not_flip_keeps_its_transition_time_and_any_condit
 
 @given(inputs(), previous_statuses(), previous_statuses())
 @unhurried
-def test_the_past_decides_no_status_but_the_one_of_last_known_reconciled(
+def test_history_decides_only_the_status_of_last_known_reconciled(
     given: Inputs, one: Status | None, other: Status | None
 ) -> None:
     first, second = aggregate(previous=one, **given), aggregate(previous=other, **given)
@@ -202,7 +202,7 @@ def test_the_past_decides_no_status_but_the_one_of_last_known_reconciled(
 
 
 def past_free(condition: Condition) -> object:
-    """What of a condition no previous status decides."""
+    """The parts of a condition that no previous status decides."""
     if condition.type == "LastKnownReconciled":
         return condition.type
     return msgspec.structs.replace(condition, created_time=at(0), last_transition_time=at(0))
@@ -210,7 +210,7 @@ def past_free(condition: Condition) -> object:
 
 @given(inputs(), previous_statuses(), previous_statuses())
 @unhurried
-def test_last_known_reconciled_looks_back_only_when_all_have_a_verdict_and_do_not_all_succeed_at_one_generation(
+def test_last_known_reconciled_uses_history_only_if_all_have_a_verdict_but_not_success_at_one_generation(
     given: Inputs, one: Status | None, other: Status | None
 ) -> None:
     named = given["required"] if isinstance(given["required"], tuple) else ()
@@ -226,7 +226,7 @@ def test_last_known_reconciled_looks_back_only_when_all_have_a_verdict_and_do_no
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> tuple[Life, list[Report], list[Report]]:
-    """A resource, and reports of several adapters in two orders that keep each adapter's own."""
+    """A resource, and reports of several adapters in two orders that keep each adapter's own order."""
     life = Life(required=draw(required_adapters), generation=draw(st.integers(1, 3)), deleted=draw(st.booleans()))
     sent: list[Report] = []
     for adapter in ADAPTERS:
@@ -239,7 +239,7 @@ def arrivals(draw: st.DrawFn) -> tuple[Life, list[Report], list[Report]]:
 
 
 def after(life: Life, sent: list[Report]) -> Life:
-    """The same resource when these reports have come, one after the other."""
+    """The same resource after these reports, in sequence."""
     lived = Life(life.required, life.generation, life.reference_time, life.deleted)
     lived.settle()
     for received in sent:
@@ -249,7 +249,7 @@ def after(life: Life, sent: list[Report]) -> Life:
 
 @given(arrivals())
 @settings(unhurried, max_examples=200)
-def test_in_whatever_order_different_adapters_report_what_does_not_look_back_comes_out_the_same(
+def test_everything_without_history_is_independent_of_the_order_of_adapters(
     arrivals: tuple[Life, list[Report], list[Report]],
 ) -> None:
     life, sent, shuffled = arrivals
@@ -259,7 +259,7 @@ def test_in_whatever_order_different_adapters_report_what_does_not_look_back_com
 
 
 def order_free(status: Status) -> object:
-    """What of a status no order of arrival decides: all but three transition times and what is sticky."""
+    """The parts of a status that no order of arrival decides: all but three transition times and sticky values."""
     conditions: list[object] = []
     for condition in status.conditions:
         if condition.type == "LastKnownReconciled":
@@ -273,7 +273,7 @@ def order_free(status: Status) -> object:
 
 @given(st.permutations(ADAPTERS), st.permutations(ADAPTERS), st.lists(times, min_size=4, max_size=4), st.integers(1, 3))
 @unhurried
-def test_when_every_required_adapter_reports_success_once_the_whole_status_is_free_of_order(
+def test_if_every_required_adapter_reports_success_once_the_status_is_independent_of_order(
     one: list[str], other: list[str], reported: list[Any], generation: int
 ) -> None:
     success = (ReportedCondition("Available", "True"),)
@@ -289,7 +289,7 @@ def test_when_every_required_adapter_reports_success_once_the_whole_status_is_fr
 
 @given(arrivals())
 @unhurried
-def test_the_last_report_of_an_adapter_sent_again_changes_nothing(
+def test_resending_an_adapters_last_report_changes_nothing(
     arrivals: tuple[Life, list[Report], list[Report]],
 ) -> None:
     life, sent, _ = arrivals

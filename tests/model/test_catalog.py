@@ -1,4 +1,4 @@
-"""The Catalog: every mistake of a set of kinds with the set that just avoids it."""
+"""The Catalog: every mistake in a set of kinds, with the set that just avoids it."""
 
 from dataclasses import replace
 from typing import Final
@@ -14,7 +14,7 @@ MOON: Final = Kind("Moon", "moons", "moon", parent="Planet")
 
 
 def mistakes(*kinds: Kind) -> tuple[str, ...]:
-    """What the Catalog says of these kinds; nothing when it takes them."""
+    """The Catalog's errors for these kinds; empty when it accepts them."""
     try:
         Catalog(kinds)
     except BadCatalog as refused:
@@ -22,7 +22,7 @@ def mistakes(*kinds: Kind) -> tuple[str, ...]:
     return ()
 
 
-def test_the_built_in_kinds_fit_together() -> None:
+def test_the_built_in_kinds_are_a_valid_catalog() -> None:
     catalog = Catalog(BUILT_IN)
     cluster, pool = catalog.by_name["Cluster"], catalog.by_name["NodePool"]
     assert (cluster.name_min_length, cluster.name_max_length) == (3, 53)
@@ -32,7 +32,7 @@ def test_the_built_in_kinds_fit_together() -> None:
     assert (catalog.parent_of(pool), catalog.parent_of(cluster)) == (cluster, None)
 
 
-def test_no_kinds_at_all_are_refused_and_one_is_enough() -> None:
+def test_a_catalog_needs_at_least_one_kind() -> None:
     assert mistakes() == ("No kind is declared; declare at least one.",)
     assert mistakes(PLANET) == ()
 
@@ -42,7 +42,7 @@ def test_a_name_declared_twice_is_refused_and_a_longer_one_is_not() -> None:
     assert mistakes(PLANET, replace(PLANET, name="PlanetX", plural="worlds")) == ()
 
 
-def test_names_that_differ_in_capitals_only_are_refused() -> None:
+def test_names_that_differ_only_in_case_are_refused() -> None:
     assert mistakes(PLANET, replace(PLANET, name="PlaNet", plural="worlds")) == (
         "Kind PlaNet: it differs from Planet only in case.",
     )
@@ -56,13 +56,13 @@ def test_names_that_differ_in_capitals_only_are_refused() -> None:
         *(("P" * 64, False), ("Planet\n", False), ("Pla net", False), ("Pla.net", False)),
     ],
 )
-def test_a_kind_is_named_with_letters_and_digits_and_a_capital_first(name: str, fits: bool) -> None:
+def test_a_kinds_name_has_letters_and_digits_and_starts_with_a_capital(name: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, name=name))
     sentence = f"Kind {name}: the name of a kind must be letters and digits, starting with a capital, at most 63."
     assert found == (() if fits else (sentence,))
 
 
-def test_names_that_stand_for_something_else_are_reserved() -> None:
+def test_names_with_another_meaning_are_reserved() -> None:
     assert mistakes(replace(PLANET, name="PlanetList")) == (
         "Kind PlanetList: the name PlanetList is reserved for lists.",
     )
@@ -80,13 +80,13 @@ def test_names_that_stand_for_something_else_are_reserved() -> None:
         *(("p/q", False), ("p.q", False), ("p_q", False), ("p%20", False), ("p" * 64, False), ("p\n", False)),
     ],
 )
-def test_a_plural_is_a_lower_case_word_of_a_path(plural: str, fits: bool) -> None:
+def test_a_plural_is_a_lower_case_path_segment(plural: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, plural=plural))
     assert len(found) == (0 if fits else 1)
     assert all(f"the plural {plural!r} must be lower-case" in mistake for mistake in found)
 
 
-def test_a_plural_that_is_taken_is_refused_and_another_one_is_not() -> None:
+def test_a_plural_in_use_is_refused_and_another_is_not() -> None:
     comet = Kind("Comet", "planets", "comet")
     assert mistakes(PLANET, comet) == ("Kind Comet: the plural 'planets' is taken.",)
     assert mistakes(PLANET, replace(comet, plural="comets")) == ()
@@ -112,7 +112,7 @@ def test_name_lengths_are_refused_exactly_when_no_name_fits(least: int, most: in
     )
 
 
-def test_required_adapters_of_one_condition_type_are_refused_and_of_different_ones_are_not() -> None:
+def test_required_adapters_that_share_a_condition_type_are_refused() -> None:
     assert mistakes(replace(PLANET, required_adapters=("dns-adapter", "vm", "DnsAdapter"))) == (
         "Kind Planet: the required adapters dns-adapter and DnsAdapter would share the condition DnsAdapterSuccessful;"
         " rename one of them.",
@@ -120,7 +120,7 @@ def test_required_adapters_of_one_condition_type_are_refused_and_of_different_on
     assert mistakes(replace(PLANET, required_adapters=("dns-adapter", "vm", "dns-adapter-2"))) == ()
 
 
-def test_an_adapter_required_twice_is_refused_and_by_two_kinds_is_not() -> None:
+def test_an_adapter_may_be_required_by_two_kinds_but_not_twice_by_one() -> None:
     assert mistakes(replace(PLANET, required_adapters=("vm", "dns", "vm"))) == (
         "Kind Planet: the required adapter vm is listed 2 times.",
     )
@@ -136,7 +136,7 @@ def test_a_kind_that_owns_itself_is_refused() -> None:
     assert mistakes(replace(PLANET, parent="Planet")) == ("Kind Planet: its owners form a cycle, Planet > Planet.",)
 
 
-def test_kinds_that_own_each_other_are_refused_each_and_a_chain_is_not() -> None:
+def test_kinds_that_own_each_other_are_each_refused_and_a_chain_is_not() -> None:
     crater = Kind("Crater", "craters", "crater", parent="Moon")
     assert mistakes(replace(PLANET, parent="Crater"), MOON, crater) == (
         "Kind Planet: its owners form a cycle, Planet > Crater > Moon > Planet.",
@@ -146,13 +146,13 @@ def test_kinds_that_own_each_other_are_refused_each_and_a_chain_is_not() -> None
     assert mistakes(PLANET, MOON, crater) == ()
 
 
-def test_a_kind_below_a_loop_ends_and_is_not_blamed_for_it() -> None:
+def test_a_kind_below_a_cycle_is_not_blamed_for_it() -> None:
     assert mistakes(replace(PLANET, parent="Planet"), MOON) == (
         "Kind Planet: its owners form a cycle, Planet > Planet.",
     )
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     found = mistakes(
         replace(PLANET, plural="statuses", name_min_length=9, name_max_length=3, required_adapters=("vm", "vm")),
         replace(MOON, parent="Star"),
@@ -169,7 +169,7 @@ def test_a_required_adapter_that_could_never_report_is_refused() -> None:
     assert len(mistakes(replace(PLANET, required_adapters=("",)))) == 1
 
 
-def test_no_more_adapters_are_required_than_a_resource_takes() -> None:
+def test_a_kind_requires_no_more_adapters_than_a_resource_accepts() -> None:
     adapters = tuple(f"adapter-{number}" for number in range(101))
     assert mistakes(replace(PLANET, required_adapters=adapters[:100])) == ()
     assert mistakes(replace(PLANET, required_adapters=adapters)) == (
@@ -177,7 +177,7 @@ def test_no_more_adapters_are_required_than_a_resource_takes() -> None:
     )
 
 
-def test_mandatory_conditions_are_named_once_and_are_not_empty() -> None:
+def test_mandatory_conditions_are_unique_and_not_empty() -> None:
     assert mistakes(replace(PLANET, mandatory_conditions=("Ready", "Health"))) == ()
     assert mistakes(replace(PLANET, mandatory_conditions=("Ready", " ", "Ready"))) == (
         "Kind Planet: the mandatory condition Ready is listed 2 times.",
@@ -185,7 +185,7 @@ def test_mandatory_conditions_are_named_once_and_are_not_empty() -> None:
     )
 
 
-def test_no_more_conditions_are_mandatory_than_a_report_has() -> None:
+def test_a_kind_has_no_more_mandatory_conditions_than_a_report_may_have() -> None:
     types = tuple(f"Type{number}" for number in range(65))
     assert mistakes(replace(PLANET, mandatory_conditions=types[:64])) == ()
     assert mistakes(replace(PLANET, mandatory_conditions=types)) == (
@@ -197,7 +197,7 @@ def of_type(*types: str) -> tuple[ConditionRule, ...]:
     return tuple(ConditionRule(type, "true", "'True'", "''", "''") for type in types)
 
 
-def test_a_condition_of_ones_own_takes_no_type_that_is_taken() -> None:
+def test_a_mapped_condition_cannot_have_a_type_in_use() -> None:
     planet = replace(PLANET, required_adapters=("vm",))
     assert mistakes(replace(planet, conditions=of_type("Inhabited", "DnsSuccessful"))) == ()
     types = ("Reconciled", "LastKnownReconciled", "VmSuccessful")
@@ -210,7 +210,7 @@ def test_a_condition_of_ones_own_takes_no_type_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize("required", [(), AnyAdapter.ANY])
-def test_where_no_adapter_is_named_the_type_of_any_adapters_success_is_taken(required: RequiredAdapters) -> None:
+def test_without_named_adapters_the_success_type_of_any_adapter_is_in_use(required: RequiredAdapters) -> None:
     planet = replace(PLANET, required_adapters=required)
     assert mistakes(replace(planet, conditions=of_type("DnsSuccessful"))) == (
         "Kind Planet: the condition type DnsSuccessful is reserved for the service.",
@@ -225,7 +225,7 @@ def test_where_no_adapter_is_named_the_type_of_any_adapters_success_is_taken(req
         *(("W" * 101, False), ("", False), ("2W", False), ("W-", False), ("W.reason", False), ("W x", False)),
     ],
 )
-def test_the_type_of_a_condition_is_a_word_that_searches_can_name(type: str, fits: bool) -> None:
+def test_searches_can_name_every_condition_type(type: str, fits: bool) -> None:
     found = mistakes(replace(PLANET, conditions=of_type(type)))
     assert len(found) == (0 if fits else 1)
     assert all(f"the condition type {type!r} must be" in mistake for mistake in found)
@@ -235,7 +235,7 @@ def referring(kind: Kind, *rules: ReferenceRule) -> Kind:
     return replace(kind, references=rules)
 
 
-def test_a_reference_is_to_a_kind_that_is_declared() -> None:
+def test_a_reference_points_to_a_declared_kind() -> None:
     assert mistakes(referring(PLANET, ReferenceRule("moon", "Moon")), MOON) == ()
     assert mistakes(referring(PLANET, ReferenceRule("moon", "Mon")), MOON) == (
         "Kind Planet: the reference 'moon' targets Mon, which is not declared; did you mean Moon?",
@@ -271,7 +271,7 @@ def test_the_type_of_a_reference_is_a_word(type: str, fits: bool) -> None:
         *((0, 0, False), (-1, 1, False), (-1, None, False), (3, 2, False)),
     ],
 )
-def test_a_reference_takes_at_least_one_target_and_no_fewer_than_it_demands(
+def test_a_references_maximum_is_at_least_one_and_at_least_its_minimum(
     least: int, most: int | None, fits: bool
 ) -> None:
     found = mistakes(PLANET, referring(Kind("Comet", "comets", "comet"), ReferenceRule("p", "Planet", least, most)))
@@ -284,7 +284,7 @@ def test_a_reference_takes_at_least_one_target_and_no_fewer_than_it_demands(
     )
 
 
-def test_mandatory_references_in_a_circle_are_refused_and_one_that_is_optional_opens_it() -> None:
+def test_a_cycle_of_mandatory_references_is_refused_unless_one_is_optional() -> None:
     comet = Kind("Comet", "comets", "comet")
     to_comet, to_planet = ReferenceRule("comet", "Comet", 1), ReferenceRule("planet", "Planet", 1)
     assert mistakes(referring(PLANET, to_comet), referring(comet, to_planet)) == (
@@ -294,14 +294,14 @@ def test_mandatory_references_in_a_circle_are_refused_and_one_that_is_optional_o
     assert mistakes(referring(PLANET, to_comet), referring(comet, replace(to_planet, least=0))) == ()
 
 
-def test_a_mandatory_reference_to_ones_own_kind_is_refused_and_an_optional_one_is_not() -> None:
+def test_a_mandatory_reference_to_the_same_kind_is_refused_and_an_optional_one_is_not() -> None:
     assert mistakes(referring(PLANET, ReferenceRule("twin", "Planet", 1))) == (
         "Kind Planet: the reference 'twin' can never be satisfied: Planet needs Planet first.",
     )
     assert mistakes(referring(PLANET, ReferenceRule("twin", "Planet"))) == ()
 
 
-def test_an_owner_cannot_demand_a_reference_to_what_it_owns_but_what_it_owns_can() -> None:
+def test_an_owner_cannot_require_a_reference_to_its_child_but_a_child_can_to_its_owner() -> None:
     to_moon = ReferenceRule("moon", "Moon", 1)
     assert mistakes(referring(PLANET, to_moon), MOON) == (
         "Kind Planet: the reference 'moon' can never be satisfied: Planet needs Moon needs Planet first.",

@@ -1,4 +1,4 @@
-"""Conditions: the rule of transition times, and that their JSON is their shape."""
+"""Conditions: the rule of transition times, and their JSON form."""
 
 import msgspec
 import pytest
@@ -30,13 +30,13 @@ def aggregated(status: str = "True", reason: str | None = None) -> Condition:
     )
 
 
-def test_without_a_condition_before_the_transition_is_now() -> None:
+def test_without_a_previous_condition_the_transition_time_is_now() -> None:
     assert transition_time(None, "True", at(9)) == at(9)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("before", STATUSES)
-def test_the_transition_time_moves_exactly_when_the_status_differs(
+def test_the_transition_time_changes_exactly_when_the_status_does(
     before: ConditionStatus, status: ConditionStatus
 ) -> None:
     previous = TimedCondition("Available", before, at(5))
@@ -53,7 +53,7 @@ def test_a_kept_transition_time_may_be_later_than_the_report_that_keeps_it() -> 
 
 
 @pytest.mark.parametrize("reason", [None, "", "Done"])
-def test_an_aggregated_condition_survives_being_stored_with_a_reason_an_empty_one_and_none(reason: str | None) -> None:
+def test_an_aggregated_condition_round_trips_with_a_reason_an_empty_one_and_none(reason: str | None) -> None:
     condition = aggregated(reason=reason)
     assert msgspec.json.decode(msgspec.json.encode(condition), type=Condition) == condition
 
@@ -63,7 +63,7 @@ def test_an_aggregated_condition_stored_without_reason_and_message_has_none() ->
     assert (condition.reason, condition.message) == (None, None)
 
 
-def test_a_timed_condition_leaves_out_the_words_that_it_lacks_and_keeps_empty_ones() -> None:
+def test_a_timed_condition_omits_absent_texts_and_keeps_empty_ones() -> None:
     assert b"reason" not in msgspec.json.encode(TimedCondition("Available", "True", at(5)))
     assert b'"reason":""' in msgspec.json.encode(TimedCondition("Available", "True", at(5), ""))
 

@@ -1,4 +1,4 @@
-"""The paths that a change changed: which, how many at most, and never a value."""
+"""The changed paths of a change: which, how many at most, and never a value."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def desired(
         ({"a/b": 1, "c~d": 1}, {"a/b": 2, "c~d": 2}, ["/spec/a~1b", "/spec/c~0d"]),
     ],
 )
-def test_members_that_differ_are_named_by_their_pointers(old: Any, new: Any, paths: list[str]) -> None:
+def test_changed_members_are_named_by_json_pointers(old: Any, new: Any, paths: list[str]) -> None:
     found = difference(desired(old), desired(new))
     assert (list(found.paths), found.count) == (paths, len(paths))
 

@@ -1,4 +1,4 @@
-"""Texts from elsewhere on one line."""
+"""Foreign text on one line."""
 
 from pathlib import Path
 
@@ -23,6 +23,6 @@ def test_a_text_is_cut_and_its_control_characters_are_spelled_out(text: str, lon
     assert printable(text, longest).isprintable()
 
 
-def test_control_characters_are_spelled_out_here_alone() -> None:
+def test_only_this_module_spells_out_control_characters() -> None:
     source = Path(__file__).parents[2] / "src"
     assert [path.name for path in source.rglob("*.py") if "isprintable() else" in path.read_text()] == ["excerpt.py"]

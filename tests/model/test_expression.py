@@ -1,4 +1,4 @@
-"""CEL: what compiles, what comes out, and that nothing an author writes hangs or crashes the service."""
+"""CEL: what compiles, what it returns, and that no expression hangs or crashes the service."""
 
 import json
 from typing import Any
@@ -65,7 +65,7 @@ def test_an_expression_sees_values_and_functions(given: str) -> None:
         ("1" + "+1" * 1000 + " == 1", "bool", "recursion depth"),
     ],
 )
-def test_what_does_not_compile_is_told_with_its_place(given: str, result: Any, words: str) -> None:
+def test_a_compile_error_has_its_position(given: str, result: Any, words: str) -> None:
     with pytest.raises(BadExpression) as refused:
         ENVIRONMENT.compile(given, result)
     assert words in str(refused.value)
@@ -86,7 +86,7 @@ def test_the_longest_expression_compiles() -> None:
         ("resource.spec.text", "evaluated to the string 'word' instead of true or false"),
     ],
 )
-def test_what_fails_on_evaluation_says_why(given: str, words: str) -> None:
+def test_an_evaluation_error_says_why(given: str, words: str) -> None:
     with pytest.raises(EvaluationFailed) as failed:
         truth(given)
     assert words in str(failed.value)
@@ -101,7 +101,7 @@ def test_a_status_is_true_or_false_as_a_text_or_not() -> None:
             ENVIRONMENT.compile(given, "truth").truth(facts)
 
 
-def test_endless_work_ends_by_its_budget() -> None:
+def test_an_endless_evaluation_exhausts_its_budget() -> None:
     many = {"resource": {"l": list(range(500))}, "statuses": []}
     with pytest.raises(EvaluationFailed, match="budget"):
         truth("resource.l.all(a, resource.l.all(b, resource.l.all(c, true)))", many)
@@ -125,7 +125,7 @@ def test_whole_numbers_beyond_64_bits_become_doubles() -> None:
     )
 
 
-def test_values_as_deep_as_a_body_may_be_are_taken() -> None:
+def test_values_nested_as_deep_as_a_body_are_accepted() -> None:
     deep: dict[str, Any] = {}
     for _ in range(100):
         deep = {"a": deep}

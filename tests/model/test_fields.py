@@ -45,7 +45,7 @@ def paths(text: str) -> list[str]:
     return ["|".join(member.path) for member in selection.members]
 
 
-def test_every_field_is_good_for_something_and_named_once() -> None:
+def test_every_field_has_a_use_and_a_unique_name() -> None:
     assert all(field.searchable or field.sortable or field.selectable for field in FIELDS.rows)
     assert all(field.column for field in FIELDS.rows if field.searchable)
     assert all(name == field.name for name, field in FIELDS.by_name.items())
@@ -101,7 +101,7 @@ def test_order_in_all_its_forms(order: str | None, order_by: str | None, sorted_
         ("name\0", None, "VAL-002", "order", "cannot sort by"),
     ],
 )
-def test_a_wrong_order_is_refused_by_its_parameter(
+def test_an_invalid_order_is_refused_under_its_parameter(
     order: str | None, order_by: str | None, code: str, field: str, says: str
 ) -> None:
     found = refusal(order, order_by)
@@ -110,11 +110,11 @@ def test_a_wrong_order_is_refused_by_its_parameter(
 
 
 @pytest.mark.parametrize("text", ["", " ", "*", " * ", "*,*"])
-def test_nothing_and_a_star_select_what_a_list_gives_by_default(text: str) -> None:
+def test_no_selection_and_a_star_select_the_default_members(text: str) -> None:
     assert parse_selection(text) is None
 
 
-def test_a_star_keeps_what_is_wanted_beyond_it() -> None:
+def test_a_star_keeps_the_members_selected_beside_it() -> None:
     for text, path in {"*,status.adapters": ("status", "adapters"), "name, *": ("name",)}.items():
         member = Member(path, FIELDS.by_name[".".join(path)])
         assert parse_selection(text) == Selection((member,), everything=True)
@@ -172,13 +172,13 @@ def test_members_are_selected_by_their_paths(text: str, selected: list[str]) -> 
         ("-name", "VAL-003", "position 1"),
     ],
 )
-def test_a_wrong_selection_is_refused(text: str, code: str, says: str) -> None:
+def test_an_invalid_selection_is_refused(text: str, code: str, says: str) -> None:
     found = selection_refusal(text)
     assert found[0] == code
     assert says in found[1]
 
 
-def test_a_selection_is_not_endless() -> None:
+def test_a_selection_has_a_limit() -> None:
     many = ",".join(f"spec.a{number}" for number in range(SELECTED))
     assert len(paths(many)) == SELECTED
     assert selection_refusal(many + ",name")[0] == "VAL-004"

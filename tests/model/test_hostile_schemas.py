@@ -1,4 +1,4 @@
-"""Schemas and specs that are made to hang, to crash or to fill the memory: each ends soon, with an answer."""
+"""Schemas and specs designed to hang, to crash or to fill the memory: each check ends soon, with a result."""
 
 import re
 import resource
@@ -36,7 +36,7 @@ def nested(levels: int, leaf: Any, name: str | None = "x") -> Any:
 
 
 def numbered(count: int, made: Any, **last: Any) -> dict[str, Any]:
-    """Components A0, A1, … as `made` gives them."""
+    """Components A0, A1, … made by `made`."""
     return {f"A{number}": made(number) for number in range(count)} | last
 
 
@@ -137,7 +137,7 @@ def test_a_recursive_or_large_schema_works(name: str) -> None:
         assert bad is None or len(faults(ref("Tree"), bad, **components)) == 1
 
 
-def test_forms_that_share_a_member_with_themselves_are_looked_at_once() -> None:
+def test_alternatives_that_share_a_recursive_member_are_checked_once() -> None:
     forms = [{"properties": {"x": ref("Tree"), "of": {"enum": [name]}}, "type": "object"} for name in "bcdefghi"]
     tree = {"Tree": {"oneOf": [*forms, {"type": "integer"}]}}
 
@@ -168,7 +168,7 @@ TWICE: dict[str, tuple[dict[str, Any], str | None]] = {
 
 
 @pytest.mark.parametrize("name", TWICE)
-def test_where_work_doubles_with_each_level_few_levels_are_taken(name: str) -> None:
+def test_if_work_doubles_with_each_level_only_few_levels_are_accepted(name: str) -> None:
     components, step = TWICE[name]
     schema = schema_of(ref("A0"), **components)
     assert 6 <= schema.deepest <= 12
@@ -214,7 +214,7 @@ LARGE: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_large_bad_spec_is_explained_soon_and_in_little_memory(name: str) -> None:
+def test_explaining_a_large_invalid_spec_takes_little_time_and_memory(name: str) -> None:
     part, value = LARGE[name]
     schema = schema_of(part)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -225,7 +225,7 @@ def test_a_large_bad_spec_is_explained_soon_and_in_little_memory(name: str) -> N
     assert all(len(fault.field) <= 200 for fault in found)
 
 
-def test_forms_below_forms_are_explained_soon() -> None:
+def test_explaining_nested_alternatives_takes_little_time() -> None:
     levels: dict[str, Any] = numbered(
         9,
         lambda n: {
@@ -247,7 +247,7 @@ ODD = ["100%", "{name}", "%s", "a`b", "\x1b[31m", "line\nbreak", "'", "a.b", "a[
 
 
 @pytest.mark.parametrize("text", ODD, ids=ascii)
-def test_odd_names_and_values_are_told_as_they_are(text: str) -> None:
+def test_odd_names_and_values_are_reported_unchanged(text: str) -> None:
     part = {"type": "object", "properties": {text: {"type": "integer"}}, "additionalProperties": False}
     (fault,) = schema_of(part).faults({"a": {text: text}})
     assert text in fault.field
@@ -266,7 +266,7 @@ def test_odd_names_and_values_are_told_as_they_are(text: str) -> None:
         ("b c", "spec.a['b c']"),
     ],
 )
-def test_a_name_that_is_no_plain_step_of_a_path_stands_in_brackets(name: str, path: str) -> None:
+def test_an_unusual_name_is_in_brackets_in_a_path(name: str, path: str) -> None:
     (fault,) = schema_of({"additionalProperties": False}).faults({"a": {name: 1}})
     assert fault.field == path
 

@@ -1,4 +1,4 @@
-"""Kinds: what holds of every one, and the condition type of an adapter."""
+"""Kinds: what holds for every kind, and the condition type of an adapter."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ PLANET: Final = Kind("Planet", "planets", "planet")
 MOON: Final = Kind("Moon", "moons", "moon", parent="Planet")
 
 
-def test_the_404_of_every_kind_is_a_row_of_the_error_table_and_the_built_in_ones_differ() -> None:
+def test_every_kinds_404_is_in_the_error_table_and_built_in_kinds_have_different_ones() -> None:
     codes = {kind.not_found_code for kind in (*BUILT_IN, PLANET)}
     assert codes == {"NTF-001", "NTF-002", "NTF-003"}
     assert codes <= set(CODES)
 
 
-def test_a_kind_of_ones_own_restricts_its_owner_and_has_names_of_up_to_100() -> None:
+def test_a_custom_kind_restricts_its_owner_and_has_names_of_up_to_100() -> None:
     assert (MOON.on_parent_delete, MOON.name_min_length, MOON.name_max_length) == ("restrict", 1, 100)
 
 
@@ -32,7 +32,7 @@ def test_a_kind_of_ones_own_restricts_its_owner_and_has_names_of_up_to_100() -> 
         ("aws.v2_x-y", "Aws.v2_xYSuccessful"),
     ],
 )
-def test_each_part_between_hyphens_gets_a_capital_and_the_hyphens_go(adapter: str, type: str) -> None:
+def test_each_part_between_hyphens_is_capitalized_and_hyphens_are_removed(adapter: str, type: str) -> None:
     assert success_type(adapter) == type
 
 
@@ -43,10 +43,10 @@ def test_each_part_between_hyphens_gets_a_capital_and_the_hyphens_go(adapter: st
         *(("", False), ("-a", False), ("a.", False), ("a b", False), ("ä", False), ("a" * 64, False), ("a\n", False)),
     ],
 )
-def test_an_adapter_is_named_with_letters_and_digits_at_both_ends(name: str, fits: bool) -> None:
+def test_an_adapters_name_starts_and_ends_with_a_letter_or_digit(name: str, fits: bool) -> None:
     assert bool(ADAPTER_NAME.fullmatch(name)) == fits
 
 
 @pytest.mark.parametrize(("title", "one"), [("cluster", "a cluster"), ("upgrade policy", "an upgrade policy")])
-def test_one_of_a_kind_has_its_article(title: str, one: str) -> None:
+def test_a_kind_has_its_article(title: str, one: str) -> None:
     assert Kind("X", "xs", title).one == one

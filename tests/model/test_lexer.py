@@ -1,4 +1,4 @@
-"""Tokens: what each is read as, where it stands, and which texts no token begins."""
+"""Tokens: their values, their positions, and texts that start no token."""
 
 import contextlib
 import itertools
@@ -29,12 +29,12 @@ def refusal(text: str) -> Misread:
     return refused.value
 
 
-def test_every_token_knows_its_place() -> None:
+def test_every_token_has_its_position() -> None:
     text = "  name  in ( 'a' , 3 )"
     assert [text[token.start : token.end] for token in tokens(text)] == ["name", "in", "(", "'a'", ",", "3", ")", ""]
 
 
-def test_a_keyword_is_one_only_as_a_whole_word() -> None:
+def test_a_keyword_is_a_whole_word() -> None:
     assert [kind for kind, _ in read("not Not nothing in.a spec.in AND and-b")] == [
         "not",
         "not",
@@ -44,13 +44,13 @@ def test_a_keyword_is_one_only_as_a_whole_word() -> None:
     ]
 
 
-def test_a_name_comes_apart_at_its_brackets_only() -> None:
+def test_only_brackets_split_a_name() -> None:
     assert value("spec.a['b.c'].d") == ("spec.a", "b.c", ".d")
     assert value("spec['a'][\"b\"]") == ("spec", "a", "", "b", "")
     assert value("labels.app.kubernetes.io/name-x_y") == ("labels.app.kubernetes.io/name-x_y",)
 
 
-def test_a_list_may_touch_its_keyword() -> None:
+def test_a_list_may_follow_its_keyword_without_a_space() -> None:
     assert [kind for kind, _ in read("in['a']")] == ["in", "[", "text", "]"]
 
 
@@ -71,7 +71,7 @@ def test_a_list_may_touch_its_keyword() -> None:
         ("0e99999", 0),
     ],
 )
-def test_a_number_is_exact_and_whole_ones_are_integers(text: str, meant: int | Decimal) -> None:
+def test_numbers_are_exact_and_whole_numbers_are_integers(text: str, meant: int | Decimal) -> None:
     found = value(text)
     assert found == meant
     assert type(found) is type(meant)
@@ -99,7 +99,7 @@ def test_a_time_is_an_instant_cut_to_microseconds(text: str, meant: datetime) ->
     assert value(text) == lexer.time(text) == meant
 
 
-def test_a_text_is_what_its_escapes_stand_for() -> None:
+def test_escapes_in_a_string_are_decoded() -> None:
     assert value(r"""'\\\'\"\/\b\f\n\r\t\u00e9\ud83d\ude80'""") == "\\'\"/\b\f\n\r\té🚀"
     assert value("''''") == "'"
     assert value("\"''\"") == "''"
@@ -117,14 +117,14 @@ def test_nul_and_lone_surrogates_are_refused_everywhere(text: str) -> None:
     assert refusal(text).position >= 1
 
 
-def test_a_message_repeats_a_callers_text_on_one_line_and_not_whole() -> None:
+def test_a_message_quotes_a_callers_text_on_one_line_and_cut() -> None:
     assert lexer.shown("a\nb\x1b[0m\u202e") == "`a\\nb\\x1b[0m\\u202e`"
     assert len(lexer.shown("x" * 5000)) < 100
     assert lexer.shown("%s {} Ä") == "`%s {} Ä`"
 
 
 @given(st.text(max_size=60) | st.text("'\"\\[]().ab1-:TZ=<> \n", max_size=40))
-def test_any_text_is_read_or_refused_at_a_place_in_it(text: str) -> None:
+def test_any_text_is_read_or_refused_at_a_position_in_it(text: str) -> None:
     try:
         found = tokens(text)
     except Misread as wrong:
@@ -138,7 +138,7 @@ def test_any_text_is_read_or_refused_at_a_place_in_it(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["'" * 4095, "'" + "\\'" * 2047, "a['" * 1365, '"\\' * 2048, "1" * 4096, "2026-01-01" * 409, "-" * 4096]
 )
-def test_hostile_texts_are_read_in_no_time(text: str) -> None:
+def test_hostile_texts_are_read_quickly(text: str) -> None:
     def read_it() -> None:
         with contextlib.suppress(Misread):
             tokens(text)

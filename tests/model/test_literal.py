@@ -1,4 +1,4 @@
-"""Values that a schema writes itself are of its own type, or the start names every one that is not."""
+"""Values in a schema (enum, default, example) must have its own type; the start names every one that does not."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_a_number_of_thousands_of_digits_is_refused_as_well() -> None:
     ]
 
 
-def test_all_of_them_are_named_at_once() -> None:
+def test_all_mismatches_are_named_at_once() -> None:
     found = mistakes(
         v={"type": "string", "enum": ["4.14", 4.15, 4.16], "default": 4.15},
         n={"type": "array", "items": {"type": "integer", "enum": ["1", 2]}, "example": "1"},
@@ -81,10 +81,10 @@ def test_all_of_them_are_named_at_once() -> None:
     ],
     ids=str,
 )
-def test_values_of_the_type_are_taken(schema: dict[str, Any]) -> None:
+def test_values_of_the_type_are_accepted(schema: dict[str, Any]) -> None:
     assert SpecSchema(document(Spec={"type": "object", "properties": {"v": schema}}), "Spec").faults({}) == []
 
 
-def test_what_is_quoted_fits() -> None:
+def test_a_quoted_value_fits() -> None:
     schema = {"type": "object", "properties": {"v": {"type": "string", "enum": ["4.15"]}}}
     assert faults(schema, {"v": "4.15"}) == []

@@ -1,4 +1,4 @@
-"""A document's components: what is read, what is refused with its place, and what OpenAPI means by its own words."""
+"""A document's components: what is read, what is refused with its path, and the meaning of OpenAPI's keywords."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def mistakes(spec: Any, **others: Any) -> list[str]:
     ],
     ids=str,
 )
-def test_what_is_no_document_is_refused(given: object, sentence: str) -> None:
+def test_anything_but_a_document_is_refused(given: object, sentence: str) -> None:
     with pytest.raises(BadSchema) as caught:
         openapi.require_document(given)
     assert caught.value.mistakes == (sentence,)
@@ -115,7 +115,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("spec", "sentence"), WRONG, ids=lambda part: str(part)[:70])
-def test_what_a_component_must_not_say_is_refused_with_its_place(spec: Any, sentence: str) -> None:
+def test_forbidden_content_of_a_component_is_refused_with_its_path(spec: Any, sentence: str) -> None:
     found = mistakes(spec, A={}, B={})
     assert any(sentence in mistake for mistake in found), found
 
@@ -140,27 +140,27 @@ def test_a_reference_that_leaves_the_document_is_refused(reference: str, place: 
     assert found.endswith(f"the reference {reference} points outside the document; a local reference begins with #/.")
 
 
-def test_all_mistakes_are_told_at_once_and_in_components_that_are_referred_to() -> None:
+def test_all_mistakes_are_reported_at_once_in_referenced_components_too() -> None:
     spec = {"type": "thing", "properties": {"a": {"minimum": "x"}, "b": ref("B")}, "minimun": 1}
     assert len(mistakes(spec, B={"enum": [], "items": 1})) == 5
 
 
-def test_of_very_many_mistakes_the_first_are_told() -> None:
+def test_only_the_first_of_very_many_mistakes_are_reported() -> None:
     found = mistakes({"properties": {f"p{number}": {"type": "x"} for number in range(500)}})
     assert len(found) == 21
     assert found[-1] == "There may be more errors; these are the first."
 
 
-def test_what_nothing_refers_to_is_not_looked_at() -> None:
+def test_unreferenced_components_are_ignored() -> None:
     assert SpecSchema(document(Spec={"type": "object"}, Other={"$ref": "elsewhere.yaml"}), "Spec").faults({}) == []
 
 
-def test_what_only_describes_constrains_nothing() -> None:
+def test_descriptive_keywords_constrain_nothing() -> None:
     words = {"title": 1, "description": "x", "example": "5", "default": "5", "deprecated": True, "xml": {}, "x-a": [1]}
     assert faults({"type": "string", **words, "externalDocs": {"url": "u"}, "writeOnly": True}, "b") == []
 
 
-def test_words_of_the_language_are_names_where_names_stand() -> None:
+def test_keywords_are_plain_names_in_the_place_of_names() -> None:
     names = {
         name: {"type": "integer"} for name in ("properties", "$ref", "type", "enum", "nullable", "x-a", "required")
     }
@@ -169,7 +169,7 @@ def test_words_of_the_language_are_names_where_names_stand() -> None:
     assert len(faults(part, dict.fromkeys(names, "1"))) == len(names)
 
 
-def test_beside_a_reference_nothing_counts() -> None:
+def test_keywords_beside_a_reference_are_ignored() -> None:
     assert faults({**ref("B"), "nullable": True, "minLength": 9, "bogus": 1}, "b", B={"type": "string"}) == []
     assert faults({**ref("B"), "nullable": True}, None, B={"type": "string"}) == ["`spec.a` must be a string"]
 
@@ -194,7 +194,7 @@ NULLABLE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("part", NULLABLE, ids=str)
-def test_nullable_takes_null_whatever_stands_beside_it(part: dict[str, Any]) -> None:
+def test_nullable_accepts_null_whatever_is_beside_it(part: dict[str, Any]) -> None:
     others = {"B": {"type": "object", "required": ["b"]}}
     assert faults({**part, "nullable": True}, None, **others) == []
     assert faults({**part, "nullable": True}, {"b": 1}, **others) == []
@@ -228,10 +228,10 @@ PETS = {
 
 
 @pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
-def test_a_mapped_discriminator_decides_alone_which_form_counts(keyword: str) -> None:
+def test_a_mapped_discriminator_alone_selects_the_alternative(keyword: str) -> None:
     part = {keyword: CHOICE["oneOf"], "discriminator": CHOICE["discriminator"]}
     assert faults(part, {"kind": "cat", "lives": 9}, **PETS) == []
-    # By its members alone it would have both forms.
+    # By its members alone it would match both alternatives.
     assert faults(part, {"kind": "kitten", "lives": 1, "legs": 4}, **PETS) == []
     assert faults(part, {"kind": "dog", "lives": 9}, **PETS) == [
         "`spec.a.legs` is missing",
@@ -252,21 +252,21 @@ def test_a_mapped_discriminator_decides_alone_which_form_counts(keyword: str) ->
     ],
     ids=str,
 )
-def test_a_discriminator_that_does_not_name_every_form_changes_nothing(rule: dict[str, Any]) -> None:
+def test_a_discriminator_that_does_not_name_every_alternative_changes_nothing(rule: dict[str, Any]) -> None:
     part = {"oneOf": CHOICE["oneOf"], "discriminator": rule}
     assert faults(part, {"kind": "cow", "lives": 9}, **PETS) == []
     assert faults(part, {"lives": 1, "legs": 4}, **PETS) != []
 
 
-def test_a_discriminator_beside_no_forms_is_left_alone() -> None:
+def test_a_discriminator_without_alternatives_is_ignored() -> None:
     assert faults({"discriminator": {"propertyName": "k", "mapping": {"a": "Gone"}}}, {"k": "b"}) == []
 
 
-def test_two_schemas_of_one_document_know_nothing_of_each_other() -> None:
+def test_two_schemas_of_one_document_are_independent() -> None:
     both = document(ASpec={"required": ["a"]}, BSpec={"required": ["b"]})
     assert [fault.field for fault in SpecSchema(both, "ASpec").faults({"b": 1})] == ["spec.a"]
     assert [fault.field for fault in SpecSchema(both, "BSpec").faults({"a": 1})] == ["spec.b"]
 
 
-def test_a_schema_that_takes_anything_takes_anything() -> None:
+def test_a_schema_without_constraints_accepts_everything() -> None:
     assert schema_of({}).faults({"a": {"b": [None, 1.5, {"c": ""}]}, "z": 1}) == []

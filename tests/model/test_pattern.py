@@ -1,4 +1,4 @@
-"""What a pattern can cost is known from its text; what could hold the service for minutes stops the start."""
+"""The cost of a pattern follows from its text; a pattern that could take minutes stops the start."""
 
 import pytest
 
@@ -23,7 +23,7 @@ USUAL = [
 
 
 @pytest.mark.parametrize("text", COSTLY)
-def test_a_costly_pattern_is_refused_with_its_place_and_what_to_write(text: str) -> None:
+def test_a_costly_pattern_is_refused_with_its_path_and_what_to_write(text: str) -> None:
     with pytest.raises(BadSchema) as caught:
         SpecSchema(document(Spec={"type": "object", "properties": {"a": {"type": "string", "pattern": text}}}), "Spec")
     [mistake] = caught.value.mistakes
@@ -32,14 +32,14 @@ def test_a_costly_pattern_is_refused_with_its_place_and_what_to_write(text: str)
 
 
 @pytest.mark.parametrize("text", USUAL)
-def test_usual_patterns_are_taken(text: str) -> None:
+def test_usual_patterns_are_accepted(text: str) -> None:
     schema = SpecSchema(
         document(Spec={"type": "object", "properties": {"a": {"type": "string", "pattern": text}}}), "Spec"
     )
     assert schema.faults({}) == []
 
 
-def test_a_longest_text_beside_it_makes_a_pattern_cheap() -> None:
+def test_a_max_length_beside_a_pattern_makes_it_cheap() -> None:
     most = pattern.MOST_STEPS // 4001
     for longest, is_refused in ((most, False), (most + 1, True)):
         assert (pattern.refusal("([a-z]{1,500}){1,8}x", longest) is not None) is is_refused
@@ -79,7 +79,7 @@ def test_states_are_counted_with_their_repetitions(text: str, states: int) -> No
         ("^a{0,50}$", 50),
         ("^a*b$", 1000 + 1000),
         ("^a|b", 1 + 1000),
-        # Where the second repetition begins is open, so all its states may be alive.
+        # The start of the second repetition is open, so all its states may be alive.
         ("^a{0,10}b{5}", 10 + 5 * 15),
         ("^(a{1,3}){1,4}", 12 * 12),
     ],

@@ -1,4 +1,4 @@
-"""Rules of who may do what: each verb, each kind, each shape of a rule, on both sides."""
+"""Access rules: each verb, each kind, each form of a rule, allowed and not allowed."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ EVERYTHING = {(verb, kind) for verb in VERBS for kind in KINDS}
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("holds", [True, False])
-def test_a_rule_allows_its_verbs_with_its_kinds_to_those_it_holds_for(verb: Verb, kind: str, holds: bool) -> None:
+def test_a_rule_allows_its_verbs_on_its_kinds_to_matching_callers(verb: Verb, kind: str, holds: bool) -> None:
     when = f"caller.identity {'==' if holds else '!='} 'mary@example.com'"
     one = granted(Rule("one", (verb,), (kind,), when))
     assert one == ({(verb, kind)} if holds else set())
@@ -37,7 +37,7 @@ def test_a_rule_allows_its_verbs_with_its_kinds_to_those_it_holds_for(verb: Verb
     assert granted(Rule("all", ("*",), ("*",), when)) == (EVERYTHING if holds else set())
 
 
-def test_what_any_rule_allows_is_allowed() -> None:
+def test_a_verb_is_allowed_if_any_rule_allows_it() -> None:
     rules = (
         Rule("a", ("read",), ("Cluster",), "true"),
         Rule("b", ("read", "delete"), ("Cluster", "Channel"), "'ops' in caller.groups"),
@@ -59,11 +59,11 @@ def test_what_any_rule_allows_is_allowed() -> None:
         "caller.groups.exists(group, group.startsWith('de'))",
     ],
 )
-def test_a_rule_sees_everything_that_is_known_of_the_caller(when: str) -> None:
+def test_a_rule_sees_everything_known_about_the_caller(when: str) -> None:
     assert granted(Rule("one", ("read",), ("*",), when)) == {("read", kind) for kind in KINDS}
 
 
-def test_a_rule_that_fails_allows_nothing_and_is_told() -> None:
+def test_a_failing_rule_allows_nothing_and_is_reported() -> None:
     rules = (Rule("broken", ("*",), ("*",), "caller.claims.nope == 1"), Rule("sound", ("read",), ("Cluster",), "true"))
     grants = Permissions(rules, KINDS).grants(MARY)
     assert grants.kinds["read"] == {"Cluster"}
@@ -73,14 +73,14 @@ def test_a_rule_that_fails_allows_nothing_and_is_told() -> None:
     assert "nope" in failure.reason
 
 
-def test_by_default_only_administrators_delete_by_force() -> None:
+def test_by_default_only_administrators_force_delete() -> None:
     usual = {(verb, kind) for verb, kind in EVERYTHING if verb != "force-delete"}
     assert granted(*DEFAULT) == usual
     assert granted(*DEFAULT, caller=Caller("a", attributes=lambda: Attributes(("hyperfleet-admins",)))) == usual
     assert granted(*DEFAULT, caller=Caller("a", attributes=lambda: Attributes(("x", "hyperfleet-admin")))) == EVERYTHING
 
 
-def test_a_system_caller_is_told_apart() -> None:
+def test_a_system_caller_is_distinguished() -> None:
     rule = Rule("system", ("read",), ("*",), "caller.system")
     assert granted(rule) == set()
     assert granted(rule, caller=SENTINEL) == {("read", kind) for kind in KINDS}
@@ -101,7 +101,7 @@ def test_a_system_caller_is_told_apart() -> None:
         ),
     ],
 )
-def test_every_mistake_of_the_rules_is_told_at_once(rules: Any, words: list[str]) -> None:
+def test_every_mistake_in_the_rules_is_reported_at_once(rules: Any, words: list[str]) -> None:
     with pytest.raises(BadRules) as refused:
         Permissions(rules, KINDS)
     assert len(refused.value.mistakes) == len(words)

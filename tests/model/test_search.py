@@ -1,4 +1,4 @@
-"""The grammar of searches: shapes of trees, limits, and that a tree's text is read as the tree again."""
+"""The grammar of searches: shapes of trees, limits, and that a tree's text parses to the same tree."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ from tests.searches import TREES
 
 NAME = FieldRef(FIELDS.by_name["name"])
 A, B, C = (Comparison(NAME, "=", value) for value in "abc")
-# A grammar of loose words: most of its sentences are wrong somewhere.
+# A grammar of loose words: most of its sentences have a mistake somewhere.
 WORDS = st.sampled_from(
     [
         "name",
@@ -99,23 +99,23 @@ WORDS = st.sampled_from(
         ),
     ],
 )
-def test_a_search_has_this_tree(search: str, tree: Expression) -> None:
+def test_a_search_parses_to_this_tree(search: str, tree: Expression) -> None:
     assert repr(parse(search)) == repr(tree)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES)
-def test_the_text_of_a_tree_is_read_as_the_same_tree(tree: Expression) -> None:
+def test_the_text_of_a_tree_parses_to_the_same_tree(tree: Expression) -> None:
     written = text(tree)
     if len(written) <= LONGEST:
-        # The representation tells 1 from true, which are equal.
+        # Compares representations, because 1 equals true.
         assert parse(written) == tree
         assert repr(parse(written)) == repr(tree)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS, max_size=14).map(" ".join))
-def test_a_sentence_is_read_or_refused_at_a_place_in_it(search: str) -> None:
+def test_a_sentence_is_parsed_or_refused_at_a_position_in_it(search: str) -> None:
     position, detail = 1, ""
     try:
         tree = parse(search)
@@ -127,7 +127,7 @@ def test_a_sentence_is_read_or_refused_at_a_place_in_it(search: str) -> None:
     assert not detail or detail.isprintable()
 
 
-def test_a_search_is_as_long_as_the_limit_and_no_longer() -> None:
+def test_a_search_may_be_as_long_as_the_limit_and_no_longer() -> None:
     longest = "name = '" + "x" * (LONGEST - 9) + "'"
     assert parse(longest)
     with pytest.raises(BadSearch, match=str(LONGEST)):
@@ -137,7 +137,7 @@ def test_a_search_is_as_long_as_the_limit_and_no_longer() -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [("not ", ""), ("(", ")"), ("not(", ")"), ("(not ", ")")], ids=["not", "()", "not()", "(not)"]
 )
-def test_parentheses_and_not_are_nested_to_the_limit_and_no_deeper(before: str, after: str) -> None:
+def test_parentheses_and_not_nest_to_the_limit_and_no_deeper(before: str, after: str) -> None:
     depth = NESTED // (before.count("(") + before.count("not"))
     search = before * depth + "name = 'a'" + after * depth
     assert parse(search)
@@ -164,7 +164,7 @@ def test_negative_forms_do_not_count_as_nesting() -> None:
     assert parse(text(tree)) == tree
 
 
-def test_chains_are_as_long_as_the_text_allows() -> None:
+def test_chains_may_be_as_long_as_the_text() -> None:
     tree = parse(" and ".join(["id='a'"] * 370))
     assert isinstance(tree, And)
     assert len(tree.terms) == 370
@@ -192,7 +192,7 @@ def test_a_hundred_ids_fit_into_one_search() -> None:
     assert parse(f"id in ({ids})")
 
 
-def test_a_callers_text_is_repeated_harmlessly() -> None:
+def test_a_callers_text_is_quoted_safely() -> None:
     for search in ("spec['a\nb\x1b'] > true", "name = \x1b", "%s%n{0} = 'a'", "spec['%(x)s{y}'] = 2026-01-01"):
         with pytest.raises(BadSearch) as refused:
             parse(search)
@@ -220,7 +220,7 @@ def test_a_callers_text_is_repeated_harmlessly() -> None:
         ("foo.bar = 'x'", "`foo.bar`; the fields are id, name, kind,"),
     ],
 )
-def test_a_mistyped_field_is_told_what_is_nearest(search: str, says: str) -> None:
+def test_a_mistyped_field_gets_the_nearest_name(search: str, says: str) -> None:
     with pytest.raises(BadSearch) as refused:
         parse(search)
     assert f"unknown field {says}" in refused.value.detail
@@ -238,7 +238,7 @@ def test_a_mistyped_field_is_told_what_is_nearest(search: str, says: str) -> Non
         "x" * 200 + "=1",
     ],
 )
-def test_hostile_searches_are_refused_in_no_time(search: str) -> None:
+def test_hostile_searches_are_refused_quickly(search: str) -> None:
     def refused() -> None:
         with pytest.raises(BadSearch):
             parse(search)

@@ -1,4 +1,4 @@
-"""The golden cases of search without a database: what is refused and where, and what plain Python finds."""
+"""Golden cases of search without a database: what is refused and where, and what plain Python finds."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def named(cases: list[searches.Case]) -> list[object]:
 
 
 @pytest.mark.parametrize("case", named([case for case in CASES if case.refused is not None]))
-def test_a_wrong_search_is_refused_where_it_goes_wrong(case: searches.Case) -> None:
+def test_an_invalid_search_is_refused_at_the_error(case: searches.Case) -> None:
     with pytest.raises(BadSearch) as refused:
         parse(case.search)
     assert refused.value.position == case.refused, refused.value.detail
@@ -28,12 +28,12 @@ def test_a_wrong_search_is_refused_where_it_goes_wrong(case: searches.Case) -> N
 
 
 @pytest.mark.parametrize("case", named([case for case in CASES if case.finds is not None]))
-def test_a_search_finds_the_rows_it_names(case: searches.Case) -> None:
+def test_a_search_finds_the_rows_of_its_case(case: searches.Case) -> None:
     tree = parse(case.search)
     assert frozenset(resource["name"] for resource in FLEET if searches.is_true(tree, resource)) == case.finds
     assert repr(parse(text(tree))) == repr(tree)
 
 
-def test_the_golden_cases_are_many() -> None:
+def test_there_are_many_golden_cases() -> None:
     assert len(CASES) >= 200
     assert len(FLEET) == 25

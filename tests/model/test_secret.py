@@ -1,4 +1,4 @@
-"""Members that hold secrets are known by their names, however these are spelled."""
+"""Members that hold secrets are recognized by their names in any spelling."""
 
 from types import MappingProxyType
 
@@ -25,7 +25,7 @@ def test_other_members_are_shown(name: str) -> None:
     assert masked({name: "kept"}) == {name: "kept"}
 
 
-def test_names_given_with_separators_and_capitals_count_as_without() -> None:
+def test_configured_names_match_without_separators_and_case() -> None:
     names = Names(("X-Api-Key",))
     assert "xapikey" in names
     assert "my_x_api_key" in names
@@ -36,11 +36,11 @@ def test_an_empty_name_makes_nothing_secret() -> None:
     assert "anything" not in Names(("", "-"))
 
 
-def test_every_known_name_is_one_without_its_separators_as_well() -> None:
+def test_every_known_name_matches_without_its_separators_too() -> None:
     assert all(name.replace("_", "") in Names(NAMES) for name in NAMES)
 
 
-def test_a_secret_is_masked_under_any_name_and_so_is_what_is_nested_too_deep() -> None:
+def test_a_secret_is_masked_under_any_name_as_are_values_nested_too_deep() -> None:
     names = Names(["key"])
     value = {"a": [Secret("s3cret"), ("kept", {"api-key": 1, "b": {"c": 1}})], "d": MappingProxyType({"key": 2})}
     assert masked(value, names) == {"a": [MASK, ["kept", {"api-key": MASK, "b": {"c": 1}}]], "d": {"key": MASK}}

@@ -1,4 +1,4 @@
-"""What a spec must be: three providers' documents with good and bad specs, and each keyword on both of its sides."""
+"""Validation of specs: three providers' documents with valid and invalid specs, and each keyword on both sides."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_a_providers_schema_says_everything_that_is_wrong_with_a_spec(case: Case) -> None:
+def test_a_providers_schema_finds_every_error_in_a_spec(case: Case) -> None:
     found = SCHEMAS[case.provider, case.kind].faults(case.spec)
     assert tuple(fault.message for fault in found) == case.faults
     assert all(fault.message.startswith(f"`{fault.field}` ") for fault in found)
     assert {fault.code for fault in found} <= {"VAL-000"}
 
 
-def test_the_cases_are_many() -> None:
+def test_there_are_many_cases() -> None:
     assert len([case for case in CASES if case.faults]) >= 60
     assert len({case.id for case in CASES}) == len(CASES)
 
@@ -120,7 +120,7 @@ SIDES: list[tuple[dict[str, Any], Any, Any, str]] = [
 
 
 @pytest.mark.parametrize(("part", "good", "bad", "sentence"), SIDES, ids=lambda part: str(part)[:60])
-def test_a_keyword_holds_on_both_sides(part: dict[str, Any], good: Any, bad: Any, sentence: str) -> None:
+def test_a_keyword_is_checked_on_both_sides(part: dict[str, Any], good: Any, bad: Any, sentence: str) -> None:
     assert good == "never" or faults(part, good) == []
     assert faults(part, bad) == [f"`spec.a` {sentence}"]
 
@@ -137,7 +137,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize(("part", "value"), ELSEWHERE, ids=str)
-def test_a_keyword_says_nothing_of_values_of_other_types(part: dict[str, Any], value: Any) -> None:
+def test_a_keyword_ignores_values_of_other_types(part: dict[str, Any], value: Any) -> None:
     assert faults(part, value) == []
 
 
@@ -187,7 +187,7 @@ MEANT: list[tuple[list[dict[str, Any]], Any, list[str]]] = [
 
 @pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
 @pytest.mark.parametrize(("forms", "value", "sentences"), MEANT, ids=lambda part: str(part)[:60])
-def test_of_several_forms_the_one_that_was_meant_is_explained(
+def test_errors_explain_the_intended_alternative(
     keyword: str, forms: list[dict[str, Any]], value: Any, sentences: list[str]
 ) -> None:
     assert faults({keyword: forms}, value) == sentences
@@ -196,19 +196,19 @@ def test_of_several_forms_the_one_that_was_meant_is_explained(
 JARGON = ("schema", "property", "array", "anyOf", "oneOf", "allOf", "enum", "regex", "keyword", "validat", "jsonschema")
 
 
-def test_no_sentence_uses_a_word_of_the_schema_language() -> None:
+def test_no_sentence_uses_a_schema_keyword() -> None:
     sentences = [sentence for case in CASES for sentence in case.faults] + [row[3] for row in SIDES]
     assert [sentence for sentence in sentences if any(word in sentence for word in JARGON)] == []
 
 
-def test_what_is_wrong_with_a_value_repeats_scalars_and_nothing_large() -> None:
+def test_an_error_repeats_scalars_but_no_large_values() -> None:
     schema = SCHEMAS["gcp", "Cluster"]
     spec = next(case.spec for case in CASES if case.provider == "gcp") | {"labels": [1], "dns": {"baseDomain": 5.50}}
     assert [fault.value for fault in schema.faults(spec)] == [UNSET, 5.5]
 
 
 @pytest.mark.parametrize(("length", "stands_in_the_message"), [(100, True), (101, False), (2000, False)])
-def test_a_long_pattern_stands_once(length: int, stands_in_the_message: bool) -> None:
+def test_a_long_pattern_appears_once(length: int, stands_in_the_message: bool) -> None:
     pattern = "^" + "a" * (length - 1)
     fault = wording.leaf("spec.a", "pattern", {"pattern": pattern}, "x")
     assert fault.constraint == pattern

@@ -1,6 +1,6 @@
-"""Random documents and specs: what is compiled decides as OpenAPI 3.0 says, and every refusal is explained.
+"""Random documents and specs: the compiled validator agrees with OpenAPI 3.0, and explains every refusal.
 
-The oracle reads the document as it is written and is as plain as it can be; it knows nothing of the conversion.
+The oracle reads the document as written and is as plain as possible; it does not use the conversion.
 """
 
 import re
@@ -30,7 +30,7 @@ def _keywords(below: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dic
         "nullable": st.booleans(),
         "enum": st.lists(VALUES, min_size=1, max_size=3),
     }
-    # Keywords that speak of the same values come together, or they would seldom meet.
+    # Keywords about the same values are grouped, or they would seldom occur together.
     groups: tuple[dict[str, st.SearchStrategy[Any]], ...] = (
         any_value,
         {
@@ -107,12 +107,12 @@ def _size_fits(schema: dict[str, Any], value: Any, what: str) -> bool:
 
 
 def fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
-    """Whether OpenAPI 3.0 takes the value."""
+    """Whether OpenAPI 3.0 accepts the value."""
     if "$ref" in schema:
         return fits(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], value)
     bare = not schema.keys() & {"allOf", "anyOf", "oneOf", "not"}
     if value is None and schema.get("nullable") and ("type" in schema or "enum" in schema or not bare):
-        # Null passes whatever only speaks of other types; where parts may speak of it, it passes the whole.
+        # Null passes every keyword for other types only; with alternatives that may accept null, it passes the whole.
         return True
     if "type" in schema and not _is_type(schema["type"], value):
         return False
@@ -173,7 +173,7 @@ def test_a_spec_is_refused_exactly_when_openapi_refuses_it(
     try:
         schema = SpecSchema(written, "Spec")
     except BadSchema as failure:
-        # Values that their own type excludes are refused as well: test_literal.py says which.
+        # Values that do not match their own type are also refused: see test_literal.py.
         assume("refers to itself" not in str(failure) and not re.search(r"/enum/\d+: ", str(failure)))
         raise
     found = schema.faults({"a": value})

@@ -1,4 +1,4 @@
-"""The nearest of the known names."""
+"""The nearest known name."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ def test_the_nearest_name_is_near() -> None:
     assert nearest_name("name", []) is None
 
 
-def test_case_underscores_and_hyphens_are_set_aside() -> None:
+def test_case_underscores_and_hyphens_are_ignored() -> None:
     assert nearest_name("observedGeneration", ["observed_generation", "adapter"]) == "observed_generation"
     assert nearest_name("dns_adaptr", ["dns-adapter", "hypershift"]) == "dns-adapter"
 
 
-def test_of_very_many_known_names_the_first_hundred_are_looked_at() -> None:
+def test_only_the_first_hundred_known_names_are_compared() -> None:
     known = [f"{number:04}" for number in range(MOST_KNOWN - 1)] + ["adapter", "metadata"]
     assert nearest_name("adaptor", known) == "adapter"
     assert nearest_name("metadatum", known) is None
@@ -42,16 +42,16 @@ def test_of_very_many_known_names_the_first_hundred_are_looked_at() -> None:
         ("ssl.mod", ["server.host", "database.ssl.mode"], "database.ssl.mode"),
     ],
 )
-def test_of_dotted_paths_the_last_parts_must_be_near(name: str, known: list[str], nearest: str | None) -> None:
+def test_the_last_parts_of_dotted_paths_must_be_near(name: str, known: list[str], nearest: str | None) -> None:
     assert nearest_name(name, known) == nearest
 
 
-def test_nothing_is_offered_when_nothing_is_near() -> None:
+def test_nothing_is_suggested_if_nothing_is_near() -> None:
     assert did_you_mean(None) == "."
     assert did_you_mean("name") == "; did you mean name?"
     assert did_you_mean("name", quote="`") == "; did you mean `name`?"
 
 
-def test_every_guess_is_made_here() -> None:
+def test_this_module_makes_every_suggestion() -> None:
     source = Path(__file__).parents[2] / "src"
     assert [path.name for path in source.rglob("*.py") if "difflib" in path.read_text()] == ["spelling.py"]

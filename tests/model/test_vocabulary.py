@@ -1,4 +1,4 @@
-"""The closed sets of searches: conditions that no resource of a kind can have, and kinds that there are not."""
+"""The closed sets of searches: conditions that no resource of a kind can have, and unknown kinds."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ def kind(required: RequiredAdapters, *rules: ConditionRule, name: str = "Moon") 
 
 
 def refusal(search: str, *kinds: Kind) -> str | None:
-    """What is said against a search in lists of these kinds, None when it is taken."""
+    """The error for a search in lists of these kinds, None when it is accepted."""
     try:
         parse(search, vocabulary(kinds, every=[*BUILT_IN, *kinds]))
     except BadSearch as refused:
@@ -33,7 +33,7 @@ NAMED: Final = kind(("dns-adapter", "vm"), ZONE)
     "type", ["Reconciled", "LastKnownReconciled", "DnsAdapterSuccessful", "VmSuccessful", "ZoneReady"]
 )
 @pytest.mark.parametrize("more", [" = 'True'", " is null", ".reason = 'x'", ".observed_generation > 1", " like 'T%'"])
-def test_a_kind_that_names_adapters_has_theirs_and_mapped_ones(type: str, more: str) -> None:
+def test_a_kind_with_named_adapters_has_their_conditions_and_mapped_ones(type: str, more: str) -> None:
     assert refusal(f"status.conditions.{type}{more}", NAMED) is None
     assert refusal(f"status.conditions['{type}']{more}", NAMED) is None
 
@@ -49,14 +49,14 @@ def test_a_kind_that_names_adapters_has_theirs_and_mapped_ones(type: str, more: 
     ],
 )
 @pytest.mark.parametrize("more", [" = 'True'", " is null", ".reason = 'x'", " not like 'T%'"])
-def test_any_other_is_refused_with_the_nearest(type: str, nearest: str, more: str) -> None:
+def test_any_other_condition_is_refused_with_the_nearest(type: str, nearest: str, more: str) -> None:
     said = refusal(f"name = 'a' and status.conditions.{type}{more}", NAMED)
     assert said is not None
     assert said.startswith("At position 16: no resource can have the condition")
     assert f"the nearest is `{nearest}`" in said
 
 
-def test_where_none_is_near_those_that_there_are_are_listed() -> None:
+def test_if_none_is_near_the_known_conditions_are_listed() -> None:
     assert refusal("status.conditions.Available = 'True'", NAMED) == (
         "At position 1: no resource can have the condition `Available`; the conditions are Reconciled,"
         " LastKnownReconciled, DnsAdapterSuccessful, VmSuccessful, ZoneReady."
@@ -64,7 +64,7 @@ def test_where_none_is_near_those_that_there_are_are_listed() -> None:
 
 
 @pytest.mark.parametrize("required", [(), AnyAdapter.ANY])
-def test_where_adapters_are_not_named_any_success_can_be_there(required: RequiredAdapters) -> None:
+def test_without_named_adapters_any_success_condition_is_possible(required: RequiredAdapters) -> None:
     assert refusal("status.conditions.FooSuccessful = 'True'", kind(required)) is None
     assert refusal("status.conditions['Dns.v2Successful'] is null", kind(required)) is None
     for type in ("Successful", "FooSuccesful", "Available"):
@@ -73,7 +73,7 @@ def test_where_adapters_are_not_named_any_success_can_be_there(required: Require
         assert "`<Adapter>Successful`, such as DnsSuccessful" in said
 
 
-def test_lists_of_several_kinds_know_the_conditions_of_each() -> None:
+def test_lists_of_several_kinds_have_the_conditions_of_each() -> None:
     other = kind(("net",), name="Star")
     assert refusal("status.conditions.NetSuccessful = 'True'", NAMED) is not None
     assert (
@@ -85,7 +85,7 @@ def test_lists_of_several_kinds_know_the_conditions_of_each() -> None:
 
 
 @pytest.mark.parametrize("field", ["kind", "owner_kind"])
-def test_a_kind_that_there_is_not_is_refused_with_the_nearest(field: str) -> None:
+def test_an_unknown_kind_is_refused_with_the_nearest(field: str) -> None:
     for name in ("Cluster", "NodePool", "Moon"):
         assert refusal(f"{field} = '{name}' or {field} in ('{name}')", NAMED) is None
     said = refusal(f"{field} = 'Clutser'", NAMED)
@@ -95,5 +95,5 @@ def test_a_kind_that_there_is_not_is_refused_with_the_nearest(field: str) -> Non
     assert refusal(f"{field} like 'Clut%' or {field} is null or {field} > 'a'", NAMED) is None
 
 
-def test_without_kinds_every_type_and_every_kind_is_taken() -> None:
+def test_without_kinds_every_type_and_every_kind_is_accepted() -> None:
     assert parse("kind = 'x' and status.conditions.y = 'True'")

@@ -1,4 +1,4 @@
-"""What an expression can cost is bounded from above by its text and by the size of what it is evaluated on."""
+"""The text of an expression and the size of its input give an upper bound for its cost."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ ENVIRONMENT = Environment(maps=("resource",), lists=("statuses",))
 
 
 def nested(start: str, grown: str, times: int, end: str) -> str:
-    """An expression that names a value, makes a larger one of it, names that, and so on."""
+    """An expression that names a value, builds a larger one from it, names that, and so on."""
     steps = "".join(f"optional.of({grown % (f'v{at}', f'v{at}')}).optMap(v{at + 1}, " for at in range(times))
     return f"{start}.optMap(v0, {steps}{end % f'v{times}'}{')' * (times + 1)}.hasValue()"
 
@@ -25,7 +25,7 @@ def test_a_rule_without_loops_costs_its_text() -> None:
     assert found.steps(10_000, 100) == found.steps(0, 0) < 1000
 
 
-def test_what_stands_in_texts_and_comments_does_not_count() -> None:
+def test_strings_and_comments_do_not_count() -> None:
     for text in (
         "resource.a == 'x.map(y, y + y)'",
         'resource.a == "x.map(y, y + y)"',
@@ -38,7 +38,7 @@ def test_what_stands_in_texts_and_comments_does_not_count() -> None:
         assert (found.loops, found.copying, found.looking) == (0, 0, 0), text
 
 
-def test_what_stands_between_texts_counts() -> None:
+def test_code_between_strings_counts() -> None:
     for text in (
         "resource.a == 'x' && resource.l.map(y, y + y) == 'z'",
         r"resource.a == r'\' && resource.l.map(y, y + y) == 'z'",
@@ -73,7 +73,7 @@ def test_loops_multiply_up_to_the_librarys_budget() -> None:
         ("resource.?l.optMap(x, [x, 'b', 'c', 1]).orValue(['d']) == [resource.l]", {"l": "a"}),
     ],
 )
-def test_what_counts_as_light_is_done_at_once(text: str, value: Any) -> None:
+def test_light_expressions_finish_at_once(text: str, value: Any) -> None:
     expression = ENVIRONMENT.compile(text, "bool")
     given = {"resource": plain(value), "statuses": []}
     steps = expression.workload.steps(len(msgspec.json.encode(given)), largest(given))
@@ -99,12 +99,12 @@ def test_what_counts_as_light_is_done_at_once(text: str, value: Any) -> None:
         ("'x'.matches('a' + resource.p)", 100, 2),
     ],
 )
-def test_what_may_take_long_is_not_light(text: str, size: int, widest: int) -> None:
+def test_expensive_expressions_are_not_light(text: str, size: int, widest: int) -> None:
     ENVIRONMENT.compile(text, "bool")
     assert workload(text).steps(size, widest) > LIGHT_STEPS
 
 
-def test_maps_that_hold_their_lists_again_and_again_cost_what_they_write() -> None:
+def test_maps_that_repeat_their_lists_cost_what_they_write() -> None:
     text = "[resource.l]" + ".map(x, x.map(y, x))" * 4 + ".exists(x, toJson(x).contains('z'))"
     given = {"resource": {"l": list(range(20))}, "statuses": []}
     facts = ENVIRONMENT.facts(given)

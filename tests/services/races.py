@@ -1,7 +1,7 @@
-"""Races made to happen: who waits for whose lock is arranged, so that a race is lost on every run and not now and then.
+"""Forced races: the order of lock waits is arranged, so that a race is lost on every run, not only sometimes.
 
-A door is a row that a test holds locked. Whoever wants to write it waits in the order of coming, as PostgreSQL grants
-row locks; opened, it lets them through one after the other.
+A door is a row that a test holds locked. Writers of it wait in order of arrival, as PostgreSQL grants row locks. Once
+opened, the door lets them through one by one.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ Outcome = Any
 
 
 class Door:
-    """Locked until the context ends; `pending` are those who wait, in order."""
+    """Locked until the context ends; `pending` are the waiting tasks, in order."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self.pending: list[asyncio.Task[Outcome]] = []
 
     async def enters(self, work: Awaitable[Any]) -> None:
-        """Starts the work, and waits until it waits for a lock; what it is refused for is its result."""
+        """Starts the work, and returns when it waits for a lock. An error that refuses the work is its result."""
         before = await self._waiting()
         task = asyncio.create_task(_outcome(work))
         self.pending.append(task)
@@ -48,13 +48,13 @@ class Door:
         return int(row[0])
 
     async def outcomes(self) -> list[Outcome]:
-        """What came of each, after the door was opened."""
+        """The result of each task, after the door was opened."""
         return await asyncio.wait_for(asyncio.gather(*self.pending), timeout=30)
 
 
 @asynccontextmanager
 async def locked(db: Database, id: str) -> AsyncIterator[Door]:
-    """A door before the row of a resource."""
+    """A door at the row of a resource."""
     async with db._held() as connection:
         await connection.driver.execute("BEGIN")
         await connection.driver.fetch(_HELD.text, UUID(id))
@@ -73,7 +73,7 @@ async def _outcome(work: Awaitable[Any]) -> Outcome:
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, *replacements: tuple[str, str]) -> None:
-    """Puts a statement with other text, wrong locks say, in the place of one."""
+    """Replaces a statement with one of other text, for example with the wrong locks."""
     old: Statement = getattr(module, name)
     text = old.text
     for right, wrong in replacements:

@@ -1,4 +1,4 @@
-"""Kinds with `required_adapters: any`, as clusters and node pools are: found from creation on, deleted with care."""
+"""Kinds with `required_adapters: any`, such as clusters and node pools: found from creation on, deleted with care."""
 
 import json
 from uuid import UUID
@@ -15,7 +15,7 @@ PATIENT = Catalog([*fleet.CATALOG.kinds, MOON])
 POOLS = Scope(NODE_POOL)
 
 
-async def test_a_new_cluster_is_found_by_the_adapters_that_look_for_work(db: Database) -> None:
+async def test_adapters_that_look_for_work_find_a_new_cluster(db: Database) -> None:
     made = await create(db, "alpha")
     reconciled, last_known = made["status"]["conditions"]
     assert (reconciled["status"], reconciled["reason"], reconciled["message"]) == (
@@ -30,7 +30,7 @@ async def test_a_new_cluster_is_found_by_the_adapters_that_look_for_work(db: Dat
     assert made == await read(db, made["id"])
 
 
-async def test_a_cluster_leaves_that_list_when_all_that_report_succeed_and_comes_back_with_a_change(
+async def test_a_cluster_leaves_that_list_when_all_reports_succeed_and_returns_after_a_change(
     db: Database,
 ) -> None:
     id = (await create(db, "alpha"))["id"]
@@ -44,18 +44,18 @@ async def test_a_cluster_leaves_that_list_when_all_that_report_succeed_and_comes
     assert await names(db, "status.conditions.Reconciled = 'False'") == ["alpha"]
 
 
-async def test_a_kind_that_requires_nobody_has_no_conditions_before_a_report(db: Database) -> None:
+async def test_a_kind_without_required_adapters_has_no_conditions_before_a_report(db: Database) -> None:
     moon = await create(db, "io", Scope(MOON))
     assert moon["status"]["conditions"] == []
 
 
-async def test_a_cluster_that_nobody_reported_on_is_gone_at_once(db: Database) -> None:
+async def test_a_cluster_without_reports_is_removed_at_once(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     await delete(db, id)
     assert not await is_there(db, id)
 
 
-async def test_a_cluster_that_an_adapter_reported_on_waits_for_it_to_let_go(db: Database) -> None:
+async def test_a_cluster_with_a_report_waits_for_that_adapter_to_finalize(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     await send(db, id, report("dns", at=1))
     await send(db, id, report("vm", at=1))
@@ -66,7 +66,7 @@ async def test_a_cluster_that_an_adapter_reported_on_waits_for_it_to_let_go(db: 
     assert await names(db, "status.conditions.Reconciled = 'False'") == ["alpha"]
     await send(db, id, report("dns", at=3, generation=2, Finalized="True"))
     assert await is_there(db, id)
-    # Of an older generation: it let go of something else.
+    # Finalized at an older generation, so it does not count.
     await send(db, id, report("vm", at=3, generation=1, Finalized="True"))
     assert await is_there(db, id)
     outcome = await send(db, id, report("vm", at=4, generation=2, Finalized="True"))
@@ -74,7 +74,7 @@ async def test_a_cluster_that_an_adapter_reported_on_waits_for_it_to_let_go(db: 
     assert not await is_there(db, id)
 
 
-async def test_an_adapter_that_first_reports_during_the_deletion_is_awaited_as_well(db: Database) -> None:
+async def test_an_adapter_that_first_reports_during_the_deletion_is_awaited_too(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     await send(db, id, report("dns", at=1))
     await delete(db, id, at=2)
@@ -85,7 +85,7 @@ async def test_an_adapter_that_first_reports_during_the_deletion_is_awaited_as_w
     assert not await is_there(db, id)
 
 
-async def test_in_a_tree_each_resource_waits_for_those_that_reported_on_it(db: Database) -> None:
+async def test_each_resource_of_a_tree_waits_for_the_adapters_that_reported_on_it(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     reported = (await create(db, "reported", below(UUID(id))))["id"]
     silent = (await create(db, "silent", below(UUID(id))))["id"]
@@ -99,7 +99,7 @@ async def test_in_a_tree_each_resource_waits_for_those_that_reported_on_it(db: D
     assert not await is_there(db, id)
 
 
-async def test_the_answer_to_a_deletion_shows_the_cluster_as_it_was_marked(db: Database) -> None:
+async def test_the_response_to_a_deletion_shows_the_marked_cluster(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     await send(db, id, report("dns", at=1))
     marked = await delete(db, id, at=2)

@@ -1,4 +1,4 @@
-"""Audit lines: who did what to which resource, and what of it changed, without a value."""
+"""Audit lines: who did what to which resource, and which members changed, without values."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,7 +47,7 @@ async def test_a_change_names_the_resource_its_owner_and_the_paths_that_changed(
     assert "old" not in repr(line)
 
 
-async def test_a_change_of_nothing_leaves_no_line(db: Database) -> None:
+async def test_a_change_without_effect_leaves_no_line(db: Database) -> None:
     cluster = (await create(db, "alpha", spec={"a": 1}))["id"]
     with capture_logs() as lines:
         await change(db, cluster, spec={"a": 1.0}, at=1)

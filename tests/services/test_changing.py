@@ -1,4 +1,4 @@
-"""PATCH: what changes, what counts as a change, versions; and two writers at once, of whom neither loses anything."""
+"""PATCH: what changes, what counts as a change, versions; and concurrent writers, neither of whom loses a change."""
 
 import asyncio
 from dataclasses import replace
@@ -17,7 +17,7 @@ from hyperfleet.store.database import Database
 from testbed.fleet import CLUSTER, CLUSTERS, NODE_POOL, after, below, change, create, delete, names, read, report, send
 
 
-async def test_a_change_raises_generation_and_version_and_answers_what_a_read_gives(db: Database) -> None:
+async def test_a_change_raises_generation_and_version_and_returns_what_a_read_returns(db: Database) -> None:
     made = await create(db, "alpha", spec={"a": 1}, labels={"x": "1"})
     await send(db, made["id"], report("dns-adapter", at=1))
     changed = await change(db, made["id"], spec={"a": 2}, at=5)
@@ -31,7 +31,7 @@ async def test_a_change_raises_generation_and_version_and_answers_what_a_read_gi
     assert changed == await read(db, made["id"])
 
 
-async def test_the_status_is_computed_anew_in_the_same_write(db: Database) -> None:
+async def test_the_status_is_recomputed_in_the_same_write(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     await send(db, id, report(at=1))
     assert (await read(db, id))["status"]["phase"] == "Ready"
@@ -60,7 +60,7 @@ async def test_the_status_is_computed_anew_in_the_same_write(db: Database) -> No
     ],
     ids=repr,
 )
-async def test_the_same_value_is_no_change_and_types_count(
+async def test_the_same_value_is_not_a_change_but_another_type_is(
     db: Database, old: dict[str, Any], new: dict[str, Any], is_change: bool
 ) -> None:
     made = await create(db, "alpha", spec=old)
@@ -70,7 +70,7 @@ async def test_the_same_value_is_no_change_and_types_count(
     assert changed == await read(db, made["id"])
 
 
-async def test_labels_in_another_order_are_no_change(db: Database) -> None:
+async def test_labels_in_another_order_are_not_a_change(db: Database) -> None:
     made = await create(db, "alpha", labels={"a": "1", "b": "2"})
     assert await change(db, made["id"], labels={"b": "2", "a": "1"}, at=5) == made
 
@@ -116,14 +116,14 @@ async def test_a_stale_version_is_refused_and_nothing_is_stored(db: Database) ->
     assert changed["generation"] == 2
 
 
-async def test_a_precondition_is_looked_at_also_when_nothing_would_change(db: Database) -> None:
+async def test_a_precondition_is_checked_even_if_nothing_would_change(db: Database) -> None:
     made = await create(db, "alpha", spec={"a": 1})
     with pytest.raises(StaleVersion):
         await change(db, made["id"], spec={"a": 1}, precondition=lambda *_: False)
 
 
 def merging(key: str, value: int) -> Any:
-    """A patch that sets one member of the spec and leaves the others."""
+    """A patch that sets one member of the spec and keeps the others."""
 
     async def patch(old: Desired) -> Desired:
         spec = msgspec.json.decode(old.spec) | {key: value}
@@ -132,7 +132,7 @@ def merging(key: str, value: int) -> Any:
     return patch
 
 
-async def test_merges_of_different_members_at_once_all_survive(db: Database) -> None:
+async def test_concurrent_merges_of_different_members_all_survive(db: Database) -> None:
     id = UUID((await create(db, "alpha"))["id"])
     for round in range(10):
         await asyncio.gather(
@@ -148,7 +148,7 @@ async def test_merges_of_different_members_at_once_all_survive(db: Database) -> 
     assert resource["generation"] == 1 + 8 * 10
 
 
-async def test_of_many_writers_with_one_version_exactly_one_succeeds(db: Database) -> None:
+async def test_exactly_one_of_many_writers_with_one_version_succeeds(db: Database) -> None:
     made = await create(db, "alpha")
     version = int(made["resource_version"])
     results = await asyncio.gather(
@@ -164,7 +164,7 @@ async def test_of_many_writers_with_one_version_exactly_one_succeeds(db: Databas
     assert await read(db, made["id"]) == winners[0]
 
 
-async def test_changes_and_reports_at_once_leave_what_was_computed_from_both(db: Database) -> None:
+async def test_concurrent_changes_and_reports_leave_a_status_computed_from_both(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     for round in range(1, 21):
         await asyncio.gather(

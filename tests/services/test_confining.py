@@ -1,4 +1,4 @@
-"""Rules and schemas on large values: what takes too much is stopped while it runs, and costs nobody else anything."""
+"""Rules and schemas on large values: an evaluation that takes too much is stopped, and affects no others."""
 
 import asyncio
 import json
@@ -83,7 +83,7 @@ def _peak_of_this_process() -> int:
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 
-def test_a_large_row_has_its_conditions_like_any_other() -> None:
+def test_a_large_row_has_its_mapped_conditions_like_any_other() -> None:
     assert answers(question("statuses.exists(s, s.data.rows.size() == 4000)", 1000)) == [
         Mapped("First", "True", "r", "m"),
         Mapped("Costly", "True", "r", "m"),
@@ -126,7 +126,7 @@ def test_nobody_waits_while_a_rule_is_stopped() -> None:
     assert run(work) < 0.1
 
 
-def test_after_one_that_was_stopped_the_next_is_evaluated() -> None:
+def test_after_a_stopped_rule_the_next_rule_is_evaluated() -> None:
     async def work() -> list[Answer]:
         await assessing._answers(question(COSTLY, 1000))
         return await assessing._answers(question("true", 1000))
@@ -158,7 +158,7 @@ def test_the_child_ends_with_its_loop() -> None:
         os.kill(pid, 0)
 
 
-def test_waiting_for_a_turn_ends_with_the_requests_time() -> None:
+def test_waiting_for_a_turn_ends_at_the_requests_deadline() -> None:
     async def work() -> None:
         first = asyncio.create_task(assessing._answers(question(COSTLY, 5000)))
         await asyncio.sleep(0)
@@ -170,7 +170,7 @@ def test_waiting_for_a_turn_ends_with_the_requests_time() -> None:
     run(work)
 
 
-def test_a_request_that_is_given_up_leaves_a_child_that_serves_the_next() -> None:
+def test_an_abandoned_request_leaves_a_child_that_serves_the_next() -> None:
     async def work() -> list[Answer]:
         first = asyncio.create_task(assessing._answers(question(COSTLY, 5000)))
         await asyncio.sleep(0.2)
@@ -181,7 +181,7 @@ def test_a_request_that_is_given_up_leaves_a_child_that_serves_the_next() -> Non
     assert run(work)[0] == Mapped("First", "True", "r", "m")
 
 
-def test_a_request_that_is_given_up_while_a_child_starts_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_abandoned_while_a_child_starts_leaves_no_child_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     launch = subprocess.Popen
 
@@ -208,7 +208,7 @@ def test_a_request_that_is_given_up_while_a_child_starts_leaves_none_behind(monk
     assert all(child.poll() is not None for child in started)
 
 
-def test_a_request_over_many_costly_rows_gives_up_after_a_few() -> None:
+def test_a_request_over_many_costly_rows_stops_after_a_few() -> None:
     async def work() -> list[str]:
         reasons = []
         for request in (1, 2):
@@ -217,7 +217,7 @@ def test_a_request_over_many_costly_rows_gives_up_after_a_few() -> None:
                 failed = (await assessing._within_the_request(question(COSTLY, 5000)))[1]
                 assert isinstance(failed, Failure)
                 reasons.append(failed.reason)
-            # Rows that are surely quick are evaluated all the same.
+            # Rows that are known to be quick are still evaluated.
             assert (await assessing._within_the_request(question("true", 1, {})))[0] == Mapped(
                 "First", "True", "r", "m"
             )
@@ -249,14 +249,14 @@ def test_a_check_of_a_spec_that_takes_too_long_is_stopped() -> None:
     assert fault.message == f"`spec` {taken}; shorten its strings and lists"
 
 
-def test_choices_that_are_objects_are_bounded_as_well() -> None:
+def test_choices_that_are_objects_are_limited_as_well() -> None:
     choices = [{"v": number, "k": [1, 2, 3]} for number in range(3000)]
     kind = thing({"type": "array", "items": {"enum": choices}})
     [fault] = faults(kind, {"a": [choices[-1]] * 20_000})
     assert "CPU time" in fault.message
 
 
-def test_a_large_spec_has_the_same_faults_as_a_small_one() -> None:
+def test_a_large_spec_has_the_same_errors_as_a_small_one() -> None:
     kind = thing({"type": "array", "items": {"type": "string", "maxLength": 3}})
     assert faults(kind, {"a": ["abc"] * 200_000}) == []
     small, large = faults(kind, {"a": [1, "abcd"]}), faults(kind, {"a": [1, "abcd", *["abc"] * 200_000]})

@@ -1,4 +1,4 @@
-"""Create: what is stored, what is refused, and what happens when several want the same at once."""
+"""Create: what is stored, what is refused, and what happens to concurrent creates of the same name."""
 
 import asyncio
 from dataclasses import replace
@@ -23,14 +23,14 @@ REMOVE = Statement("REMOVE", "DELETE FROM resources WHERE id = $1")
 COUNT = Statement("COUNT", "SELECT count(*) FROM resources WHERE owner_id = $1")
 
 
-async def test_the_answer_to_a_create_equals_the_read_that_follows(db: Database) -> None:
+async def test_the_response_to_a_create_equals_the_read_that_follows(db: Database) -> None:
     created = await create(db, "alpha", spec={"region": "eu", "big": 10**40, "one": 1.0}, labels={"b": "2", "a": "1"})
     assert created == await read(db, created["id"])
     assert created["spec"] == {"region": "eu", "big": 10**40, "one": 1.0}
     assert list(created["labels"]) == ["b", "a"]
 
 
-async def test_a_fresh_resource_is_not_ready_and_observed_at_no_generation(db: Database) -> None:
+async def test_a_new_resource_is_not_ready_and_has_no_observed_generation(db: Database) -> None:
     status = (await create(db, "alpha", Scope(replace(CLUSTER, required_adapters=())), at=3))["status"]
     assert status == {
         "phase": "NotReady",
@@ -42,7 +42,7 @@ async def test_a_fresh_resource_is_not_ready_and_observed_at_no_generation(db: D
     }
 
 
-async def test_a_child_names_its_owner_and_lies_below_it(db: Database) -> None:
+async def test_a_child_names_its_owner_and_its_path_is_below_the_owner(db: Database) -> None:
     owner = await create(db, "alpha")
     child = await create(db, "pool", below(UUID(owner["id"])))
     assert child["owner_references"] == {"kind": "Cluster", "id": owner["id"], "href": owner["href"]}
@@ -50,13 +50,13 @@ async def test_a_child_names_its_owner_and_lies_below_it(db: Database) -> None:
     assert child == await read(db, child["id"], below(UUID(owner["id"])))
 
 
-async def test_of_fifty_creates_with_one_name_exactly_one_succeeds(db: Database) -> None:
+async def test_exactly_one_of_fifty_creates_with_one_name_succeeds(db: Database) -> None:
     results = await asyncio.gather(*(create(db, "alpha") for _ in range(50)), return_exceptions=True)
     assert sum(isinstance(result, dict) for result in results) == 1
     assert sum(isinstance(result, AlreadyExists) for result in results) == 49
 
 
-async def test_of_fifty_children_with_one_name_under_one_owner_exactly_one_succeeds(db: Database) -> None:
+async def test_exactly_one_of_fifty_children_with_one_name_under_one_owner_succeeds(db: Database) -> None:
     owner = UUID((await create(db, "alpha"))["id"])
     results = await asyncio.gather(*(create(db, "pool", below(owner)) for _ in range(50)), return_exceptions=True)
     assert sum(isinstance(result, dict) for result in results) == 1
@@ -64,7 +64,7 @@ async def test_of_fifty_children_with_one_name_under_one_owner_exactly_one_succe
 
 
 @pytest.mark.parametrize("where", ["at the top", "under an owner", "referring", "referring, under an owner"])
-async def test_a_taken_name_leaves_nothing_in_the_servers_log(
+async def test_a_name_conflict_leaves_nothing_in_the_servers_log(
     db: Database, postgres: embedded.Server, where: str
 ) -> None:
     log = postgres.data_dir / server_logs.NAME
@@ -83,14 +83,14 @@ async def test_a_taken_name_leaves_nothing_in_the_servers_log(
     assert b"resources_live" not in log.read_bytes()[before:]
 
 
-async def test_the_holder_of_a_taken_name_is_not_told_to_who_may_not_read(db: Database) -> None:
+async def test_the_holder_of_a_name_is_hidden_from_callers_who_may_not_read_it(db: Database) -> None:
     await create(db, "alpha")
     with pytest.raises(AlreadyExists) as taken:
         await writing.create(db, CLUSTERS, draft("alpha"), caller=SYSTEM, now=NOON, may_read=False)
     assert taken.value.extensions == ()
 
 
-async def test_a_taken_name_under_an_owner_that_is_being_deleted_is_told_of_the_owner(db: Database) -> None:
+async def test_a_name_conflict_under_an_owner_being_deleted_reports_the_owner(db: Database) -> None:
     owner = UUID((await create(db, "alpha"))["id"])
     await create(db, "pool", below(owner))
     await db.fetch(MARK_DELETED, owner)
@@ -123,7 +123,7 @@ async def test_nothing_is_created_under_a_missing_owner(db: Database) -> None:
     assert refused.value.row.name == "NTF-002"
 
 
-async def test_an_owner_of_another_kind_is_no_owner(db: Database) -> None:
+async def test_an_owner_of_another_kind_is_refused(db: Database) -> None:
     owner = UUID((await create(db, "alpha"))["id"])
     pool = UUID((await create(db, "pool", below(owner)))["id"])
     with pytest.raises(NotFound):
@@ -131,7 +131,7 @@ async def test_an_owner_of_another_kind_is_no_owner(db: Database) -> None:
 
 
 @pytest.mark.parametrize("removal", [MARK_DELETED, REMOVE], ids=["marked", "removed"])
-async def test_a_create_that_races_with_its_owners_end_waits_and_then_stores_nothing(
+async def test_a_create_that_races_with_its_owners_removal_waits_and_then_stores_nothing(
     db: Database, removal: Statement
 ) -> None:
     owner = UUID((await create(db, "alpha"))["id"])
@@ -168,7 +168,7 @@ async def test_a_kind_that_requires_adapters_has_its_conditions_from_creation(db
     assert "[dns-adapter, validator]" in status["conditions"][0]["message"]
 
 
-async def test_only_the_service_says_whose_a_resource_is(db: Database) -> None:
+async def test_only_the_service_sets_the_tenancy_of_a_resource(db: Database) -> None:
     created = await create(db, "alpha")
     row = await db.fetch_row(
         Statement("ROW", "SELECT tenancy, created_by FROM resources WHERE id = $1"), UUID(created["id"])

@@ -1,4 +1,4 @@
-"""DELETE and what follows: marked trees, who waits for what, who goes with whom, and what is refused."""
+"""DELETE and what follows: marked trees, what waits for what, what is removed together, and what is refused."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ RACK = Kind(
     required_adapters=("power", "net"),
     references=(ReferenceRule("channel", "Channel"), ReferenceRule("near", "Rack")),
 )
-# Its name comes before its owner's in every order of kinds.
+# Its name sorts before its owner's.
 AUDIT = Kind("Audit", "audits", "audit", parent="Region", on_parent_delete="restrict")
 CHANNEL = Kind("Channel", "channels", "channel")
 WORLD = Catalog([*BUILT_IN, REGION, ZONE, RACK, AUDIT, CHANNEL])
@@ -68,7 +68,9 @@ async def counted(db: Database, scope: Scope) -> int:
     return int(json.loads(await reading.resources(db, scope, Listing()))["total"])
 
 
-async def test_what_waits_for_nothing_is_gone_at_once_and_the_answer_shows_it_marked(db: Database) -> None:
+async def test_a_resource_that_waits_for_nothing_is_removed_at_once_and_the_response_shows_it_marked(
+    db: Database,
+) -> None:
     cluster = await fleet.create(db, "alpha")
     pool = await create(db, "pool", below(UUID(cluster["id"])))
     deleted = await delete(db, cluster["id"], CLUSTERS, at=5)
@@ -84,7 +86,7 @@ async def test_what_waits_for_nothing_is_gone_at_once_and_the_answer_shows_it_ma
     assert (await fleet.create(db, "alpha"))["id"] != cluster["id"]
 
 
-async def test_a_resource_that_waits_stays_as_it_was_marked(db: Database) -> None:
+async def test_a_resource_that_waits_stays_marked(db: Database) -> None:
     made = await fleet.create(db, "region", REGIONS)
     deleted = await delete(db, made["id"], REGIONS, at=5)
     assert deleted == await fleet.read(db, made["id"], REGIONS)
@@ -136,7 +138,7 @@ async def test_finalized_while_live_removes_nothing(db: Database) -> None:
     assert await is_there(db, id)
 
 
-async def test_every_required_adapter_is_awaited_and_no_other(db: Database) -> None:
+async def test_exactly_the_required_adapters_are_awaited(db: Database) -> None:
     region = await create(db, "region", REGIONS)
     zone = await create(db, "zone", zones(region))
     rack = await create(db, "rack", racks(zone))
@@ -149,7 +151,7 @@ async def test_every_required_adapter_is_awaited_and_no_other(db: Database) -> N
     assert await is_there(db, zone)
 
 
-async def test_a_tree_is_marked_at_once_and_goes_up_when_the_last_one_goes(db: Database) -> None:
+async def test_a_tree_is_marked_at_once_and_removed_with_its_last_leaf(db: Database) -> None:
     region, zone, three = await tree(db)
     deleted = await delete(db, region, REGIONS, at=5)
     assert deleted == await fleet.read(db, region, REGIONS)
@@ -184,7 +186,7 @@ async def test_an_owner_that_only_waits_for_children_says_so(db: Database) -> No
     assert int((await fleet.read(db, zone, Scope(ZONE)))["resource_version"]) > before
 
 
-async def test_children_already_being_deleted_keep_their_time(db: Database) -> None:
+async def test_children_already_being_deleted_keep_their_deletion_time(db: Database) -> None:
     region, _zone, three = await tree(db)
     first = await delete(db, three[0], Scope(RACK), at=1)
     await delete(db, region, REGIONS, at=5)
@@ -193,7 +195,7 @@ async def test_children_already_being_deleted_keep_their_time(db: Database) -> N
     assert (await fleet.read(db, three[1], Scope(RACK)))["deleted_time"] > first["deleted_time"]
 
 
-async def test_a_restricted_child_keeps_the_whole_tree_and_nothing_is_marked(db: Database) -> None:
+async def test_a_restricted_child_blocks_the_deletion_of_the_whole_tree(db: Database) -> None:
     region, zone, _ = await tree(db)
     audit = await create(db, "audit", Scope(AUDIT, Owner(REGION, UUID(region))))
     with pytest.raises(WrongState, match=f"The owned Audit audit \\({audit}\\) must be deleted first"):
@@ -204,7 +206,7 @@ async def test_a_restricted_child_keeps_the_whole_tree_and_nothing_is_marked(db:
     assert "deleted_time" in await delete(db, region, REGIONS)
 
 
-async def test_a_restricted_child_that_is_being_deleted_does_not_keep_its_owner(db: Database) -> None:
+async def test_a_restricted_child_being_deleted_does_not_block_its_owner(db: Database) -> None:
     waiting = Catalog([REGION, Kind("Audit", "audits", "audit", parent="Region", required_adapters=("a",))])
     region = await create(db, "region", REGIONS)
     scope = Scope(waiting.by_name["Audit"], Owner(REGION, UUID(region)))
@@ -221,14 +223,14 @@ async def test_nothing_is_created_under_an_owner_that_is_being_deleted(db: Datab
         await create(db, "zone", zones(region))
 
 
-async def test_a_child_of_a_kind_that_is_not_configured_keeps_its_owner(db: Database) -> None:
+async def test_a_child_of_an_unconfigured_kind_blocks_its_owner(db: Database) -> None:
     region, zone, _ = await tree(db)
     with pytest.raises(WrongState, match="Zone zone"):
         await fleet.delete(db, region, REGIONS, catalog=Catalog([REGION]))
     assert await is_there(db, zone)
 
 
-async def test_a_stale_version_deletes_nothing_not_even_a_second_time(db: Database) -> None:
+async def test_a_stale_version_deletes_nothing_even_on_a_second_delete(db: Database) -> None:
     made = await fleet.create(db, "region", REGIONS)
     with pytest.raises(StaleVersion):
         await delete(db, made["id"], REGIONS, precondition=lambda *_: False)
@@ -239,7 +241,7 @@ async def test_a_stale_version_deletes_nothing_not_even_a_second_time(db: Databa
     assert await fleet.read(db, made["id"], REGIONS) == deleted
 
 
-async def test_what_is_missing_cannot_be_deleted(db: Database) -> None:
+async def test_a_missing_resource_cannot_be_deleted(db: Database) -> None:
     region, zone, _ = await tree(db)
     other = await create(db, "other", REGIONS)
     for id, scope in ((str(uuid4()), REGIONS), (zone, REGIONS), (zone, zones(other))):
@@ -248,7 +250,7 @@ async def test_what_is_missing_cannot_be_deleted(db: Database) -> None:
     assert "deleted_time" in await delete(db, zone, zones(region))
 
 
-async def test_force_removes_the_subtree_whatever_is_awaited_and_the_owner_looks_again(db: Database) -> None:
+async def test_force_removes_a_subtree_that_still_waits_and_rechecks_its_owner(db: Database) -> None:
     region, zone, three = await tree(db)
     with pytest.raises(WrongState, match="send DELETE first"):
         await fleet.force_delete(db, region, REGIONS, catalog=WORLD)
@@ -263,7 +265,7 @@ async def test_force_removes_the_subtree_whatever_is_awaited_and_the_owner_looks
         await fleet.force_delete(db, region, REGIONS, catalog=WORLD)
 
 
-async def test_a_referenced_resource_stays_and_its_sources_are_named(db: Database) -> None:
+async def test_a_referenced_resource_cannot_be_deleted_and_its_sources_are_named(db: Database) -> None:
     channel = await create(db, "stable", CHANNELS)
     region = await create(db, "region", REGIONS)
     zone = await create(db, "zone", zones(region))
@@ -282,7 +284,7 @@ async def test_a_referenced_resource_stays_and_its_sources_are_named(db: Databas
     assert not await is_there(db, channel)
 
 
-async def test_references_within_a_tree_do_not_keep_it_but_the_target_waits_for_its_source(db: Database) -> None:
+async def test_references_within_a_tree_do_not_block_it_but_the_target_waits_for_its_source(db: Database) -> None:
     region = await create(db, "region", REGIONS)
     zone = await create(db, "zone", zones(region))
     target = await create(db, "target", racks(zone))
@@ -301,7 +303,7 @@ async def test_references_within_a_tree_do_not_keep_it_but_the_target_waits_for_
     assert not await is_there(db, region)
 
 
-async def test_resources_of_a_tree_that_reference_each_other_go_together(db: Database) -> None:
+async def test_resources_of_a_tree_that_reference_each_other_are_removed_together(db: Database) -> None:
     kinds = Catalog(
         [
             Kind("Box", "boxes", "box"),
@@ -327,7 +329,7 @@ async def test_resources_of_a_tree_that_reference_each_other_go_together(db: Dat
         assert not await is_there(db, id)
 
 
-async def test_a_subtree_that_is_referenced_from_its_sibling_is_not_forced_away(db: Database) -> None:
+async def test_a_subtree_referenced_by_its_sibling_cannot_be_force_deleted(db: Database) -> None:
     region = await create(db, "region", REGIONS)
     one, two = [await create(db, name, zones(region)) for name in ("one", "two")]
     target = await create(db, "target", racks(one))

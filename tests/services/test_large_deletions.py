@@ -1,4 +1,4 @@
-"""A deletion that takes longer than its request may: the caller is told, and nothing of it is done."""
+"""A deletion that exceeds the deadline of its request: the caller gets an error, and nothing is deleted."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ EVERYTHING = Statement("EVERYTHING", "SELECT id, resource_version, deleted_time 
 
 
 @pytest.mark.parametrize("seconds", [0.002, 0.01])
-async def test_a_tree_that_takes_longer_than_the_deadline_is_left_as_it_was(db: Database, seconds: float) -> None:
+async def test_a_tree_that_takes_longer_than_the_deadline_is_left_unchanged(db: Database, seconds: float) -> None:
     owner = (await create(db, "alpha", Scope(WAITING)))["id"]
     for number in range(200):
         await create(db, f"pool-{number}", below(UUID(owner), POOL))
@@ -36,7 +36,7 @@ async def test_a_tree_that_takes_longer_than_the_deadline_is_left_as_it_was(db: 
     assert marked["generation"] == 2
 
 
-async def test_that_a_resource_owns_nothing_is_seen_in_an_index_also_where_one_owner_has_most_rows(
+async def test_an_index_finds_that_a_resource_owns_nothing_even_if_one_owner_has_most_rows(
     db: Database,
 ) -> None:
     owner = UUID((await create(db, "alpha"))["id"])

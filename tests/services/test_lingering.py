@@ -1,4 +1,4 @@
-"""Nothing goes without a caller: a deletion that a change of the configuration leaves nobody to await stays."""
+"""Nothing is removed without a caller: a deletion that awaits nobody after a change of configuration stays."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -23,7 +23,7 @@ AFTER = Catalog([NEW, replace(NODE_POOL, required_adapters=())])
 
 
 async def lingering_cluster(db: Database, name: str = "alpha") -> str:
-    """A cluster that dns has let go of and vm has not, before the configuration drops vm."""
+    """A cluster that dns has finalized and vm has not, before the configuration drops vm."""
     id = str((await create(db, name, Scope(OLD)))["id"])
     await send(db, id, report("dns", at=1), Scope(OLD), catalog=BEFORE)
     await delete(db, id, Scope(OLD), at=2, catalog=BEFORE)
@@ -42,7 +42,7 @@ async def test_recomputation_removes_nothing(db: Database) -> None:
     assert await lingering.find(db, BEFORE) == {}
 
 
-async def test_a_second_delete_completes_such_a_deletion(db: Database) -> None:
+async def test_a_second_delete_completes_a_lingering_deletion(db: Database) -> None:
     id = await lingering_cluster(db)
     answer = await delete(db, id, Scope(NEW), at=9, catalog=AFTER)
     assert (answer["generation"], answer["id"]) == (2, id)
@@ -65,7 +65,7 @@ async def test_a_second_delete_does_not_complete_one_that_still_awaits_an_adapte
     ],
     ids=["the same", "a newer one", "one out of date", "of another adapter"],
 )
-async def test_any_report_completes_such_a_deletion_and_is_answered_as_any_other(
+async def test_any_report_completes_a_lingering_deletion_with_the_usual_response(
     db: Database, received: Report, result: str
 ) -> None:
     id = await lingering_cluster(db)
@@ -74,13 +74,13 @@ async def test_any_report_completes_such_a_deletion_and_is_answered_as_any_other
     assert not await is_there(db, id)
 
 
-async def test_force_delete_removes_it_too(db: Database) -> None:
+async def test_force_delete_removes_a_lingering_resource_too(db: Database) -> None:
     id = await lingering_cluster(db)
     await fleet.force_delete(db, id, Scope(NEW), catalog=AFTER)
     assert not await is_there(db, id)
 
 
-async def test_a_second_delete_of_the_owner_takes_children_that_linger(db: Database) -> None:
+async def test_a_second_delete_of_the_owner_removes_lingering_children(db: Database) -> None:
     catalog = Catalog([replace(CLUSTER, required_adapters=()), POOL])
     id = (await create(db, "alpha"))["id"]
     pool = (await create(db, "pool", below(UUID(id), POOL)))["id"]
@@ -94,7 +94,7 @@ async def test_a_second_delete_of_the_owner_takes_children_that_linger(db: Datab
     assert not await is_there(db, id)
 
 
-async def test_a_first_delete_of_the_owner_takes_a_child_that_lingers(db: Database) -> None:
+async def test_a_first_delete_of_the_owner_removes_a_lingering_child(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     pool = (await create(db, "pool", below(UUID(id), POOL)))["id"]
     await delete(db, pool, Scope(POOL), at=1, catalog=Catalog([CLUSTER, POOL]))
@@ -104,7 +104,7 @@ async def test_a_first_delete_of_the_owner_takes_a_child_that_lingers(db: Databa
     assert not await is_there(db, id)
 
 
-async def test_a_second_delete_leaves_what_others_still_reference(db: Database) -> None:
+async def test_a_second_delete_keeps_a_resource_that_others_still_reference(db: Database) -> None:
     referring = replace(NODE_POOL, required_adapters=("machines",), references=(ReferenceRule("twin", "NodePool"),))
     catalog = Catalog([CLUSTER, referring])
     id = (await create(db, "alpha"))["id"]
@@ -121,7 +121,7 @@ async def test_a_second_delete_leaves_what_others_still_reference(db: Database) 
     assert not await is_there(db, id)
 
 
-async def test_the_log_says_how_many_linger_and_which_and_nothing_when_none_does(
+async def test_the_log_has_the_number_and_names_of_lingering_resources_if_there_are_any(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [await lingering_cluster(db, name) for name in ("alpha", "beta", "gamma")]

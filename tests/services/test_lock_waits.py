@@ -1,4 +1,4 @@
-"""A foreign session holds a row: whoever needs it hears so in time, and everybody else goes on as before."""
+"""Another session locks a row: writers that need it get an error in time, and all other requests continue as before."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,7 +53,7 @@ async def impatient(database_settings: settings.Database, db: Database) -> Async
 async def stranger(
     configured: settings.Database, statement: str, *arguments: object
 ) -> AsyncIterator[asyncpg.Connection]:
-    """Another session, in a transaction in which it has sent a statement; it is rolled back at the end."""
+    """Another session in a transaction that has run a statement; rolled back at the end."""
     async with session(configured, "stranger") as connection:
         await connection.execute("BEGIN")
         await connection.fetch(statement, *arguments)
@@ -87,7 +87,7 @@ WRITES: Final[dict[str, tuple[str, Write]]] = {
 
 
 async def waiting_in(other: asyncpg.Connection) -> int:
-    """How many sessions wait for a lock, a moment after the first of them does."""
+    """The number of sessions that wait for a lock, a moment after the first one does."""
     for _ in range(100):
         if await other.fetchval(WAITING):
             break
@@ -97,7 +97,7 @@ async def waiting_in(other: asyncpg.Connection) -> int:
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
+async def test_a_write_blocked_by_another_sessions_lock_fails_in_time(
     impatient: Database, database_settings: settings.Database, name: str
 ) -> None:
     holding, write = WRITES[name]
@@ -118,13 +118,13 @@ async def test_a_write_that_needs_what_another_session_holds_is_told_so_in_time(
         await write(impatient, held, child)
 
 
-async def test_while_forty_writers_wait_for_one_row_the_others_keep_their_pace(
+async def test_other_requests_keep_their_pace_while_forty_writers_wait_for_one_row(
     impatient: Database, database_settings: settings.Database
 ) -> None:
     held, free = [(await create(impatient, name))["id"] for name in ("held", "free")]
 
     async def others(prefix: str, first: int) -> float:
-        """The seconds that ten rounds of others take."""
+        """The seconds that ten rounds of other requests take."""
         began = monotonic()
         for number in range(first, first + 10):
             await asyncio.gather(
@@ -139,14 +139,14 @@ async def test_while_forty_writers_wait_for_one_row_the_others_keep_their_pace(
     async with stranger(database_settings, ROW, UUID(held)) as other:
         writers = [asyncio.create_task(change(impatient, held, spec={"a": n})) for n in range(1, 41)]
         assert await waiting_in(other) == 1
-        # The forty wait for two seconds, in one connection: it was in all connections that the others waited once.
+        # The forty wait for two seconds on one connection. They once waited on all connections, and blocked the others.
         assert await others("beside", 11) < 3 * alone + 1
         outcomes = await asyncio.gather(*writers, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Held}
     assert (await read(impatient, held))["generation"] == 1
 
 
-async def test_when_the_row_is_let_go_all_that_waited_are_stored(
+async def test_all_waiting_writes_are_stored_when_the_row_is_unlocked(
     impatient: Database, database_settings: settings.Database
 ) -> None:
     held = (await create(impatient, "held"))["id"]
@@ -161,7 +161,7 @@ async def test_when_the_row_is_let_go_all_that_waited_are_stored(
     assert len(found["status"]["adapters"]) == 10
 
 
-async def test_reads_go_on_while_writers_of_every_row_wait(
+async def test_reads_continue_while_writers_of_every_row_wait(
     impatient: Database, database_settings: settings.Database
 ) -> None:
     ids = [(await create(impatient, f"row-{number}"))["id"] for number in range(30)]
@@ -176,7 +176,7 @@ async def test_reads_go_on_while_writers_of_every_row_wait(
 
 
 @pytest.mark.parametrize("what", ["creates", "deletions"])
-async def test_of_the_connections_few_wait_for_an_owner_however_many_want_its_children(
+async def test_few_connections_wait_for_an_owner_however_many_children_are_created(
     impatient: Database, database_settings: settings.Database, what: str
 ) -> None:
     held = UUID((await create(impatient, "held"))["id"])
@@ -191,14 +191,14 @@ async def test_of_the_connections_few_wait_for_an_owner_however_many_want_its_ch
     await asyncio.gather(*waiting)
 
 
-async def test_ten_reports_on_one_resource_at_once_take_fewer_statements_than_races_lost_would(
+async def test_ten_concurrent_reports_on_one_resource_take_fewer_statements_than_lost_races(
     impatient: Database,
 ) -> None:
     from tests.services.test_statement_counts import statements
 
     id = (await create(impatient, "alpha"))["id"]
     ten = asyncio.gather(*(send(impatient, id, report(f"adapter-{number}")) for number in range(10)))
-    # Each reads, nine of them again after their turn has come, each writes: no transaction, which takes five.
+    # Each reads, nine read again after their turn has come, each writes. A transaction would take five statements.
     assert await statements(ten) <= 10 + 9 + 10
     assert len((await read(impatient, id))["status"]["adapters"]) == 10
 

@@ -1,4 +1,4 @@
-"""Conditions from a kind's own rules, on real rows: in every write of a status, all or nothing, in two statements."""
+"""Conditions from mapping rules, on real rows: in every write of a status, all or nothing, in two statements."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def test_reports_and_changes_compute_the_condition_and_searches_find_it(db
     assert (condition["message"], condition["observed_generation"]) == ('{"a":2} NotReady', 2)
 
 
-async def test_the_stored_reports_of_every_adapter_are_seen_with_their_data(db: Database) -> None:
+async def test_rules_see_the_stored_reports_of_every_adapter_with_their_data(db: Database) -> None:
     id = (await create(db, "alpha", SCOPE))["id"]
     await reported(db, id, at=1)
     await reported(db, id, at=2, adapter="other", data=b"{}")
@@ -70,14 +70,14 @@ async def test_the_stored_reports_of_every_adapter_are_seen_with_their_data(db: 
     assert condition["reason"] == "Zone2"
 
 
-async def test_rules_cost_no_further_statement(db: Database) -> None:
+async def test_rules_need_no_further_statement(db: Database) -> None:
     id = (await create(db, "alpha", SCOPE))["id"]
     assert await statements(reported(db, id, at=1)) == 2
     assert await statements(change(db, id, SCOPE, spec={"a": 3}, at=2)) == 2
     assert await statements(create(db, "beta", SCOPE)) == 1
 
 
-async def test_a_report_that_a_rule_cannot_be_evaluated_with_is_refused_and_nothing_is_stored(db: Database) -> None:
+async def test_a_report_on_which_a_rule_fails_is_refused_and_nothing_is_stored(db: Database) -> None:
     id = (await create(db, "alpha", SCOPE))["id"]
     await reported(db, id, at=1)
     before = await read(db, id, SCOPE)
@@ -90,7 +90,7 @@ async def test_a_report_that_a_rule_cannot_be_evaluated_with_is_refused_and_noth
     assert (await reported(db, id, at=3)).result == "stored"
 
 
-async def test_a_change_or_deletion_is_not_kept_by_a_rule_that_cannot_be_evaluated(db: Database) -> None:
+async def test_a_failing_rule_does_not_block_a_change_or_deletion(db: Database) -> None:
     fragile = replace(RULED, conditions=(replace(ZONE, message="string(resource.spec.nodes)"),))
     scope, world = Scope(fragile), Catalog([fragile, NODE_POOL])
     id = (await create(db, "alpha", scope, spec={"nodes": 1}))["id"]
@@ -106,7 +106,7 @@ async def test_a_change_or_deletion_is_not_kept_by_a_rule_that_cannot_be_evaluat
     assert [line["condition"] for line in warnings] == ["ZoneReady"] * 2
 
 
-async def test_ten_adapters_at_once_leave_what_was_computed_from_all(db: Database) -> None:
+async def test_ten_concurrent_adapters_leave_conditions_computed_from_all_reports(db: Database) -> None:
     id = (await create(db, "alpha", SCOPE))["id"]
     sent = [reported(db, id, at=1 + number, adapter=f"a{number}") for number in range(9)]
     outcomes = await asyncio.gather(*sent, reported(db, id, at=20))
@@ -116,7 +116,7 @@ async def test_ten_adapters_at_once_leave_what_was_computed_from_all(db: Databas
     assert condition["reason"] == "Zone10"
 
 
-async def test_other_rules_are_applied_to_what_is_stored(db: Database) -> None:
+async def test_changed_rules_are_applied_to_stored_resources(db: Database) -> None:
     id = (await create(db, "alpha", SCOPE))["id"]
     await reported(db, id, at=1)
     other = replace(RULED, conditions=(replace(ZONE, reason="'Other'"),))
@@ -129,7 +129,7 @@ async def test_other_rules_are_applied_to_what_is_stored(db: Database) -> None:
     assert zone(await read(db, id, SCOPE)) is None
 
 
-async def test_children_that_are_marked_and_owners_that_stay_are_computed_by_their_rules(db: Database) -> None:
+async def test_marked_children_and_remaining_owners_are_computed_by_their_own_rules(db: Database) -> None:
     counted = ConditionRule("Going", "has(resource.deleted_time)", "true", "'Deleting'", "string(resource.generation)")
     owner_kind = replace(RULED, conditions=(counted,))
     pool_kind = replace(NODE_POOL, required_adapters=("x",), conditions=(counted,))
@@ -145,7 +145,7 @@ async def test_children_that_are_marked_and_owners_that_stay_are_computed_by_the
     assert types["Going"]["status"] == "True"
 
 
-def test_rules_that_do_not_compile_are_told_with_all_other_mistakes() -> None:
+def test_rules_that_do_not_compile_are_reported_with_all_other_mistakes() -> None:
     broken = replace(RULED, conditions=(replace(ZONE, when="1 +", status="'x' + 1"), replace(ZONE, type="Reconciled")))
     with pytest.raises(BadCatalog) as refused:
         Catalog([broken, NODE_POOL])
@@ -167,7 +167,7 @@ COSTLY = ConditionRule(
 )
 
 
-async def test_a_rule_that_takes_too_much_refuses_the_report_and_names_itself(db: Database) -> None:
+async def test_a_report_on_which_a_rule_takes_too_much_is_refused_with_the_rules_name(db: Database) -> None:
     kind = replace(RULED, conditions=(ZONE, COSTLY))
     catalog, scope = Catalog([kind, NODE_POOL]), Scope(kind)
     data = json.dumps({"zone": "a", "ready": True, "rows": ["v" * 40] * 5000}).encode()
@@ -175,7 +175,7 @@ async def test_a_rule_that_takes_too_much_refuses_the_report_and_names_itself(db
     await send(db, id, report("dns", at=1, data=data), scope, now=1, catalog=catalog)
     before = await read(db, id, scope)
     assert [each["type"] for each in before["status"]["conditions"]][-2:] == ["ZoneReady", "ZonesKnown"]
-    # Whoever changes is not refused: the rule's condition stays as it was.
+    # A change is not refused: the rule's condition stays as it was.
     with capture_logs() as lines:
         changed = await change(db, id, scope, spec={"zones": [f"zone-{number}" for number in range(1000)]}, at=2)
     old, new = ({each["type"]: each for each in one["status"]["conditions"]} for one in (before, changed))

@@ -1,7 +1,7 @@
-"""Writers who come at the same moment: with the right locks nothing is lost, and each lock is shown to be needed.
+"""Concurrent writers: with the right locks nothing is lost, and each lock is shown to be needed.
 
-Every race stands twice: as it must end, and with the lock or check that decides it taken away, where it ends wrong. A
-lock that could go without a test noticing would be a lock that nobody needs.
+Every race has two tests: one with the correct result, and one without the deciding lock or check, with a wrong result.
+A lock that could be removed without a failing test would not be needed.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ WIDE: Final = Widths(8, 100, 100, 100, 100, searches=100, stalled_waiters=100)
 
 @pytest.fixture
 def db(db: Database) -> Database:
-    """The database for callers who meet there and not before, as callers of as many workers do."""
+    """The database for callers that meet only there, like callers of separate workers."""
     db.shares = Shares(WIDE, lock_seconds=30)
     return db
 
 
 async def five_deletes(db: Database) -> list[Any]:
-    """Five DELETEs at once on a cluster that waits for its adapter: what they were answered."""
+    """Five concurrent DELETEs on a cluster that waits for its adapter: their responses."""
     id = (await create(db, "alpha", SCOPE))["id"]
     async with locked(db, id) as door:
         for number in range(5):
@@ -47,13 +47,15 @@ async def five_deletes(db: Database) -> list[Any]:
     return await door.outcomes()
 
 
-async def test_of_five_deletes_at_once_one_deletes_and_all_are_answered_alike(db: Database) -> None:
+async def test_one_of_five_concurrent_deletes_deletes_and_all_get_the_same_response(db: Database) -> None:
     answers = await five_deletes(db)
     assert all(answer == answers[0] for answer in answers)
     assert answers[0]["generation"] == 2
 
 
-async def test_without_the_lock_of_the_resource_they_are_not(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_lock_of_the_resource_their_responses_differ(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spoil(monkeypatch, trees, "LOCKED_CHAIN", LOCKED_CHAIN)
     spoil(monkeypatch, trees, "LOCKED_CHILDREN", ("FOR UPDATE", ""))
     answers = await five_deletes(db)
@@ -61,7 +63,7 @@ async def test_without_the_lock_of_the_resource_they_are_not(db: Database, monke
 
 
 async def child_while_its_owner_is_deleted(db: Database) -> tuple[str, Any]:
-    """A DELETE that has come first, a create of a child behind it: the owner, and what the create came to."""
+    """A DELETE that came first, and a create of a child behind it: the owner, and the result of the create."""
     owner = (await create(db, "alpha", SCOPE))["id"]
     async with locked(db, owner) as door:
         await door.enters(delete(db, owner, SCOPE, catalog=WORLD))
@@ -76,13 +78,13 @@ async def live_children(db: Database, owner: str) -> int:
     return int((await db.fetch(LIVE_CHILDREN, UUID(owner)))[0][0])
 
 
-async def test_a_child_that_comes_while_its_owner_is_deleted_is_refused(db: Database) -> None:
+async def test_a_child_created_while_its_owner_is_deleted_is_refused(db: Database) -> None:
     owner, outcome = await child_while_its_owner_is_deleted(db)
     assert isinstance(outcome, WrongState)
     assert await live_children(db, owner) == 0
 
 
-async def test_without_the_lock_of_its_owner_it_lives_on_under_it(
+async def test_without_the_lock_of_its_owner_the_child_stays_live_under_it(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, resources, "NEW_CHILD", ("FOR KEY SHARE", ""))
@@ -100,14 +102,14 @@ async def report_behind_a_change(db: Database) -> dict[str, Any]:
     return await read(db, id, SCOPE)
 
 
-async def test_a_report_behind_a_change_is_computed_with_it(db: Database) -> None:
+async def test_a_report_behind_a_change_is_computed_with_the_change(db: Database) -> None:
     found = await report_behind_a_change(db)
     assert (found["spec"], found["generation"]) == ({"a": 2}, 2)
     assert [adapter["adapter"] for adapter in found["status"]["adapters"]] == ["dns"]
     assert found["status"]["phase"] == "NotReady"
 
 
-async def test_without_the_check_of_the_version_it_undoes_the_changes_status(
+async def test_without_the_version_check_the_report_undoes_the_changes_status(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(
@@ -122,7 +124,7 @@ async def test_without_the_check_of_the_version_it_undoes_the_changes_status(
 
 
 async def two_merges(db: Database) -> dict[str, Any]:
-    """Two changes of different members that have both read the same state."""
+    """Two changes of different members that both read the same state."""
     id = (await create(db, "alpha", labels={"a": "0", "b": "0"}))["id"]
 
     def merged(name: str) -> Any:
@@ -147,7 +149,7 @@ async def test_two_merges_of_different_members_both_survive(db: Database) -> Non
     assert (found["labels"], found["generation"]) == ({"a": "1", "b": "1"}, 3)
 
 
-async def test_without_the_check_of_the_version_the_later_one_erases_the_first(
+async def test_without_the_version_check_the_second_merge_erases_the_first(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(
@@ -161,10 +163,10 @@ async def test_without_the_check_of_the_version_the_later_one_erases_the_first(
 
 
 async def ten_reports(db: Database) -> list[str]:
-    """Ten adapters that have all read the resource without a report: whose conditions it has in the end."""
+    """Ten adapters that all read the resource without a report: the adapters whose conditions it has in the end."""
     id = (await create(db, "alpha"))["id"]
     async with locked(db, id) as door:
-        # The pool has eight connections: the door and the look at who waits take two.
+        # The pool has eight connections: the door and the query for waiting sessions take two.
         for number in range(6):
             await door.enters(send(db, id, report(f"a{number}", at=number)))
         late = [asyncio.create_task(send(db, id, report(f"a{number}", at=number))) for number in range(6, 10)]
@@ -174,11 +176,11 @@ async def ten_reports(db: Database) -> list[str]:
     return [each["type"] for each in conditions if each["type"].endswith("Successful")]
 
 
-async def test_of_ten_adapters_at_once_every_report_counts(db: Database) -> None:
+async def test_every_report_of_ten_concurrent_adapters_counts(db: Database) -> None:
     assert await ten_reports(db) == [f"A{number}Successful" for number in range(10)]
 
 
-async def test_without_the_check_of_the_version_some_are_computed_without_the_others(
+async def test_without_the_version_check_some_are_computed_without_the_others(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(
@@ -191,7 +193,7 @@ async def test_without_the_check_of_the_version_some_are_computed_without_the_ot
 
 
 async def last_child_and_last_report(db: Database, *, child_first: bool) -> str:
-    """The last Finalized of an owner and that of its last child, each having seen the other as it was; the owner."""
+    """The last Finalized of an owner and of its last child, each computed without the other; returns the owner."""
     owner = (await create(db, "alpha", SCOPE))["id"]
     pool = (await create(db, "pool", below(UUID(owner), POOL)))["id"]
     await delete(db, owner, SCOPE, catalog=WORLD)
@@ -206,13 +208,13 @@ async def last_child_and_last_report(db: Database, *, child_first: bool) -> str:
 
 
 @pytest.mark.parametrize("child_first", [True, False])
-async def test_an_owner_goes_whichever_comes_first_its_last_report_or_that_of_its_last_child(
+async def test_an_owner_is_removed_whether_its_own_or_its_childs_last_report_comes_first(
     db: Database, child_first: bool
 ) -> None:
     assert not await is_there(db, await last_child_and_last_report(db, child_first=child_first))
 
 
-async def test_without_the_write_of_the_owner_when_a_child_goes_it_stays_for_ever(
+async def test_without_the_write_of_the_owner_when_a_child_is_removed_the_owner_stays_forever(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, trees, "RECOMPUTED", ("nextval('resource_versions')", "resource_version"))
@@ -220,7 +222,7 @@ async def test_without_the_write_of_the_owner_when_a_child_goes_it_stays_for_eve
 
 
 async def reference_while_its_target_is_deleted(db: Database) -> tuple[str, Any]:
-    """A DELETE that has come first, behind it a create that references what goes: the target, and the create."""
+    """A DELETE that came first, and behind it a create that references the target: the target, and the create."""
     target = (await create(db, "target", SCOPE))["id"]
     async with locked(db, target) as door:
         await door.enters(delete(db, target, SCOPE, catalog=WORLD))
@@ -234,13 +236,13 @@ REFERENCED: Final = Statement(
 )
 
 
-async def test_a_reference_to_what_is_being_deleted_at_that_moment_is_refused(db: Database) -> None:
+async def test_a_reference_to_a_resource_deleted_at_that_moment_is_refused(db: Database) -> None:
     _, outcome = await reference_while_its_target_is_deleted(db)
     assert isinstance(outcome, WrongState)
     assert (await db.fetch(REFERENCED))[0][0] == 0
 
 
-async def test_without_the_lock_of_the_target_it_is_referenced_while_it_goes(
+async def test_without_the_lock_of_the_target_it_is_referenced_while_it_is_deleted(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, resources, "NEW_REFERRING", ("ORDER BY id FOR KEY SHARE", "ORDER BY id"))
@@ -249,7 +251,7 @@ async def test_without_the_lock_of_the_target_it_is_referenced_while_it_goes(
     assert references.UNFIT
 
 
-async def test_a_deletion_behind_a_reference_sees_it(db: Database) -> None:
+async def test_a_deletion_behind_a_new_reference_sees_the_reference(db: Database) -> None:
     target = (await create(db, "target", SCOPE))["id"]
     source = create(db, "source", SCOPE, references={"twin": (UUID(target),)})
     async with locked(db, target) as door:
@@ -261,7 +263,7 @@ async def test_a_deletion_behind_a_reference_sees_it(db: Database) -> None:
     assert "deleted_time" not in await read(db, target, SCOPE)
 
 
-# `Branch` sorts before `Tree`, and its ids are made later: neither names nor ids are in the order of locks.
+# `Branch` sorts before `Tree`, and its ids are created later: neither names nor ids are in lock order.
 TREE: Final = Kind("Tree", "trees", "tree", required_adapters=("x",))
 BRANCH: Final = Kind("Branch", "branches", "branch", "Tree", "cascade", required_adapters=("x",))
 LEAF: Final = Kind("ALeaf", "aleaves", "leaf", "Branch", "cascade", required_adapters=("x",))
@@ -269,7 +271,7 @@ FOREST: Final = Catalog([LEAF, BRANCH, TREE])
 
 
 async def deletions_at_every_level(db: Database) -> list[Any]:
-    """DELETE of a root while one of its leaf has the leaf and goes on to the root, or waits for it."""
+    """DELETE of a root while a DELETE of its leaf holds the leaf and continues to the root, or waits for it."""
     root = (await create(db, "root", Scope(TREE)))["id"]
     branch = (await create(db, "branch", Scope(BRANCH, Owner(TREE, UUID(root)))))["id"]
     leaf = (await create(db, "leaf", Scope(LEAF, Owner(BRANCH, UUID(branch)))))["id"]
@@ -288,14 +290,14 @@ async def deadlocks(db: Database) -> int:
     return int((await db.fetch(DEADLOCKS))[0][0])
 
 
-async def test_deletions_at_every_level_of_a_tree_never_lock_each_other_out(db: Database) -> None:
+async def test_deletions_at_every_level_of_a_tree_never_deadlock(db: Database) -> None:
     before = await deadlocks(db)
     outcomes = await deletions_at_every_level(db)
     assert not any(isinstance(outcome, Exception) for outcome in outcomes)
     assert await deadlocks(db) == before
 
 
-async def test_locked_from_the_leaf_up_they_do(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_locks_taken_from_the_leaf_up_they_deadlock(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, trees, "LOCKED_CHAIN", ("ORDER BY height DESC", "ORDER BY height"))
     monkeypatch.setattr(trees, "lock_chain", _upside_down)
     before = await deadlocks(db)
@@ -312,7 +314,7 @@ async def _upside_down(tx: Any, scope: Scope, id: UUID) -> list[Node]:
     return [Node(*row) for row in reversed(rows)]
 
 
-async def test_random_writers_on_one_tree_never_lock_each_other_out_and_leave_no_orphan(db: Database) -> None:
+async def test_random_writers_on_one_tree_never_deadlock_and_leave_no_orphan(db: Database) -> None:
     before = await deadlocks(db)
     for number in range(12):
         root = (await create(db, f"root-{number}", Scope(TREE)))["id"]

@@ -1,4 +1,4 @@
-"""A change of the rules: what is stored is computed again, once, by one process, while others write."""
+"""A change of rules: stored resources are recomputed once, by one process, while others write."""
 
 import asyncio
 from dataclasses import replace
@@ -33,13 +33,13 @@ async def rules(db: Database) -> set[str]:
 
 
 async def reported(db: Database, name: str) -> dict[str, Any]:
-    """A cluster that is reconciled by the old rules."""
+    """A cluster that is reconciled under the old rules."""
     id = (await create(db, name, scope(OLD)))["id"]
     await send(db, id, report("dns", at=1), scope(OLD), catalog=Catalog([OLD]))
     return await read(db, id)
 
 
-async def test_rows_of_other_rules_are_computed_again_and_only_those(db: Database) -> None:
+async def test_exactly_the_rows_of_other_rules_are_recomputed(db: Database) -> None:
     old = await reported(db, "old")
     assert old["status"]["phase"] == "Ready"
     new = await create(db, "new", scope(NEW))
@@ -56,7 +56,7 @@ async def test_rows_of_other_rules_are_computed_again_and_only_those(db: Databas
     assert await recomputing.recompute(db, Catalog([NEW])) == 0
 
 
-async def test_more_rows_than_one_turn_takes_are_all_computed(db: Database) -> None:
+async def test_more_rows_than_one_batch_holds_are_all_recomputed(db: Database) -> None:
     for number in range(ROWS_AT_ONCE + 1):
         await create(db, f"cluster-{number}", scope(OLD))
     assert await recomputing.recompute(db, Catalog([NEW])) == ROWS_AT_ONCE + 1
@@ -72,7 +72,7 @@ async def test_kinds_that_are_not_configured_are_left_alone(db: Database) -> Non
     assert await recomputing.recompute(db, Catalog([CLUSTER, changed])) == 1
 
 
-async def test_references_appear_when_the_kind_declares_them_by_now(db: Database) -> None:
+async def test_references_appear_once_the_kind_declares_them(db: Database) -> None:
     made = await create(db, "alpha")
     assert "references" not in made
     declaring = replace(CLUSTER, references=(ReferenceRule("twin", "Cluster"),))
@@ -80,7 +80,7 @@ async def test_references_appear_when_the_kind_declares_them_by_now(db: Database
     assert (await read(db, made["id"]))["references"] == {}
 
 
-async def test_processes_that_start_at_once_compute_every_row_once(
+async def test_processes_that_start_together_recompute_every_row_once(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recomputing, "PAUSE_SECONDS", 0.05)
@@ -92,7 +92,7 @@ async def test_processes_that_start_at_once_compute_every_row_once(
     assert sum(done) == 30
 
 
-async def test_reports_that_come_meanwhile_are_kept(db: Database) -> None:
+async def test_reports_that_arrive_meanwhile_are_kept(db: Database) -> None:
     ids = [(await reported(db, f"cluster-{number}"))["id"] for number in range(40)]
     catalog = Catalog([NEW])
     work = asyncio.create_task(recomputing.recompute(db, catalog))
@@ -120,7 +120,7 @@ async def with_zone(db: Database, name: str, data: bytes) -> str:
     return id
 
 
-async def test_a_row_on_which_a_rule_fails_is_set_aside_and_named_and_the_others_are_computed(db: Database) -> None:
+async def test_a_row_on_which_a_rule_fails_is_set_aside_and_named_and_the_others_are_recomputed(db: Database) -> None:
     good, bad = await with_zone(db, "good", b'{"zone":"a"}'), await with_zone(db, "bad", b"{}")
     with capture_logs() as lines:
         assert await recomputing.recompute(db, Catalog([RULED])) == 2
@@ -134,11 +134,11 @@ async def test_a_row_on_which_a_rule_fails_is_set_aside_and_named_and_the_others
 
 
 class Fault(Exception):
-    """A mistake of ours that one row brings out."""
+    """A bug that only one row triggers."""
 
 
 def failing_on(id: str, monkeypatch: pytest.MonkeyPatch, failure: BaseException) -> list[str]:
-    """Makes the assessment of one resource fail; the ids that were tried, as they come."""
+    """Makes the assessment of one resource fail; returns the ids that were tried, in order."""
     tried: list[str] = []
     whole = assessing.assess
 
@@ -152,7 +152,7 @@ def failing_on(id: str, monkeypatch: pytest.MonkeyPatch, failure: BaseException)
     return tried
 
 
-async def test_a_row_that_raises_is_set_aside_once_and_the_others_are_computed(
+async def test_a_row_that_raises_is_set_aside_once_and_the_others_are_recomputed(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [(await reported(db, f"cluster-{number}"))["id"] for number in range(5)]
@@ -165,7 +165,7 @@ async def test_a_row_that_raises_is_set_aside_once_and_the_others_are_computed(
     tried.clear()
     assert await recomputing.recompute(db, Catalog([NEW])) == 0
     assert tried == []
-    # Other rules are another attempt.
+    # With other rules it is tried again.
     newer = replace(CLUSTER, required_adapters=("dns", "net", "vm"))
     monkeypatch.undo()
     assert await recomputing.recompute(db, Catalog([newer])) == 5
@@ -173,10 +173,10 @@ async def test_a_row_that_raises_is_set_aside_once_and_the_others_are_computed(
 
 
 class Killed(BaseException):
-    """The end of a process, as far as a test can play it: nothing after it runs."""
+    """The death of a process, as far as a test can simulate it: no code runs after it."""
 
 
-async def test_a_row_that_processes_die_of_is_tried_alone_and_set_aside(
+async def test_a_row_that_kills_processes_is_tried_alone_and_set_aside(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [(await reported(db, f"cluster-{number}"))["id"] for number in range(5)]
@@ -190,7 +190,7 @@ async def test_a_row_that_processes_die_of_is_tried_alone_and_set_aside(
         except Killed:
             deaths += 1
             assert deaths < 20
-            # So long later that the marks must be of a process that died.
+            # So much later that the marks must be from a process that died.
             await db.fetch(AGE)
     # Once with the others, then alone.
     assert deaths == MOST_TRIES
@@ -203,7 +203,7 @@ async def test_a_row_that_processes_die_of_is_tried_alone_and_set_aside(
     assert await recomputing.recompute(db, Catalog([NEW])) == 0
 
 
-async def test_while_a_process_computes_marked_rows_another_waits(
+async def test_a_process_waits_while_another_recomputes_marked_rows(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recomputing, "PAUSE_SECONDS", 0.05)
@@ -216,7 +216,7 @@ async def test_while_a_process_computes_marked_rows_another_waits(
     assert await asyncio.wait_for(work, 10) == 1
 
 
-async def test_a_row_that_anybody_writes_meanwhile_is_not_marked_any_more(db: Database) -> None:
+async def test_a_row_written_meanwhile_is_no_longer_marked(db: Database) -> None:
     id = (await reported(db, "alpha"))["id"]
     await db.fetch(
         Statement("MARK", "INSERT INTO recomputations (resource_id, rules) VALUES ($1, $2)"),
@@ -229,7 +229,7 @@ async def test_a_row_that_anybody_writes_meanwhile_is_not_marked_any_more(db: Da
     assert await marks(db) == []
 
 
-async def test_what_a_removed_resource_leaves_is_removed(db: Database) -> None:
+async def test_the_mark_of_a_removed_resource_is_removed(db: Database) -> None:
     await db.fetch(
         Statement("MARK", "INSERT INTO recomputations (resource_id, rules, set_aside) VALUES ($1, 'x', true)"),
         UUID(int=7),
@@ -255,7 +255,7 @@ async def test_a_stop_in_the_middle_leaves_no_marks(db: Database, monkeypatch: p
     assert await marks(db) == []
 
 
-async def test_a_service_looks_again_every_five_minutes(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_looks_for_rows_every_five_minutes(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     assert recomputing.REPEAT_SECONDS == 300
     monkeypatch.setattr(recomputing, "REPEAT_SECONDS", 0.05)
     work = asyncio.create_task(recomputing.keep_trying(db, Catalog([NEW])))
@@ -269,7 +269,7 @@ async def test_a_service_looks_again_every_five_minutes(db: Database, monkeypatc
     assert (await read(db, id))["status"]["phase"] == "NotReady"
 
 
-async def test_rows_of_other_rules_are_found_by_an_index(db: Database) -> None:
+async def test_an_index_finds_the_rows_of_other_rules(db: Database) -> None:
     await create(db, "alpha", scope(NEW))
     await db.fetch(Statement("ANALYZE", "ANALYZE resources"))
     await db.fetch(Statement("NO_SCAN", "SET enable_seqscan = off"))

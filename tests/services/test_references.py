@@ -1,4 +1,4 @@
-"""References: written with their resource, checked against live targets of the right kind, found from both ends."""
+"""References: written with their resource, checked for live targets of the right kind, found from both ends."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def link(kind: str, id: str, href: str) -> dict[str, str]:
     return {"kind": kind, "id": id, "href": f"/api/hyperfleet/v1/{href}/{id}"}
 
 
-async def test_a_new_resource_shows_what_it_references_with_addresses_under_their_owners(db: Database) -> None:
+async def test_a_new_resource_shows_its_references_with_paths_below_their_owners(db: Database) -> None:
     stable = await channel(db)
     one, two = await version(db, stable, "v1"), await version(db, stable, "v2")
     made = await fleet.create(
@@ -59,13 +59,13 @@ async def test_a_new_resource_shows_what_it_references_with_addresses_under_thei
     }
 
 
-async def test_a_kind_that_declares_references_shows_them_also_when_there_are_none(db: Database) -> None:
+async def test_a_kind_that_declares_references_shows_them_even_if_there_are_none(db: Database) -> None:
     made = await fleet.create(db, "hub", HUBS)
     assert made["references"] == {}
     assert made == await fleet.read(db, made["id"], HUBS)
 
 
-async def test_a_child_references_too_and_its_owner_may_be_a_target(db: Database) -> None:
+async def test_a_child_may_have_references_and_its_owner_may_be_a_target(db: Database) -> None:
     stable = await channel(db)
     hub = await fleet.create(db, "hub", HUBS)
     scope = Scope(SPOKE, Owner(HUB, UUID(hub["id"])))
@@ -76,7 +76,7 @@ async def test_a_child_references_too_and_its_owner_may_be_a_target(db: Database
         await fleet.create(db, "other", Scope(SPOKE, Owner(HUB, uuid4())), references={"channel": (UUID(stable),)})
 
 
-async def test_a_target_that_is_not_there_or_of_another_kind_is_refused_by_its_place(db: Database) -> None:
+async def test_a_missing_target_or_one_of_another_kind_is_refused_with_its_path(db: Database) -> None:
     stable = await channel(db)
     hub = (await fleet.create(db, "hub", HUBS))["id"]
     for id in (str(uuid4()), hub):
@@ -101,7 +101,7 @@ async def test_a_target_that_is_being_deleted_is_refused(db: Database) -> None:
     assert (await fleet.read(db, hub, HUBS))["generation"] == 1
 
 
-async def test_changed_references_raise_the_generation_and_the_same_ones_do_not(db: Database) -> None:
+async def test_changed_references_raise_the_generation_and_unchanged_ones_do_not(db: Database) -> None:
     stable, fast = await channel(db), await channel(db, "fast")
     made = await fleet.create(db, "hub", HUBS, references={"channel": (UUID(stable),)})
     same = await fleet.change(db, made["id"], HUBS, references={"channel": (UUID(stable),)}, at=5)
@@ -118,7 +118,7 @@ async def test_changed_references_raise_the_generation_and_the_same_ones_do_not(
     assert await stored(db) == set()
 
 
-async def test_a_change_of_something_else_keeps_the_references_as_they_are(db: Database) -> None:
+async def test_a_change_of_another_member_keeps_the_references(db: Database) -> None:
     stable = await channel(db)
     made = await fleet.create(db, "hub", HUBS, references={"channel": (UUID(stable),)})
     changed = await fleet.change(db, made["id"], HUBS, labels={"a": "b"}, at=5)
@@ -130,7 +130,7 @@ async def listed(db: Database, scope: Scope, **what: Any) -> dict[str, Any]:
     return dict(json.loads(await reading.resources(db, scope, fleet.listing(**what))))
 
 
-async def test_what_references_a_resource_is_listed_and_counted(db: Database) -> None:
+async def test_the_sources_that_reference_a_resource_are_listed_and_counted(db: Database) -> None:
     stable, fast = await channel(db), await channel(db, "fast")
     names = [f"hub-{number}" for number in range(5)]
     for number, name in enumerate(names):
@@ -173,7 +173,7 @@ async def test_lists_of_all_kinds_are_in_order_and_complete(db: Database) -> Non
     assert after(0)
 
 
-async def test_kinds_that_are_not_configured_are_in_no_list_of_all_kinds(db: Database) -> None:
+async def test_lists_of_all_kinds_leave_out_unconfigured_kinds(db: Database) -> None:
     await channel(db)
     hub = await fleet.create(db, "hub", HUBS)
     only = Scope(ANY, members=(CHANNEL,))

@@ -1,4 +1,4 @@
-"""Reports: stored, dropped, repeated; and many at once on one resource, none of which may be lost or refused."""
+"""Reports: stored, dropped, repeated; and concurrent ones on one resource, none of which may be lost or refused."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ async def reports_on(db: Database, id: str, **page: int) -> dict[str, Any]:
     return dict(json.loads(await reading.reports_on(db, CLUSTERS, UUID(id), **({"page": 1, "size": 100} | page))))
 
 
-async def test_a_report_is_stored_and_shows_in_the_resource(db: Database) -> None:
+async def test_a_report_is_stored_and_appears_in_the_resource(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     outcome = await send(db, id, report("dns-adapter", at=5, Ready="True", reason="Done"), now=6)
     assert outcome.result == "stored"
@@ -68,7 +68,7 @@ async def test_a_report_is_stored_and_shows_in_the_resource(db: Database) -> Non
     assert (await reports_on(db, id))["items"] == [stored]
 
 
-async def test_a_flip_moves_the_transition_time_and_a_repetition_does_not(db: Database) -> None:
+async def test_a_flip_changes_the_transition_time_and_a_repetition_does_not(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     await send(db, id, report(at=1, Available="True"))
     await send(db, id, report(at=2, Available="True"))
@@ -79,7 +79,7 @@ async def test_a_flip_moves_the_transition_time_and_a_repetition_does_not(db: Da
     assert condition["last_transition_time"] == "2026-11-01T12:00:03.000000Z"
 
 
-async def test_the_very_same_report_again_writes_nothing(db: Database) -> None:
+async def test_a_repeated_report_writes_nothing(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     first = await send(db, id, report(at=1, data=b'{"a":1,"b":true}'), now=1)
     version = (await read(db, id))["resource_version"]
@@ -89,7 +89,7 @@ async def test_the_very_same_report_again_writes_nothing(db: Database) -> None:
 
 
 @pytest.mark.parametrize("data", [b'{"a":true}', b'{"a":"1"}', b'{"a":2}', b'{"a":1,"b":null}', b"{}"])
-async def test_equal_time_and_different_content_is_stored(db: Database, data: bytes) -> None:
+async def test_a_report_with_the_same_time_and_different_content_is_stored(db: Database, data: bytes) -> None:
     id = (await create(db, "alpha"))["id"]
     await send(db, id, report(at=1, data=b'{"a":1}'))
     version = (await read(db, id))["resource_version"]
@@ -138,7 +138,7 @@ async def test_the_hundred_and_first_adapter_is_refused_and_the_hundredth_is_not
     assert (await reports_on(db, id, size=10, page=11))["total"] == 100
 
 
-async def test_ten_adapters_at_once_on_one_resource_all_get_their_answer_and_nothing_is_lost(db: Database) -> None:
+async def test_ten_concurrent_adapters_on_one_resource_all_get_a_response_and_nothing_is_lost(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     for round in range(10):
         reports = [report(f"adapter-{number}", at=round, data=b'{"n":%d}' % round) for number in range(10)]
@@ -151,7 +151,7 @@ async def test_ten_adapters_at_once_on_one_resource_all_get_their_answer_and_not
 
 
 async def assert_recomputed(db: Database, id: str) -> None:
-    """What is stored is what the pure function says of the stored reports, in every column it is spread over."""
+    """The stored status equals what the pure function computes from the stored reports, in all of its columns."""
     row = await db.fetch_row(STORED, UUID(id))
     assert row is not None
     stored = msgspec.json.decode(row["status"], type=Status)
@@ -174,7 +174,7 @@ async def assert_recomputed(db: Database, id: str) -> None:
     assert set(json.loads(row["conditions"])) == {item.type for item in stored.conditions}
 
 
-async def test_in_a_random_life_of_reports_stored_and_recomputed_status_always_agree(db: Database) -> None:
+async def test_stored_and_recomputed_status_agree_in_a_random_life_of_reports(db: Database) -> None:
     chance = random.Random(20261101)
     created = [await create(db, f"cluster-{number}") for number in range(4)]
     versions = {resource["id"]: int(resource["resource_version"]) for resource in created}
@@ -200,7 +200,7 @@ async def test_in_a_random_life_of_reports_stored_and_recomputed_status_always_a
         await assert_recomputed(db, id)
 
 
-async def test_a_report_is_stored_whole_or_not_at_all(db: Database) -> None:
+async def test_a_report_is_stored_completely_or_not_at_all(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     before, counted = await read(db, id), stored_reports()
     refuse = Statement("REFUSE", "ALTER TABLE adapter_statuses ADD CONSTRAINT refuse CHECK (adapter <> 'bad')")
@@ -217,7 +217,7 @@ async def test_a_report_is_stored_whole_or_not_at_all(db: Database) -> None:
 
 
 def stored_reports() -> float:
-    """How many reports the metrics say were stored."""
+    """The number of stored reports in the metrics."""
     return sum(
         sample.value
         for family in metrics.REGISTRY.collect()
@@ -234,7 +234,7 @@ async def test_reports_that_flip_no_condition_touch_no_index(db: Database) -> No
     )
 
     async def counted() -> tuple[int, int]:
-        # Every backend tells its counts on its own, when it is next idle.
+        # Each backend publishes its counts separately, when it is next idle.
         for _ in range(16):
             await db.fetch(Statement("FLUSH", "SELECT pg_stat_force_next_flush()"))
         await asyncio.sleep(0.1)
@@ -252,11 +252,11 @@ async def test_reports_that_flip_no_condition_touch_no_index(db: Database) -> No
         after_all = await counted()
         assert after_all[0] - before[0] == 40
         shares.append(after_all[1] - before[1])
-    # An automatic ANALYZE holds back the pruning of a page for as long as its snapshot lasts; not thrice running.
+    # An automatic ANALYZE delays the pruning of a page while its snapshot lasts, but not three times in a row.
     assert max(shares) >= 36
 
 
-async def test_a_long_message_is_whole_in_the_report_and_cut_at_1024_characters_elsewhere(db: Database) -> None:
+async def test_a_long_message_is_complete_in_the_report_and_cut_at_1024_characters_elsewhere(db: Database) -> None:
     id = (await create(db, "alpha"))["id"]
     long = "x" * 1024 + "y" * 31744
     said = (ReportedCondition("Available", "True", "Done", long), ReportedCondition("Applied", "True", "Done", long))
@@ -296,7 +296,7 @@ async def test_a_report_of_whole_seconds_is_not_lost_after_one_with_a_fraction(d
     ],
     ids=["mistyped", "of another", "required", "where nobody is required", "where any will do"],
 )
-async def test_an_adapter_that_is_not_required_though_others_are_is_told(
+async def test_an_adapter_that_is_not_required_while_others_are_gets_a_warning(
     db: Database, required: RequiredAdapters, adapter: str, warning: str | None
 ) -> None:
     reporting._warning.cache_clear()

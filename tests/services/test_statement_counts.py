@@ -1,4 +1,4 @@
-"""What each use case costs in statements without contention, counted where every statement passes."""
+"""The number of statements of each use case without contention, counted where every statement passes."""
 
 from collections.abc import Awaitable
 from uuid import UUID
@@ -30,7 +30,7 @@ async def statements(work: Awaitable[object]) -> float:
     return so_far() - before
 
 
-async def test_a_create_is_one_statement_also_under_an_owner(db: Database) -> None:
+async def test_a_create_is_one_statement_even_under_an_owner(db: Database) -> None:
     assert await statements(create(db, "alpha")) == 1
     owner = UUID((await create(db, "beta"))["id"])
     assert await statements(create(db, "pool", below(owner))) == 1

@@ -1,4 +1,4 @@
-"""Tenants on one database: what a caller sees, and that nothing of another is read, changed, counted or named."""
+"""Tenants on one database: what a caller sees, and that no other tenant's data is read, changed, counted or named."""
 
 import json
 import random
@@ -61,7 +61,7 @@ def clusters(tenancy: Tenancy, kind: Any = CLUSTER) -> Scope:
 
 
 async def filled(db: Database) -> dict[str, str]:
-    """A cluster of each tenancy, with a node pool in it; ids by name."""
+    """A cluster of each tenancy, with a node pool; ids by name."""
     ids = {}
     for name, tenancy in FLEET.items():
         ids[name] = (await create(db, name, clusters(tenancy), labels={"tenant": name}))["id"]
@@ -74,7 +74,7 @@ async def listed(db: Database, scope: Scope, **parameters: Any) -> dict[str, Any
     return dict(json.loads(await reading.resources(db, scope, listing(**parameters))))
 
 
-async def test_a_caller_sees_what_has_all_its_dimensions(db: Database) -> None:
+async def test_a_caller_sees_resources_that_have_all_its_dimensions(db: Database) -> None:
     ids = await filled(db)
     for tenancy, seen in SEEN.items():
         for name in FLEET:
@@ -106,7 +106,7 @@ async def test_a_caller_sees_what_has_all_its_dimensions(db: Database) -> None:
     ],
     ids=str,
 )
-async def test_every_list_keeps_within_the_tenancy_on_every_page(db: Database, parameters: dict[str, Any]) -> None:
+async def test_every_page_of_every_list_stays_within_the_tenancy(db: Database, parameters: dict[str, Any]) -> None:
     ids = await filled(db)
     for tenancy, seen in SEEN.items():
         scope = clusters(tenancy)
@@ -146,7 +146,7 @@ async def test_totals_and_pages_agree_with_a_plain_filter_in_a_random_fleet(db: 
         assert [item["name"] for item in second["items"]] == visible[3:6]
 
 
-async def test_nothing_of_another_tenant_can_be_changed_deleted_or_reported_on(db: Database) -> None:
+async def test_another_tenants_resources_cannot_be_changed_deleted_or_reported_on(db: Database) -> None:
     id = (await create(db, "red", clusters(RED, WAITING)))["id"]
     catalog = Catalog([WAITING, NODE_POOL])
     other = clusters(BLUE, WAITING)
@@ -167,7 +167,7 @@ async def test_nothing_of_another_tenant_can_be_changed_deleted_or_reported_on(d
     assert (await listed(db, below(UUID(id))))["total"] == 0
 
 
-async def test_a_foreign_id_is_refused_in_the_words_for_a_missing_one(db: Database) -> None:
+async def test_another_tenants_id_gets_the_same_message_as_a_missing_one(db: Database) -> None:
     id = (await create(db, "red", clusters(RED)))["id"]
     missing = str(uuid4())
     details = []
@@ -185,7 +185,7 @@ async def test_names_are_unique_for_each_exact_set_of_dimensions(db: Database) -
             await create(db, "same", clusters(tenancy))
 
 
-async def test_children_are_of_their_owners_tenancy_whoever_creates_them(db: Database) -> None:
+async def test_children_have_their_owners_tenancy_whoever_creates_them(db: Database) -> None:
     owner = UUID((await create(db, "one", clusters(RED_ONE)))["id"])
     pool = (await create(db, "pool", replace(below(owner), tenancy=RED)))["id"]
     referring = replace(NODE_POOL, references=(ReferenceRule("twin", "Cluster"),))
@@ -196,7 +196,7 @@ async def test_children_are_of_their_owners_tenancy_whoever_creates_them(db: Dat
             await read(db, id, Scope(NODE_POOL, tenancy=RED_TWO))
 
 
-async def test_a_target_must_be_seen_by_whoever_sees_its_source(db: Database) -> None:
+async def test_everyone_who_sees_a_source_must_see_its_target(db: Database) -> None:
     ids = {name: UUID(id) for name, id in (await filled(db)).items()}
 
     async def refers(name: str, tenancy: Tenancy, target: str) -> str:
@@ -210,7 +210,7 @@ async def test_a_target_must_be_seen_by_whoever_sees_its_source(db: Database) ->
             await refers("refused", tenancy, target)
         assert refused.value.errors[0].message == f"Cluster {ids[target]} does not exist"
     changed = await create(db, "changed", clusters(RED_ONE, REFERRING))
-    # The caller sees it, others who see the source would not.
+    # The caller sees the target, but others who see the source would not.
     with pytest.raises(InvalidInput):
         await change(db, changed["id"], clusters(RED, REFERRING), references={"twin": (ids["two"],)})
     await change(db, changed["id"], clusters(RED, REFERRING), references={"twin": (ids["one"],)})
@@ -219,7 +219,7 @@ async def test_a_target_must_be_seen_by_whoever_sees_its_source(db: Database) ->
     assert found["total"] == 2
 
 
-async def test_what_keeps_a_resource_is_named_only_to_who_may_see_it(db: Database) -> None:
+async def test_blocking_resources_are_named_only_to_callers_who_see_them(db: Database) -> None:
     target = (await create(db, "one", clusters(RED_ONE, REFERRING)))["id"]
     await create(db, "secret", clusters(RED, REFERRING), references={"twin": (UUID(target),)})
     catalog = Catalog([REFERRING, NODE_POOL])
@@ -232,7 +232,7 @@ async def test_what_keeps_a_resource_is_named_only_to_who_may_see_it(db: Databas
     assert "resources that you cannot see" in hidden.value.detail
 
 
-async def test_a_page_token_is_of_one_tenancy(db: Database) -> None:
+async def test_a_page_token_belongs_to_one_tenancy(db: Database) -> None:
     await filled(db)
     token = (await listed(db, clusters(RED), size=1))["next_page_token"]
     assert (await listed(db, clusters(RED), size=1, page=None, page_token=token))["size"] == 1
@@ -243,10 +243,10 @@ async def test_a_page_token_is_of_one_tenancy(db: Database) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"search": "name like '%t%'"}, {"search": "status.phase = 'NotReady'"}])
 @pytest.mark.parametrize("members", [(), CATALOG.kinds], ids=["one kind", "all kinds"])
-async def test_who_sees_one_tenancy_pays_one_statement_and_who_sees_several_learns_it_once(
+async def test_a_list_within_one_tenancy_takes_one_statement_and_several_cost_one_lookup(
     db: Database, more: dict[str, Any], members: tuple[Kind, ...]
 ) -> None:
-    # Of an organization of its own: what was learnt of another one stays known.
+    # Uses a new organization: what the service has learned about another one stays cached.
     org = ("org", f"violet-{uuid4().hex[:8]}")
     scope = Scope(ANY if members else CLUSTER, members=members, tenancy=(org,))
     await filled(db)
@@ -272,7 +272,7 @@ async def test_who_sees_one_tenancy_pays_one_statement_and_who_sees_several_lear
 
 
 @pytest.mark.parametrize("exactly", [True, False])
-async def test_the_pages_of_a_tenant_are_found_by_their_index(db: Database, exactly: bool) -> None:
+async def test_an_index_finds_the_pages_of_a_tenant(db: Database, exactly: bool) -> None:
     for number in range(3):
         await create(db, f"red-{number}", clusters(RED))
     fill = (

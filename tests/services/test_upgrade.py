@@ -1,6 +1,6 @@
-"""A database of the version before, with resources in every state, is migrated: nothing is lost, and the rules are new.
+"""A database of the previous version, with resources in every state, is migrated: nothing is lost, and new rules apply.
 
-Before, clusters and node pools required nobody; what was being deleted awaited no adapter of theirs.
+Before, clusters and node pools required no adapters, so their deletions awaited none.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ NOW: Final = Catalog([CLUSTER, NODE_POOL, ADDON, CHANNEL, VERSION])
 CLUSTERS: Final = Scope(CLUSTER)
 
 ROWS: Final = Statement("ROWS", "SELECT id, kind, name, generation, resource_version, rules, envelope FROM resources")
-# What the version before would write: a status without conditions, and the digest of its own rules.
+# What the previous version would write: a status without conditions, and the digest of its own rules.
 WRITE_BEHIND: Final = Statement(
     "WRITE_BEHIND",
     """
@@ -63,7 +63,7 @@ WRITE_BEHIND: Final = Statement(
 async def before(
     postgres: embedded.Server, worker_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[settings.Database]:
-    """The database that the version before left."""
+    """The database that the previous version left."""
     name = f"upgrade_{worker_id}"
     server = postgres.settings("postgres")
     await execute(server, f"CREATE DATABASE {name}")
@@ -90,7 +90,7 @@ async def rows(db: Database) -> dict[str, Any]:
 
 
 async def migrated(configured: settings.Database) -> int:
-    """How many resources `migrate` computed again."""
+    """The number of resources that `migrate` recomputed."""
     return (await asyncio.to_thread(databases.migrate, configured, NOW)).recomputed
 
 
@@ -105,7 +105,7 @@ async def test_nothing_is_lost_and_every_row_has_the_new_rules(before: settings.
     was = await rows(db)
     totals = await counts.totals(before)
     assert len(was) == 16
-    # Kinds that name adapters, or none, have the rules that they had.
+    # Kinds that name adapters, or none, keep their rules.
     assert await migrated(before) == 9
     now = await rows(db)
     assert (
@@ -139,7 +139,7 @@ async def test_live_resources_show_the_conditions_of_the_new_rules(before: setti
     assert "live-silent" in await names(db, "status.conditions.Reconciled = 'False'")
 
 
-async def test_a_message_from_before_the_limit_stays_readable(before: settings.Database, db: Database) -> None:
+async def test_a_message_older_than_the_limit_stays_readable(before: settings.Database, db: Database) -> None:
     await migrated(before)
     id = str((await rows(db))["live-wordy"]["id"])
     long = "x" * 1024 + "y" * 976
@@ -150,7 +150,7 @@ async def test_a_message_from_before_the_limit_stays_readable(before: settings.D
     assert page["items"][0]["conditions"][0]["message"] == long
 
 
-async def test_what_was_being_deleted_stays_and_asks_those_that_reported(
+async def test_a_resource_being_deleted_stays_and_awaits_the_adapters_that_reported(
     before: settings.Database, db: Database
 ) -> None:
     await migrated(before)
@@ -175,7 +175,7 @@ async def test_what_was_being_deleted_stays_and_asks_those_that_reported(
     assert not await is_there(db, retired)
 
 
-async def test_what_the_version_before_writes_behind_it_is_computed_again(
+async def test_rows_written_by_the_previous_version_after_the_upgrade_are_recomputed(
     before: settings.Database, db: Database
 ) -> None:
     writing = True
@@ -197,9 +197,9 @@ async def test_what_the_version_before_writes_behind_it_is_computed_again(
     assert len(await rows(db)) == 16
 
 
-async def test_the_new_version_creates_and_deletes_beside_what_is_old(before: settings.Database, db: Database) -> None:
+async def test_the_new_version_creates_and_deletes_beside_old_rows(before: settings.Database, db: Database) -> None:
     await migrations.upgrade(before)
-    # Not computed again yet: the first write of each resource does it.
+    # Not recomputed yet: the first write of each resource does it.
     reported = str((await rows(db))["live-reported"]["id"])
     marked = await delete(db, reported, at=9, catalog=NOW)
     assert "[dns]" in marked["status"]["conditions"][0]["message"]

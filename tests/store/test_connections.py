@@ -1,4 +1,4 @@
-"""Which server a connection leads to: the primary among those that are named, whatever the others do."""
+"""Which server a connection uses: the primary of several hosts, whatever state the others are in."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ WRITE = Statement("WRITE", "INSERT INTO resource_counts VALUES ('Kept', '*', 0, 
 
 @pytest.fixture(scope="module")
 def standby() -> Iterator[embedded.Server]:
-    """A PostgreSQL that is in recovery, as a replica is, and takes reads."""
+    """A PostgreSQL in recovery, like a replica, which accepts reads."""
     with serving.folder() as folder:
         primary = embedded.start(folder / "data")
         embedded.stop(primary)
@@ -59,7 +59,7 @@ def is_up(server: embedded.Server) -> bool:
 
 @contextmanager
 def silent(place: Path, port: int) -> Iterator[str]:
-    """The directory of a server that takes connections and never says anything."""
+    """The directory of a server that accepts connections and never sends anything."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place / f".s.PGSQL.{port}"))
         listener.listen()
@@ -90,13 +90,13 @@ async def test_a_service_on_a_standby_reads_nothing(standby: embedded.Server) ->
     await db.close()
 
 
-async def test_a_url_may_ask_for_a_standby(standby: embedded.Server) -> None:
+async def test_a_url_may_request_a_standby(standby: embedded.Server) -> None:
     here = standby.settings()
     url = f"postgresql://{here.username}@/{here.name}?host={here.host}&port={here.port}&target_session_attrs=any"
     assert await value(settings.Database(url=settings.Secret(url)), "SELECT pg_is_in_recovery()")
 
 
-async def test_of_several_hosts_the_primary_is_found_and_then_asked_first(
+async def test_the_primary_of_several_hosts_is_found_and_then_tried_first(
     tmp_path: Path, database_settings: settings.Database
 ) -> None:
     nobody = tmp_path / "nobody"
@@ -107,7 +107,7 @@ async def test_of_several_hosts_the_primary_is_found_and_then_asked_first(
         assert await opened(several) < 1.5
 
 
-async def test_of_several_hosts_that_are_all_away_none_is_waited_for_beyond_the_limit(
+async def test_if_all_of_several_hosts_are_down_none_is_waited_for_beyond_the_limit(
     tmp_path: Path, database_settings: settings.Database
 ) -> None:
     with silent(tmp_path, database_settings.port) as first:
@@ -118,7 +118,7 @@ async def test_of_several_hosts_that_are_all_away_none_is_waited_for_beyond_the_
         assert time.monotonic() - began < 4
 
 
-async def test_a_connection_to_a_server_that_takes_no_writes_any_more_is_given_up(
+async def test_a_connection_to_a_server_that_no_longer_accepts_writes_is_closed(
     database_settings: settings.Database,
 ) -> None:
     db = Database(replace(database_settings, pool=settings.Pool(max_connections=1)))
@@ -132,7 +132,7 @@ async def test_a_connection_to_a_server_that_takes_no_writes_any_more_is_given_u
     await db.close()
 
 
-def test_a_standby_that_is_promoted_is_taken(standby: embedded.Server) -> None:
+def test_a_promoted_standby_is_accepted(standby: embedded.Server) -> None:
     with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
         asyncio.run(opened(standby.settings()))
     (standby.data_dir / "promote").touch()
@@ -151,7 +151,7 @@ def test_a_standby_that_is_promoted_is_taken(standby: embedded.Server) -> None:
 async def test_a_connection_whose_preparation_fails_is_closed(
     database_settings: settings.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server may go away, or the caller's time may end, between the log-in and the last question."""
+    """A server may disappear, or the caller's deadline may pass, between the login and the last query."""
     application = "half made"
     monkeypatch.setattr(connections, "_JSONB_VERSION", None)
     with pytest.raises(AttributeError):

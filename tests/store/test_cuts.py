@@ -1,4 +1,4 @@
-"""Members cut out of a stored text: spelled as they were stored, of objects only, all of them in one pass."""
+"""Members cut out of a stored text: spelled as stored, from objects only, all in one pass."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def selection_of(*paths: Path) -> Selection:
 
 
 async def selected(db: Database, id: UUID, *paths: Path) -> bytes:
-    """What a read and a list give of these paths, which is the same."""
+    """The members at these paths in a read and in a list, which must be the same."""
     selection = selection_of(*paths)
     read = (await reading.resource(db, CLUSTERS, id, selection)).body
     listed = msgspec.json.decode(
@@ -54,7 +54,7 @@ async def selected(db: Database, id: UUID, *paths: Path) -> bytes:
 
 
 def expected(id: UUID, spec: bytes, *paths: Path) -> bytes:
-    """The same by taking the text apart, member by member."""
+    """The same result by parsing the text, member by member."""
     tree: dict[str, Any] = {"id": str(id)}
     for path in sorted(set(paths), key=paths.index):
         if any(path[:length] in paths for length in range(1, len(path))):
@@ -94,7 +94,7 @@ async def test_members_are_spelled_as_they_are_stored(db: Database, paths: list[
     assert await selected(db, id, *paths) == expected(id, SPEC, *paths)
 
 
-async def test_members_of_several_parts_come_in_the_order_asked_for(db: Database) -> None:
+async def test_members_of_several_parts_have_the_requested_order(db: Database) -> None:
     id = await stored(db, b'{"b":2,"a":1}')
     body = await selected(db, id, ("spec", "a"), ("name",), ("labels", "0"), ("spec", "b"), ("labels", "a.b/c"))
     rest = b'"spec":{"a":1,"b":2},"name":"sample","labels":{"0":"zero","a.b/c":"d"}}'
@@ -112,12 +112,12 @@ ways = st.lists(names, min_size=1, max_size=4).map(lambda way: ("spec", *way))
 
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(names, values, max_size=5), st.lists(ways, min_size=1, max_size=8))
-async def test_whatever_is_stored_and_asked_for(db: Database, spec: dict[str, Any], paths: list[Path]) -> None:
+async def test_members_are_cut_out_of_any_stored_text(db: Database, spec: dict[str, Any], paths: list[Path]) -> None:
     text = json.dumps(spec, separators=(",", ":")).replace("\\u0000", "x").encode()
     assert await selected(db, id := await stored(db, text), *paths) == expected(id, text, *paths)
 
 
-def test_the_stored_text_is_read_once_however_many_members_are_wanted() -> None:
+def test_the_stored_text_is_read_once_however_many_members_are_selected() -> None:
     paths = tuple(("spec", f"member-{number}", "deeper") for number in range(200))
     for selection in (
         selection_of(*paths[:2]),

@@ -1,4 +1,4 @@
-"""The pool and its border: deadlines reach the server, failures are told apart, nothing is left behind."""
+"""The pool and its boundary: deadlines reach the server, failures are distinguished, nothing is left behind."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,7 @@ async def number(db: Database, statement: Statement) -> int:
 
 
 async def kill_sleeping(db: Database) -> None:
-    """Ends the session that sleeps, as soon as there is one."""
+    """Terminates the sleeping session, as soon as there is one."""
     for _ in range(500):
         if await db.fetch(KILL_SLEEPING):
             return
@@ -54,13 +54,13 @@ async def test_a_deadline_cancels_the_statement_on_the_server(db: Database) -> N
     assert await number(db, SLEEPING) == 0
 
 
-async def test_a_deadline_that_is_over_sends_nothing_for_long(db: Database) -> None:
+async def test_after_the_deadline_no_statement_runs_for_long(db: Database) -> None:
     DEADLINE.set(asyncio.get_running_loop().time() - 1)
     with pytest.raises(DeadlineExceeded):
         await db.fetch(SLEEP)
 
 
-async def test_a_connection_that_the_server_ended_is_replaced_and_a_read_sent_again(db: Database) -> None:
+async def test_a_connection_closed_by_the_server_is_replaced_and_a_read_retried(db: Database) -> None:
     victim = await number(db, PID)
 
     async def kill(tx: Transaction) -> None:
@@ -70,14 +70,14 @@ async def test_a_connection_that_the_server_ended_is_replaced_and_a_read_sent_ag
     assert await number(db, ONE) == 1
 
 
-async def test_a_read_under_which_the_connection_breaks_is_sent_again(db: Database) -> None:
+async def test_a_read_is_retried_if_its_connection_breaks(db: Database) -> None:
     slow = Statement("SLOW", "SELECT pg_sleep(1), pg_backend_pid()", is_read=True)
     running = asyncio.create_task(db.fetch(slow))
     await kill_sleeping(db)
     assert len(await running) == 1
 
 
-async def test_a_write_under_which_the_connection_breaks_is_unavailable_and_not_sent_again(db: Database) -> None:
+async def test_a_write_whose_connection_breaks_is_unavailable_and_not_retried(db: Database) -> None:
     write = Statement("WRITE", "INSERT INTO resource_counts SELECT 'x', '*', 1, 1 FROM pg_sleep(5)")
     running = asyncio.create_task(db.fetch(write))
     await kill_sleeping(db)
@@ -86,7 +86,7 @@ async def test_a_write_under_which_the_connection_breaks_is_unavailable_and_not_
     assert await number(db, COUNT) == 0
 
 
-async def test_a_transaction_that_raises_leaves_nothing(db: Database) -> None:
+async def test_a_transaction_that_raises_stores_nothing(db: Database) -> None:
     async def work(tx: Transaction) -> None:
         await tx.fetch(INSERT, "a")
         raise LookupError
@@ -96,7 +96,7 @@ async def test_a_transaction_that_raises_leaves_nothing(db: Database) -> None:
     assert await number(db, COUNT) == 0
 
 
-async def test_of_two_transactions_in_a_deadlock_both_succeed(db: Database) -> None:
+async def test_both_transactions_of_a_deadlock_succeed(db: Database) -> None:
     await db.fetch(INSERT, "a")
     await db.fetch(INSERT, "b")
     lock = Statement("LOCK", "UPDATE resource_counts SET resources = resources + 1 WHERE kind = $1")
@@ -107,7 +107,7 @@ async def test_of_two_transactions_in_a_deadlock_both_succeed(db: Database) -> N
         async def work(tx: Transaction) -> None:
             nonlocal attempts
             attempts += 1
-            # The database ends whoever loses patience first: always the same one here.
+            # The database aborts the session whose deadlock timeout expires first: here always the same one.
             await tx.fetch(Statement("PATIENCE", f"SET LOCAL deadlock_timeout = '{patience}'"))
             await tx.fetch(lock, first)
             if attempts <= 2:
@@ -122,7 +122,7 @@ async def test_of_two_transactions_in_a_deadlock_both_succeed(db: Database) -> N
     assert [row[0] for row in rows] == [3, 3]
 
 
-async def test_an_error_of_the_database_says_nothing_of_the_driver(db: Database) -> None:
+async def test_a_database_error_hides_the_driver(db: Database) -> None:
     with pytest.raises(DatabaseFailure) as failure:
         await db.fetch(Statement("BAD", "SELECT 1/0"))
     assert "zero" not in failure.value.detail
@@ -164,14 +164,14 @@ async def test_a_connection_is_renewed_at_the_end_of_its_lifetime(database_setti
     await db.close()
 
 
-async def test_a_database_that_is_away_is_unavailable(database_settings: settings.Database) -> None:
+async def test_an_unreachable_database_is_unavailable(database_settings: settings.Database) -> None:
     db = Database(replace(database_settings, host="127.0.0.1", port=1))
     with pytest.raises(Unavailable) as away:
         await db.open()
     assert dict(away.value.headers)["Retry-After"]
 
 
-async def test_without_the_statement_cache_everything_works_as_well(database_settings: settings.Database) -> None:
+async def test_everything_works_without_the_statement_cache(database_settings: settings.Database) -> None:
     db = Database(replace(database_settings, statement_cache=False))
     await db.open()
     assert [await number(db, ONE) for _ in range(3)] == [1, 1, 1]
@@ -193,7 +193,7 @@ async def test_without_the_statement_cache_everything_works_as_well(database_set
         ("42P01", DatabaseFailure),
     ],
 )
-async def test_an_error_of_the_database_is_told_by_its_code(
+async def test_a_database_error_is_recognized_by_its_code(
     db: Database, sqlstate: str, expected: type[Exception]
 ) -> None:
     raising = Statement("RAISING", f"DO $$ BEGIN RAISE EXCEPTION 'secret words' USING ERRCODE = '{sqlstate}'; END $$")
@@ -203,7 +203,7 @@ async def test_an_error_of_the_database_is_told_by_its_code(
     assert await number(db, ONE) == 1
 
 
-async def test_what_the_database_rolled_back_for_others_is_sent_once_more(db: Database) -> None:
+async def test_a_transaction_rolled_back_in_favor_of_others_is_retried_once(db: Database) -> None:
     await db.fetch(Statement("SEQUENCE", "CREATE SEQUENCE IF NOT EXISTS tries"))
     before = await number(db, Statement("TRIES", "SELECT nextval('tries')"))
     failing = Statement(
@@ -222,7 +222,7 @@ async def test_a_statement_runs_outside_any_transaction_block(db: Database) -> N
     assert await number(db, ONE) == 1
 
 
-async def test_a_cancelled_caller_leaves_its_place_in_the_pool(database_settings: settings.Database) -> None:
+async def test_a_cancelled_caller_frees_its_place_in_the_pool(database_settings: settings.Database) -> None:
     db = Database(replace(database_settings, pool=settings.Pool(max_connections=1)))
     await db.open()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: whatever was killed, the next start serves, and nothing acknowledged is lost."""
+"""The embedded PostgreSQL: after any kill, the next start serves requests, and no acknowledged write is lost."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ def data() -> Iterator[Path]:
         yield folder / "data dir"
 
 
-def test_what_was_committed_is_there_after_a_hard_kill(data: Path) -> None:
+def test_committed_data_survives_a_hard_kill(data: Path) -> None:
     server = embedded.start(data)
     asyncio.run(execute(server.settings(), "CREATE TABLE kept AS SELECT 7 AS number"))
     os.kill(server.pid, signal.SIGKILL)
@@ -65,7 +65,7 @@ def test_a_second_start_on_one_directory_names_the_first(data: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", [0.02, 0.1, 0.2, 0.3])
-def test_a_set_up_that_was_killed_with_all_its_processes_is_begun_again(data: Path, moment: float) -> None:
+def test_a_setup_killed_with_all_its_processes_starts_over(data: Path, moment: float) -> None:
     code = f"from pathlib import Path; from hyperfleet.postgres import embedded; embedded.start(Path({str(data)!r}))"
     starter = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20
@@ -83,7 +83,7 @@ def test_a_set_up_that_was_killed_with_all_its_processes_is_begun_again(data: Pa
         embedded.stop(server)
 
 
-def test_a_set_up_that_was_complete_but_not_yet_in_its_place_is_gone_on_with(data: Path) -> None:
+def test_a_setup_that_was_complete_but_not_yet_in_place_continues(data: Path) -> None:
     embedded.stop(embedded.start(data))
     new = data / ".new"
     new.mkdir()
@@ -99,7 +99,7 @@ def test_a_set_up_that_was_complete_but_not_yet_in_its_place_is_gone_on_with(dat
         embedded.stop(server)
 
 
-def test_a_directory_with_something_else_in_it_is_left_alone(data: Path) -> None:
+def test_a_directory_with_other_content_is_left_alone(data: Path) -> None:
     data.mkdir(mode=0o755)
     (data / "letter.txt").write_text("dear")
     with pytest.raises(Unavailable, match="contains other files"):
@@ -108,7 +108,7 @@ def test_a_directory_with_something_else_in_it_is_left_alone(data: Path) -> None
     assert (data.stat().st_mode & 0o777, data.stat().st_uid) == (0o755, os.geteuid())
 
 
-def test_of_several_first_starts_at_once_one_makes_the_database_and_the_others_find_it(data: Path) -> None:
+def test_one_of_several_concurrent_first_starts_creates_the_database_and_the_others_find_it(data: Path) -> None:
     code = (
         "from pathlib import Path; from hyperfleet.postgres import embedded\n"
         f"try: print('started', embedded.start(Path({str(data)!r}), background=True).pid)\n"
@@ -124,9 +124,7 @@ def test_of_several_first_starts_at_once_one_makes_the_database_and_the_others_f
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another account")
-def test_data_stay_with_their_account_when_the_machine_gets_another(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_stays_with_its_account_when_the_machine_gets_another(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     with monkeypatch.context() as patched:
         patched.setattr(pwd, "getpwnam", lambda _: nobody)
@@ -140,7 +138,7 @@ def test_data_stay_with_their_account_when_the_machine_gets_another(
         embedded.stop(server)
 
 
-def test_it_starts_whatever_the_file_mode_mask_is(data: Path) -> None:
+def test_it_starts_with_any_umask(data: Path) -> None:
     previous = os.umask(0o077)
     try:
         server = embedded.start(data / "below" / "another")
@@ -152,7 +150,7 @@ def test_it_starts_whatever_the_file_mode_mask_is(data: Path) -> None:
         embedded.stop(server)
 
 
-def test_a_start_that_takes_long_is_waited_for_by_whoever_else_starts(data: Path) -> None:
+def test_concurrent_starts_wait_for_a_slow_start(data: Path) -> None:
     embedded.stop(embedded.start(data))
     (data / "recovery.signal").touch()
     with (data / "postgresql.conf").open("a") as file:
@@ -170,7 +168,7 @@ def test_a_start_that_takes_long_is_waited_for_by_whoever_else_starts(data: Path
     embedded.stop(server)
 
 
-def test_the_number_of_another_directorys_server_is_not_taken_for_this_ones(data: Path) -> None:
+def test_the_pid_of_another_directorys_server_is_not_taken_for_this_ones(data: Path) -> None:
     data.mkdir()
     server = embedded.start(data / "one")
     try:
@@ -183,7 +181,7 @@ def test_the_number_of_another_directorys_server_is_not_taken_for_this_ones(data
     assert server.has_ended()
 
 
-def test_it_takes_as_many_connections_as_the_pools_need(data: Path) -> None:
+def test_it_accepts_as_many_connections_as_the_pools_need(data: Path) -> None:
     server = embedded.start(data, connections=340)
     try:
         assert asyncio.run(value(server.settings(), "SHOW max_connections")) == "340"
@@ -191,7 +189,7 @@ def test_it_takes_as_many_connections_as_the_pools_need(data: Path) -> None:
         embedded.stop(server)
 
 
-def test_a_server_that_does_not_come_up_is_not_left_behind(data: Path) -> None:
+def test_a_server_that_fails_to_start_is_not_left_behind(data: Path) -> None:
     embedded.stop(embedded.start(data))
     (data / "postgresql.conf").write_text("no setting of any kind\n")
     with pytest.raises(Unavailable, match="exited immediately"):
@@ -208,7 +206,7 @@ def test_a_long_path_gets_a_short_directory_for_its_socket(data: Path) -> None:
         embedded.stop(server)
 
 
-def test_it_ends_with_the_process_that_started_it(data: Path) -> None:
+def test_it_stops_with_the_process_that_started_it(data: Path) -> None:
     code = (
         "import time; from pathlib import Path; from hyperfleet.postgres import embedded;"
         f"embedded.start(Path({str(data)!r})); print('ready', flush=True); time.sleep(60)"
@@ -226,7 +224,7 @@ def test_it_ends_with_the_process_that_started_it(data: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root works in a directory of another account")
 @pytest.mark.parametrize("name", ["server.log", "server.log.1", "pg_hba.conf", "pgpass", "kinds", "postmaster.pid"])
 @pytest.mark.parametrize("hard", [False, True])
-def test_root_is_not_led_out_of_a_directory_of_another_account(data: Path, name: str, hard: bool) -> None:
+def test_root_follows_no_links_out_of_another_accounts_directory(data: Path, name: str, hard: bool) -> None:
     embedded.stop(embedded.start(data))
     victim = data.parent / "victim"
     victim.write_text("1\nmine\n")
@@ -247,7 +245,7 @@ def test_root_is_not_led_out_of_a_directory_of_another_account(data: Path, name:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root works in a directory of another account")
-def test_a_set_up_that_leads_elsewhere_is_not_gone_on_with(data: Path) -> None:
+def test_a_setup_that_leads_elsewhere_does_not_continue(data: Path) -> None:
     account = pwd.getpwnam("nobody")
     elsewhere = data.parent / "elsewhere"
     elsewhere.mkdir()
@@ -262,7 +260,7 @@ def test_a_set_up_that_leads_elsewhere_is_not_gone_on_with(data: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root works in a directory of another account")
-def test_a_directory_of_another_account_is_served_by_that_account(data: Path) -> None:
+def test_another_accounts_directory_is_served_by_that_account(data: Path) -> None:
     other = next(entry for entry in pwd.getpwall() if entry.pw_uid not in (0, pwd.getpwnam("nobody").pw_uid))
     data.mkdir(mode=0o700)
     os.chown(data, other.pw_uid, other.pw_gid)
@@ -273,7 +271,7 @@ def test_a_directory_of_another_account_is_served_by_that_account(data: Path) ->
         embedded.stop(server)
 
 
-def test_whoever_joins_finds_what_kinds_its_starter_serves(data: Path) -> None:
+def test_a_joining_service_finds_the_kinds_of_the_starter(data: Path) -> None:
     server = embedded.start(data, kinds="2390e6c1")
     try:
         found = embedded.status(data)

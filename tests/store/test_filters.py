@@ -1,4 +1,4 @@
-"""Filters on a real PostgreSQL: a tree's SQL is TRUE for exactly the rows that satisfy the tree, and never fails."""
+"""Filters on a real PostgreSQL: a tree's SQL is TRUE exactly for the rows that satisfy the tree, and never fails."""
 
 import itertools
 from decimal import Decimal
@@ -46,7 +46,7 @@ FILL = Statement(
 
 @pytest.fixture
 async def stored(db: Database) -> Database:
-    """A database that holds the golden fleet and nothing else."""
+    """A database with only the golden fleet."""
     for resource in FLEET:
         await db.fetch(INSERT, *searches.row(resource))
     return db
@@ -75,16 +75,16 @@ async def plan(db: Database, search: str) -> str:
 
 
 @pytest.mark.parametrize("behaviour", dict.fromkeys(case.behaviour for case in ACCEPTED))
-async def test_a_golden_search_finds_the_rows_it_names(stored: Database, behaviour: str) -> None:
+async def test_a_golden_search_finds_the_rows_of_its_case(stored: Database, behaviour: str) -> None:
     for case in ACCEPTED:
         if case.behaviour == behaviour:
             assert frozenset(await found(stored, parse(case.search))) == case.finds, case.search
 
 
-async def test_random_trees_find_what_plain_python_finds(stored: Database) -> None:
+async def test_random_trees_find_the_same_rows_as_plain_python(stored: Database) -> None:
     trees: list[Expression] = []
 
-    # Only makes the trees: what runs inside cannot be awaited.
+    # Only generates the trees: code inside it cannot be awaited.
     @hypothesis_settings(max_examples=300, phases=[Phase.generate], database=None, suppress_health_check=[*HealthCheck])
     @given(st.lists(searches.TREES, min_size=1, max_size=4))
     def collect(more: list[Expression]) -> None:
@@ -102,7 +102,7 @@ async def test_a_tree_and_its_negation_split_the_fleet(stored: Database) -> None
         assert await found(stored, Not(tree)) == everybody - await found(stored, tree), case.search
 
 
-async def test_every_operator_works_on_every_field_that_takes_it(stored: Database) -> None:
+async def test_every_operator_works_on_every_field_that_accepts_it(stored: Database) -> None:
     paths: dict[str, list[tuple[str, ...]]] = {
         "labels.<key>": [("environment",)],
         "spec.<path>": [("replicas",), ("note",), ("ha",), ("network", "cidr")],
@@ -135,12 +135,12 @@ async def test_every_operator_works_on_every_field_that_takes_it(stored: Databas
                 assert await found(stored, tree) == expected(tree), tree
 
 
-async def test_no_term_at_all_is_true_and_no_alternative_is_false(stored: Database) -> None:
+async def test_an_empty_conjunction_is_true_and_an_empty_disjunction_false(stored: Database) -> None:
     assert len(await found(stored, And(()))) == len(FLEET)
     assert await found(stored, Or(())) == set()
 
 
-async def test_scope_and_search_joined_as_trees_cannot_be_escaped(stored: Database) -> None:
+async def test_a_search_joined_as_a_tree_cannot_escape_its_scope(stored: Database) -> None:
     scope = Comparison(FieldRef(FIELDS.by_name["kind"]), "=", "NodePool")
     for search in (
         "name = 'alpha' or name != 'alpha'",
@@ -181,7 +181,7 @@ async def test_a_number_of_a_thousand_digits_is_compared_exactly(stored: Databas
     assert await found(stored, parse("spec.quota > 1e-1000 and spec.quota = 1e-7")) == {"chi", "psi"}
 
 
-async def test_labels_and_conditions_are_found_by_their_indexes(stored: Database) -> None:
+async def test_indexes_find_labels_and_conditions(stored: Database) -> None:
     await stored.fetch(FILL)
     await stored.fetch(Statement("ANALYZE", "ANALYZE resources"))
     many = ", ".join(f"'{number}'" for number in range(CONTAINED_AT_MOST))
@@ -197,7 +197,7 @@ async def test_labels_and_conditions_are_found_by_their_indexes(stored: Database
         assert index in await plan(stored, search), search
 
 
-def test_values_keys_and_paths_never_stand_in_the_statement() -> None:
+def test_values_keys_and_paths_never_appear_in_the_statement() -> None:
     for search in (
         "name = 'MARK' or name like 'MARK%' or name in ('MARK')",
         "labels.MARK = 'MARK' or labels['MARK''; --'] > 'MARK'",

@@ -1,4 +1,4 @@
-"""Migrations: one process at a time, never edited once released, told apart when older or newer."""
+"""Migrations: one process at a time, never edited after a release; older and newer schemas are recognized."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ RELEASED = {
 
 @pytest.fixture
 async def empty(postgres: embedded.Server, worker_id: str) -> AsyncIterator[settings.Database]:
-    """A database without anything in it."""
+    """An empty database."""
     name = f"migrations_{worker_id}"
     await execute(postgres.settings("postgres"), f"CREATE DATABASE {name}")
     yield postgres.settings(name)
@@ -53,7 +53,7 @@ async def test_eight_processes_that_migrate_at_once_all_succeed(empty: settings.
 
 
 async def upgrade_to(revision: str, configured: settings.Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Brings the database to a schema of the past."""
+    """Migrates the database to an earlier schema."""
     present = command.upgrade
     with monkeypatch.context() as patched:
         patched.setattr(command, "upgrade", lambda config, _: present(config, revision))
@@ -61,14 +61,14 @@ async def upgrade_to(revision: str, configured: settings.Database, monkeypatch: 
 
 
 async def seen(db: Database, tenancy: Tenancy) -> set[str]:
-    """The names of what a caller sees; the total must be as many."""
+    """The names that a caller sees; the total must be their number."""
     page = json.loads(await reading.resources(db, Scope(CLUSTER, tenancy=tenancy), Listing()))
     assert page["total"] == page["size"]
     return {item["name"] for item in page["items"]}
 
 
 @pytest.mark.parametrize("revision", migrations.revisions()[:-1])
-async def test_every_released_schema_is_brought_to_the_present_one_with_its_rows(
+async def test_every_released_schema_migrates_to_the_current_one_with_its_rows(
     empty: settings.Database, revision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await upgrade_to(revision, empty, monkeypatch)
@@ -89,7 +89,7 @@ async def test_every_released_schema_is_brought_to_the_present_one_with_its_rows
     await db.close()
 
 
-async def test_a_tenancy_that_comes_while_the_schema_changes_is_not_forgotten(
+async def test_a_tenancy_added_during_the_migration_is_not_lost(
     empty: settings.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await upgrade_to("0004", empty, monkeypatch)
@@ -99,7 +99,7 @@ async def test_a_tenancy_that_comes_while_the_schema_changes_is_not_forgotten(
     async with session(empty) as connection, session(empty) as watching:
         writing = connection.transaction()
         await writing.start()
-        # Another tenancy's first row, whose transaction is not over.
+        # Another tenancy's first row, in an open transaction.
         await connection.execute(
             "INSERT INTO resources SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid(),"
             " 'name', 'copy', 'tenancy', jsonb_build_object('org', 'b')))).* FROM resources AS r"
@@ -113,13 +113,13 @@ async def test_a_tenancy_that_comes_while_the_schema_changes_is_not_forgotten(
         assert not upgrading.done()
         await writing.commit()
         await upgrading
-    # The copy is served as what it was copied from.
+    # The copy is served like the original.
     assert await seen(db, (("org", "b"),)) == {"before"}
     assert await seen(db, (("org", "a"),)) == {"before"}
     await db.close()
 
 
-async def test_a_database_says_how_it_stands_to_this_version(empty: settings.Database) -> None:
+async def test_a_database_reports_whether_it_is_older_current_or_newer(empty: settings.Database) -> None:
     assert await migrations.state(empty) == "empty"
     assert await migrations.pending(empty)
     await migrations.upgrade(empty)
@@ -143,7 +143,7 @@ async def test_migrating_waits_for_the_process_that_migrates(empty: settings.Dat
     assert await migrations.state(empty) == "current"
 
 
-async def test_the_role_has_a_limit_on_statements_in_this_database_only(empty: settings.Database) -> None:
+async def test_the_statement_limit_of_the_role_applies_to_this_database_only(empty: settings.Database) -> None:
     await migrations.upgrade(empty)
     async with session(empty) as connection:
         assert await connection.fetchval("SHOW statement_timeout") == "1min"
@@ -151,7 +151,7 @@ async def test_the_role_has_a_limit_on_statements_in_this_database_only(empty: s
         assert await connection.fetchval("SHOW max_parallel_workers_per_gather") == "0"
 
 
-async def test_the_words_of_the_first_schema_are_there_as_views(empty: settings.Database) -> None:
+async def test_the_names_of_the_first_schema_exist_as_views(empty: settings.Database) -> None:
     await migrations.upgrade(empty)
     async with session(empty) as connection:
         for name in ("clusters", "node_pools", "labels", "adapter_statuses"):

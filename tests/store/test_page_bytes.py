@@ -1,4 +1,4 @@
-"""A page has at most so many bytes of resources, whatever callers stored, and a walk still sees each of them once."""
+"""A page has a limited number of bytes of resources, whatever is stored, and a walk still sees each resource once."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ async def walk(db: Database, listing: Listing, scope: Scope = CLUSTERS) -> list[
 
 
 async def sized(db: Database, *sizes: int, scope: Scope = CLUSTERS, **parts: Any) -> list[str]:
-    """Resources whose specs have these sizes, the first of them the newest; their names in that order."""
+    """Resources whose specs have these sizes, the newest first; their names in that order."""
     names = [f"n-{number}" for number in range(len(sizes))]
     for number, size in enumerate(sizes):
         spec = {"blob": "x" * (size - len('{"blob":""}'))}
@@ -77,7 +77,7 @@ async def sized(db: Database, *sizes: int, scope: Scope = CLUSTERS, **parts: Any
     ids=lambda listing: "",
 )
 @pytest.mark.parametrize("place", ["top", "below an owner", "all kinds"])
-async def test_pages_end_before_their_bytes_and_a_walk_sees_each_resource_once(
+async def test_pages_end_before_their_byte_limit_and_a_walk_sees_each_resource_once(
     db: Database, listing: Listing, place: str
 ) -> None:
     scope = CLUSTERS if place == "top" else ALL
@@ -107,7 +107,7 @@ async def test_one_large_resource_among_small_ones_does_not_end_a_page_that_has_
     assert [each.names for each in await walk(db, Listing())] == [names]
 
 
-async def test_what_is_not_served_does_not_count(db: Database) -> None:
+async def test_unselected_members_do_not_count(db: Database) -> None:
     names = await sized(db, *[30_000] * 10)
     assert [each.names for each in await walk(db, Listing(selection=parse_selection("name,spec.missing")))] == [names]
 
@@ -150,7 +150,7 @@ async def test_twenty_are_always_served_by_number_and_twenty_one_are_not(db: Dat
     assert len((await page(db, Listing(size=21, ends_early=False, selection=parse_selection("name")))).items) == 21
 
 
-async def test_statuses_count_as_they_are_served_however_well_they_compress(db: Database) -> None:
+async def test_statuses_count_at_their_served_size_however_well_they_compress(db: Database) -> None:
     id = (await create(db, "n-0"))["id"]
     for number in range(12):
         await send(db, id, report(f"adapter-{number}", reason="a" * 1000))
@@ -168,7 +168,7 @@ async def test_statuses_count_as_they_are_served_however_well_they_compress(db: 
         assert all(each.bytes <= MOST for each in walked)
 
 
-async def test_summaries_of_adapters_count_where_they_are_asked_for(db: Database) -> None:
+async def test_summaries_of_adapters_count_if_they_are_selected(db: Database) -> None:
     for name in range(5):
         id = (await create(db, f"n-{name}"))["id"]
         for number in range(12):
@@ -180,7 +180,7 @@ async def test_summaries_of_adapters_count_where_they_are_asked_for(db: Database
     assert all(each.bytes <= MOST for each in walked)
 
 
-async def test_lists_of_large_resources_are_one_statement_once_they_are_known(db: Database) -> None:
+async def test_lists_known_to_have_large_resources_take_one_statement(db: Database) -> None:
     await sized(db, *[30_000] * 10)
     assert await statements(page(db, Listing(size=8))) == 2
     assert await statements(page(db, Listing(size=8))) == 1

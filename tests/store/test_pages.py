@@ -1,4 +1,4 @@
-"""Lists: order, totals, tokens, selections. A page never shows a row twice, and a walk misses none that stays."""
+"""Lists: order, totals, tokens, selections. A page never shows a row twice, and a walk misses no row that stays."""
 
 import asyncio
 import json
@@ -41,11 +41,11 @@ async def walk(db: Database, scope: Scope = CLUSTERS, **parameters: Any) -> list
     return found
 
 
-async def test_an_empty_list_says_so(db: Database) -> None:
+async def test_an_empty_list_has_no_items_and_a_total_of_zero(db: Database) -> None:
     assert await page(db) == {"kind": "ClusterList", "page": 1, "size": 0, "total": 0, "items": []}
 
 
-async def test_newest_come_first_and_the_total_counts_all(db: Database) -> None:
+async def test_the_newest_come_first_and_the_total_counts_all(db: Database) -> None:
     for number in range(5):
         await create(db, f"cluster-{number}", at=number)
     listed = await page(db, size=2)
@@ -56,7 +56,7 @@ async def test_newest_come_first_and_the_total_counts_all(db: Database) -> None:
     assert "next_page_token" not in await page(db, size=2, page=3)
 
 
-async def test_a_page_past_the_end_is_empty_and_still_tells_the_total(db: Database) -> None:
+async def test_a_page_past_the_end_is_empty_and_has_the_total(db: Database) -> None:
     await create(db, "alpha")
     listed = await page(db, page=2**31 - 1, size=1000)
     assert (listed["items"], listed["total"], listed["size"]) == ([], 1, 0)
@@ -69,7 +69,7 @@ async def test_a_full_last_page_has_no_token(db: Database) -> None:
     assert "next_page_token" in await page(db, size=3)
 
 
-async def test_items_equal_what_a_read_gives_but_for_the_adapters(db: Database) -> None:
+async def test_items_equal_a_read_except_for_the_adapters(db: Database) -> None:
     created = await create(db, "alpha", spec={"a": [1, {"b": None}]}, labels={"x": "y"})
     await send(db, created["id"], report(at=1))
     [item] = (await page(db))["items"]
@@ -79,7 +79,7 @@ async def test_items_equal_what_a_read_gives_but_for_the_adapters(db: Database) 
     assert with_adapters == item
 
 
-async def test_children_are_listed_below_their_owner_and_at_the_top(db: Database) -> None:
+async def test_children_are_listed_below_their_owner_and_at_the_top_level(db: Database) -> None:
     first, second = UUID((await create(db, "alpha"))["id"]), UUID((await create(db, "beta"))["id"])
     await create(db, "pool-1", below(first), at=1)
     await create(db, "pool-2", below(second), at=2)
@@ -89,13 +89,13 @@ async def test_children_are_listed_below_their_owner_and_at_the_top(db: Database
     assert (await page(db, Scope(NODE_POOL)))["total"] == 2
 
 
-async def test_a_list_below_a_missing_owner_is_not_found_for_the_owner(db: Database) -> None:
+async def test_a_list_below_a_missing_owner_reports_the_owner_as_not_found(db: Database) -> None:
     with pytest.raises(NotFound) as refused:
         await page(db, below(uuid4()))
     assert refused.value.row.name == "NTF-002"
 
 
-async def test_the_total_without_a_count_is_left_out(db: Database) -> None:
+async def test_without_a_count_the_total_is_left_out(db: Database) -> None:
     await create(db, "alpha")
     assert "total" not in await page(db, count=False)
     assert (await page(db, count=True, search="name = 'beta'"))["total"] == 0
@@ -109,7 +109,7 @@ async def test_a_search_cannot_leave_its_scope(db: Database) -> None:
     assert names(await page(db, below(first), search="kind = 'Cluster' or owner_id != ''")) == ["pool-1"]
 
 
-async def test_ids_choose_rows_and_count_them(db: Database) -> None:
+async def test_ids_select_rows_and_are_counted(db: Database) -> None:
     ids = [UUID((await create(db, f"cluster-{number}"))["id"]) for number in range(4)]
     listed = await page(db, ids=(ids[0], ids[2], uuid4()))
     assert sorted(names(listed)) == ["cluster-0", "cluster-2"]
@@ -151,7 +151,7 @@ async def test_missing_values_come_last_in_both_directions(db: Database) -> None
 
 
 @pytest.mark.parametrize("token", ["x", "", "W10", "bnVsbA", "WyJhIl0", "é", "AAAA" * 5000, "WyIiLG51bGwsbnVsbF0"])
-async def test_what_is_no_token_is_refused(db: Database, token: str) -> None:
+async def test_anything_but_a_page_token_is_refused(db: Database, token: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         await page(db, page=None, page_token=token)
     assert refused.value.errors[0].field == "page_token"
@@ -172,7 +172,7 @@ async def test_what_is_no_token_is_refused(db: Database, token: str) -> None:
         ("deleted_time", ["x", None]),
     ],
 )
-async def test_a_token_with_other_keys_than_its_order_has_is_refused(
+async def test_a_token_with_other_sort_keys_than_its_order_is_refused(
     db: Database, order: str, changed: list[str | None]
 ) -> None:
     for name in ("alpha", "beta"):
@@ -204,7 +204,7 @@ async def test_a_token_belongs_to_its_search_its_order_and_its_path(db: Database
 
 @hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(size=st.integers(1, 7), seed=st.integers(0, 10**6), order=st.sampled_from(["name", "name desc", "created_time"]))
-async def test_a_walk_covers_every_row_exactly_once_while_others_come(
+async def test_a_walk_covers_every_row_exactly_once_while_rows_are_added(
     db: Database, size: int, seed: int, order: str
 ) -> None:
     chance = random.Random(seed)
@@ -227,7 +227,7 @@ async def test_a_walk_covers_every_row_exactly_once_while_others_come(
     assert stay <= set(found)
 
 
-async def test_a_selection_gives_only_what_it_names_and_always_the_id(db: Database) -> None:
+async def test_a_selection_returns_only_its_members_and_always_the_id(db: Database) -> None:
     created = await create(db, "alpha", spec={"region": "eu", "nodes": {"min": 1}}, labels={"a.b/c": "d", "env": "x"})
     selected = "name,status.phase,spec.nodes.min,spec.missing,labels.a.b/c,created_time,resource_version"
     [item] = (await page(db, selection=parse_selection(selected)))["items"]
@@ -242,7 +242,7 @@ async def test_a_selection_gives_only_what_it_names_and_always_the_id(db: Databa
     }
 
 
-async def test_every_member_can_be_selected_and_is_spelled_as_in_the_whole(db: Database) -> None:
+async def test_every_member_can_be_selected_and_is_spelled_as_in_the_full_resource(db: Database) -> None:
     owner = UUID((await create(db, "alpha"))["id"])
     whole = await create(db, "pool", below(owner), spec={"list": [{"0": 1}]}, labels={"k": "v"})
     for member, value in whole.items():
@@ -255,7 +255,7 @@ async def test_every_member_can_be_selected_and_is_spelled_as_in_the_whole(db: D
         assert item["owner_references"] == {path.split(".")[1]: whole["owner_references"][path.split(".")[1]]}
 
 
-async def test_a_selection_that_contains_another_wins_and_a_number_is_no_index(db: Database) -> None:
+async def test_a_selection_that_contains_another_wins_and_a_number_is_not_an_index(db: Database) -> None:
     await create(db, "alpha", spec={"list": ["x"], "a": {"b": 1}})
     [item] = (await page(db, selection=parse_selection("spec.a.b,spec,spec.list.0")))["items"]
     assert item["spec"] == {"list": ["x"], "a": {"b": 1}}
@@ -263,7 +263,7 @@ async def test_a_selection_that_contains_another_wins_and_a_number_is_no_index(d
     assert "spec" not in item
 
 
-async def test_totals_stay_exact_while_many_create_at_once(db: Database) -> None:
+async def test_totals_stay_exact_during_concurrent_creates(db: Database) -> None:
     await asyncio.gather(*(create(db, f"cluster-{number}") for number in range(60)))
     assert (await page(db, size=1))["total"] == 60
     await db.fetch(Statement("REMOVE", "DELETE FROM resources WHERE name < 'cluster-3'"))

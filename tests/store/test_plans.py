@@ -1,4 +1,4 @@
-"""Lists keep one plan, whoever asks and however uneven the fleet is: planning anew costs as much as the page."""
+"""Lists keep one plan for every caller, however uneven the fleet is: planning again costs as much as the page."""
 
 from typing import Any, Final
 
@@ -9,9 +9,9 @@ from hyperfleet.store.database import Database, Statement
 from hyperfleet.store.lists import pages
 from testbed.fleet import CLUSTERS, create, listing
 
-# PostgreSQL decides after five plans for given values; it keeps one for all when that seems no dearer than their mean
-# with the planning. So the values are as uneven as they can be: few clusters among node pools, a large and a small
-# tenant, one status in fifty.
+# PostgreSQL decides after five custom plans. It keeps a generic plan if that costs no more than their mean, planning
+# included. So the values are as uneven as possible: few clusters among node pools, a large and a small tenant, one
+# status in fifty.
 _FLEET: Final = """
     INSERT INTO resources (id, created_time, updated_time, last_updated_time, last_transition_time, generation,
         observed_generation, kind, name, href, created_by, updated_by, phase, rules, labels, condition_status,
@@ -52,13 +52,13 @@ CALLERS: Final = {
 
 
 async def plans(db: Database) -> int:
-    """How many plans of lists were made for given values so far, on the connection that is used again and again."""
+    """The number of custom plans of lists so far, on the connection that is reused."""
     [row] = await db.fetch(_PLANS)
     return int(row["made"] or 0)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_a_list_is_planned_a_few_times_only(db: Database, caller: str) -> None:
+async def test_a_list_is_planned_only_a_few_times(db: Database, caller: str) -> None:
     await create(db, "sample")
     fleet = [("NodePool", "{}", 9000), ("Cluster", "{}", 100)]
     fleet += [("Cluster", '{"org": "large"}', 3000), ("Cluster", '{"org": "small"}', 300)]

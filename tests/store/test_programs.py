@@ -1,4 +1,4 @@
-"""Copies of PostgreSQL's programs: those that nobody runs anything from are removed, whichever version made them."""
+"""Copies of PostgreSQL's programs: unused copies are removed, whichever version made them."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def copy(copies: Path, name: str, seconds: float) -> Path:
-    """A copy as old as said."""
+    """A copy of the given age."""
     path = copies / name
     path.mkdir()
     shutil.copy("/bin/sleep", path / "postgres")
@@ -40,14 +40,14 @@ OLD, YOUNG = programs.YOUNG_SECONDS + 5, programs.YOUNG_SECONDS - 30
         ("postgresql", OLD, True),
     ],
 )
-def test_copies_that_nobody_uses_are_removed(copies: Path, name: str, seconds: float, stays: bool) -> None:
+def test_unused_copies_are_removed(copies: Path, name: str, seconds: float, stays: bool) -> None:
     path = copy(copies, name, seconds)
     programs.remove_unused_copies()
     assert path.exists() is stays
     assert [entry.name for entry in copies.iterdir()] == ([name] if stays else [])
 
 
-def test_a_copy_that_a_server_inherited_the_lock_of_stays(copies: Path) -> None:
+def test_a_copy_whose_lock_a_server_inherited_stays(copies: Path) -> None:
     path = copy(copies, "postgresql-binaries-a", OLD)
     descriptor = os.open(path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -61,7 +61,7 @@ def test_a_copy_that_a_server_inherited_the_lock_of_stays(copies: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/exe").exists(), reason="the system does not say what runs")
-def test_a_copy_that_a_version_without_locks_runs_from_stays(copies: Path) -> None:
+def test_a_copy_used_by_a_version_without_locks_stays(copies: Path) -> None:
     path = copy(copies, "postgresql-binaries-a", OLD)
     with subprocess.Popen([path / "postgres", "60"]) as server:
         programs.remove_unused_copies()

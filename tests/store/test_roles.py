@@ -1,4 +1,4 @@
-"""Who may do what on an embedded PostgreSQL: the TCP port takes a password, and the service is not a superuser."""
+"""Permissions on an embedded PostgreSQL: the TCP port requires a password, and the service is not a superuser."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ async def tried(server: embedded.Server, password: str, statement: str, username
     return await value(over_tcp, statement)
 
 
-def test_the_tcp_port_takes_its_password_and_nothing_else(data: Path) -> None:
+def test_the_tcp_port_accepts_its_password_and_nothing_else(data: Path) -> None:
     [port] = ports.free_ports(1)
     with running(data, port) as server:
         password = roles.password(data)
@@ -53,7 +53,7 @@ def test_the_tcp_port_takes_its_password_and_nothing_else(data: Path) -> None:
             asyncio.run(tried(server, password, "SELECT 1", roles.SUPERUSER))
 
 
-def test_the_password_is_for_the_owner_of_the_data_to_read_and_stays_the_same(data: Path) -> None:
+def test_only_the_owner_of_the_data_can_read_the_password_and_it_does_not_change(data: Path) -> None:
     [port] = ports.free_ports(1)
     with running(data, port):
         pass
@@ -67,7 +67,7 @@ def test_the_password_is_for_the_owner_of_the_data_to_read_and_stays_the_same(da
         assert asyncio.run(tried(server, before, "SELECT 1")) == 1
 
 
-def test_without_a_port_no_password_is_made(data: Path) -> None:
+def test_without_a_port_no_password_is_generated(data: Path) -> None:
     with running(data):
         pass
     assert not (data / roles.PASSWORD_FILE).exists()
@@ -83,7 +83,7 @@ async def test_the_service_s_role_is_not_a_superuser(db: Database, postgres: emb
 
 
 def made_by_the_version_before(data: Path) -> None:
-    """A data directory in which the service's role is the superuser and everybody is trusted, with some data."""
+    """A data directory with some data, where the service's role is the superuser and every connection is trusted."""
     account = programs.account_for()
     binaries = programs.binaries(account)
     data.mkdir(mode=0o700)
@@ -101,7 +101,7 @@ def made_by_the_version_before(data: Path) -> None:
 
 
 class old_server:  # noqa: N801
-    """PostgreSQL as it is, on such a directory."""
+    """A plain PostgreSQL on such a directory."""
 
     def __init__(self, data: Path) -> None:
         account = programs.account_for(data)
@@ -173,9 +173,7 @@ async def converted(server: embedded.Server) -> None:
 
 
 @pytest.mark.parametrize("cut_short", ["", roles.CONVERTER, roles.CONVERTER + roles.RENAMED])
-def test_a_directory_in_which_everybody_was_a_superuser_is_converted_at_the_next_start(
-    data: Path, cut_short: str
-) -> None:
+def test_a_directory_where_everyone_was_a_superuser_is_converted_at_the_next_start(data: Path, cut_short: str) -> None:
     made_by_the_version_before(data)
     if cut_short:
         with old_server(data) as server:

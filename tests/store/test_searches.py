@@ -1,4 +1,4 @@
-"""Searches: quick ones run side by side, slow ones one at a time in the whole service, and each has an end."""
+"""Searches: quick ones run side by side, slow ones one at a time in the whole service, and each has a time limit."""
 
 import asyncio
 import sys
@@ -37,7 +37,7 @@ async def opened(
 
 @pytest.fixture
 async def small(database_settings: settings.Database) -> AsyncIterator[Database]:
-    """A pool whose searches have two seconds."""
+    """A pool whose searches may take two seconds."""
     db = await opened(database_settings)
     yield db
     await db.close()
@@ -53,7 +53,7 @@ def refused(reason: str) -> float:
 
 
 class Runs:
-    """Work that counts how often it runs, and how much of it runs at once."""
+    """Work that counts its runs and its concurrent runs."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -82,7 +82,7 @@ async def test_reads_and_writes_keep_their_pace_beside_many_searches(small: Data
     assert {type(result) for result in results} == {DeadlineExceeded}
 
 
-async def test_a_search_that_is_not_ready_in_time_is_told_what_would_be_fast(small: Database) -> None:
+async def test_a_search_that_times_out_gets_advice_on_what_is_fast(small: Database) -> None:
     before = refused("deadline")
     began = monotonic()
     with pytest.raises(DeadlineExceeded, match=r"labels\.<key>.*status\.conditions\.<Type>.*count=none.*page_token"):
@@ -91,7 +91,7 @@ async def test_a_search_that_is_not_ready_in_time_is_told_what_would_be_fast(sma
     assert refused("deadline") == before + 1
 
 
-async def test_a_search_ends_with_its_request_when_that_is_earlier(small: Database) -> None:
+async def test_a_search_ends_at_its_requests_deadline_if_that_is_earlier(small: Database) -> None:
     DEADLINE.set(asyncio.get_running_loop().time() + 0.2)
     began = monotonic()
     with pytest.raises(DeadlineExceeded):
@@ -106,7 +106,7 @@ async def test_the_deadline_of_a_search_ends_with_it(small: Database) -> None:
     assert DEADLINE.get() == end
 
 
-async def test_searches_that_wait_are_served_in_the_order_they_came(small: Database) -> None:
+async def test_waiting_searches_are_served_in_order_of_arrival(small: Database) -> None:
     order: list[int] = []
 
     async def append(number: int) -> None:
@@ -139,7 +139,7 @@ async def test_when_too_many_searches_wait_the_next_one_is_refused_at_once(
     await db.close()
 
 
-async def test_a_cancelled_search_leaves_its_place(small: Database) -> None:
+async def test_a_cancelled_search_frees_its_place(small: Database) -> None:
     for _ in range(5):
         searches = [asyncio.create_task(search(small, ENDLESS)) for _ in range(6)]
         await asyncio.sleep(0.05)
@@ -150,13 +150,13 @@ async def test_a_cancelled_search_leaves_its_place(small: Database) -> None:
     await asyncio.wait_for(search(small, ONE), 1)
 
 
-async def test_a_search_that_is_quick_runs_once_beside_others(small: Database) -> None:
+async def test_a_quick_search_runs_once_beside_others(small: Database) -> None:
     runs = Runs(0.05)
     await asyncio.gather(*(small.searches.run("quick", runs) for _ in range(6)))
     assert (runs.begun, runs.most) == (6, 2)
 
 
-async def test_a_search_that_is_not_quick_starts_again_and_runs_alone(small: Database) -> None:
+async def test_a_slow_search_restarts_and_runs_alone(small: Database) -> None:
     runs = Runs(0.15)
     results = await asyncio.gather(*(small.searches.run(name, runs) for name in "ab"))
     assert sorted(results) == [3, 4]
@@ -187,7 +187,7 @@ async def test_a_search_that_has_become_quick_is_quick_again(small: Database) ->
     assert runs.most == 2
 
 
-async def test_the_statement_of_a_search_that_was_not_quick_ends_in_the_database(small: Database) -> None:
+async def test_the_statement_of_a_search_that_exceeded_its_time_is_cancelled_in_the_database(small: Database) -> None:
     await search(small, MEDIUM)
     active = Statement(
         "ACTIVE",
@@ -237,7 +237,7 @@ asyncio.run(hold(int(sys.argv[2]), float(sys.argv[3])))
 
 
 async def holder(directory: Path, *, times: int, seconds: float) -> asyncio.subprocess.Process:
-    """Another worker: told to begin, it takes a place so many times, for so long, and prints when."""
+    """Another worker: on a signal, it takes a place several times, for some time each, and prints when."""
     words = (sys.executable, "-c", HOLDER, str(directory), str(times), str(seconds))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe)
@@ -247,7 +247,7 @@ async def holder(directory: Path, *, times: int, seconds: float) -> asyncio.subp
 
 
 async def held_by_another(directory: Path) -> asyncio.subprocess.Process:
-    """Another worker that has a place, until it is killed."""
+    """Another worker that holds a place until it is killed."""
     other = await holder(directory, times=1, seconds=60)
     assert other.stdin is not None
     assert other.stdout is not None
@@ -256,7 +256,7 @@ async def held_by_another(directory: Path) -> asyncio.subprocess.Process:
     return other
 
 
-async def test_two_workers_share_a_place_and_take_turns(tmp_path: Path) -> None:
+async def test_two_workers_share_a_place_in_turns(tmp_path: Path) -> None:
     both = await asyncio.gather(*(holder(tmp_path, times=6, seconds=0.05) for _ in range(2)))
     outputs = await asyncio.gather(*(each.communicate(b"begin\n") for each in both))
     printed = [[float(line) for line in output.split()] for output, _ in outputs]
@@ -267,13 +267,13 @@ async def test_two_workers_share_a_place_and_take_turns(tmp_path: Path) -> None:
     )
     assert len(held) == 12
     assert all(ended <= next_began for (_, ended, _), (next_began, _, _) in pairwise(held))
-    # While both want it neither takes it twice running.
+    # While both want the place, neither takes it twice in a row.
     both_want_it = [worker for began, _, worker in held if began <= min(times[-1] for times in printed)]
     started_together = both_want_it[both_want_it.index(1 - both_want_it[0]) :]
     assert all(worker != following for worker, following in pairwise(started_together))
 
 
-async def test_a_worker_that_is_killed_leaves_its_place(tmp_path: Path) -> None:
+async def test_a_killed_worker_frees_its_place(tmp_path: Path) -> None:
     other = await held_by_another(tmp_path)
     places = Places.of(tmp_path, workers=2)
     now = asyncio.get_running_loop().time

@@ -1,4 +1,4 @@
-"""What an embedded PostgreSQL says is kept in two files of a bounded size, whatever it says and for however long."""
+"""The log of an embedded PostgreSQL stays in two files of limited size, however much and however long it logs."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Iterator[int]:
 
 
 def kept(place: Path) -> tuple[int, int]:
-    """The sizes of the present file and the earlier one, -1 without one."""
+    """The sizes of the current file and the earlier one, -1 for a missing one."""
     present, earlier = place / server_logs.NAME, place / server_logs.EARLIER
     return tuple(file.stat().st_size if file.exists() else -1 for file in (present, earlier))  # type: ignore[return-value]
 
@@ -35,7 +35,7 @@ def kept(place: Path) -> tuple[int, int]:
         (server_logs.LARGEST + 9, b"1234\n", 5, server_logs.LARGEST + 9),
     ],
 )
-def test_a_log_that_would_grow_too_large_is_put_aside(
+def test_a_log_that_would_grow_too_large_is_rotated(
     tmp_path: Path, folder: int, size: int, text: bytes, present: int, earlier: int
 ) -> None:
     (tmp_path / server_logs.NAME).touch()
@@ -53,7 +53,7 @@ def test_the_earlier_log_is_replaced(tmp_path: Path, folder: int) -> None:
 
 
 @pytest.mark.parametrize("planted", ["link", "fifo", "folder"])
-def test_what_is_not_a_file_is_not_written_to(tmp_path: Path, folder: int, planted: str) -> None:
+def test_only_a_regular_file_is_written_to(tmp_path: Path, folder: int, planted: str) -> None:
     victim, name = tmp_path / "victim", tmp_path / server_logs.NAME
     victim.write_text("mine")
     if planted == "link":
@@ -67,7 +67,7 @@ def test_what_is_not_a_file_is_not_written_to(tmp_path: Path, folder: int, plant
     assert name.read_bytes() == b"line\n"
 
 
-def test_no_line_is_cut_by_the_turn_of_the_files(tmp_path: Path) -> None:
+def test_rotation_cuts_no_line(tmp_path: Path) -> None:
     account = pwd.getpwuid(os.geteuid() or pwd.getpwnam("nobody").pw_uid)
     place = tmp_path / "log"
     place.mkdir()
@@ -84,7 +84,7 @@ def test_no_line_is_cut_by_the_turn_of_the_files(tmp_path: Path) -> None:
     assert first % 10 == second % 10 == 0
 
 
-def test_the_log_of_a_running_server_is_bounded_and_has_what_was_said_last() -> None:
+def test_the_log_of_a_running_server_is_bounded_and_keeps_the_latest_lines() -> None:
     with serving.folder() as place:
         data = place / "data"
         server = embedded.start(data)
@@ -102,7 +102,7 @@ def test_the_log_of_a_running_server_is_bounded_and_has_what_was_said_last() -> 
             embedded.stop(server)
 
 
-def test_the_text_of_a_statement_that_failed_is_not_in_the_log() -> None:
+def test_the_text_of_a_failed_statement_is_not_in_the_log() -> None:
     with serving.folder() as place:
         server = embedded.start(place / "data")
         try:

@@ -1,4 +1,4 @@
-"""Shares of the connections: no kind of work takes them all, whoever waits has an end, and nothing is left behind."""
+"""Shares of the connections: no class of work takes all, every wait has a limit, and nothing is left behind."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ CONNECTIONS = 8
 
 @pytest.fixture
 async def small(database_settings: settings.Database) -> AsyncIterator[Database]:
-    """A pool of eight connections whose searches have two seconds."""
+    """A pool of eight connections whose searches may take two seconds."""
     limits = settings.Server(timeouts=settings.Timeouts(search=2.0))
     db = Database(replace(database_settings, pool=settings.Pool(max_connections=CONNECTIONS)), limits=limits)
     await db.open()
@@ -29,7 +29,7 @@ async def small(database_settings: settings.Database) -> AsyncIterator[Database]
 
 
 @pytest.mark.parametrize("connections", [1, 2, 3, 4, 8, 16, 17, 100, 1000])
-def test_searches_have_at_most_half_of_the_connections_and_some_are_left_to_reads(connections: int) -> None:
+def test_searches_have_at_most_half_of_the_connections_and_leave_some_for_reads(connections: int) -> None:
     widths = Widths.of(connections, 20 * connections)
     assert 1 <= widths.quick_searches <= max(1, connections // 2)
     assert 1 <= widths.deletions <= max(1, connections // 2)
@@ -55,7 +55,7 @@ def shares(*, row: int = 1, stalled_waiters: int = 100, lock_seconds: float = 5.
     return Shares(widths, lock_seconds=lock_seconds)
 
 
-async def test_writers_of_one_row_take_turns_and_hear_whether_they_waited() -> None:
+async def test_writers_of_one_row_take_turns_and_learn_whether_they_waited() -> None:
     here = shares()
     inside, most, waited = 0, 0, []
 
@@ -74,7 +74,7 @@ async def test_writers_of_one_row_take_turns_and_hear_whether_they_waited() -> N
     assert most == 3
 
 
-async def test_nothing_is_kept_of_a_row_that_nobody_writes() -> None:
+async def test_no_state_is_kept_for_a_row_without_writers() -> None:
     here = shares(lock_seconds=0.05)
 
     async def write(row: str, seconds: float) -> None:
@@ -86,7 +86,7 @@ async def test_nothing_is_kept_of_a_row_that_nobody_writes() -> None:
     assert (here.rows._shares, here.shared._shares, here.waiting) == ({}, {}, 0)
 
 
-async def test_waiting_for_a_row_has_an_end() -> None:
+async def test_waiting_for_a_row_has_a_limit() -> None:
     here = shares(lock_seconds=0.1)
     async with here.turn("a"):
         began = monotonic()
@@ -99,7 +99,7 @@ async def test_waiting_for_a_row_has_an_end() -> None:
         assert not waited
 
 
-async def test_when_a_row_was_held_those_who_wait_for_it_are_told_so_at_once() -> None:
+async def test_if_a_row_was_locked_its_waiters_fail_at_once() -> None:
     here = shares(lock_seconds=20)
 
     async def write(row: str) -> None:
@@ -116,7 +116,7 @@ async def test_when_a_row_was_held_those_who_wait_for_it_are_told_so_at_once() -
     assert here.rows._shares == {}
 
 
-async def test_a_row_may_turn_out_to_be_held_at_the_moment_at_which_waits_for_it_end() -> None:
+async def test_a_row_may_turn_out_to_be_locked_just_as_waits_for_it_end() -> None:
     for milliseconds in range(-3, 4):
         here = shares(lock_seconds=0.05)
 
@@ -134,7 +134,7 @@ async def test_a_row_may_turn_out_to_be_held_at_the_moment_at_which_waits_for_it
         assert (here.rows._shares, here.waiting) == ({}, 0)
 
 
-async def test_what_else_a_write_fails_with_is_its_own_affair() -> None:
+async def test_other_errors_of_a_write_do_not_affect_its_waiters() -> None:
     here = shares()
 
     async def write(number: int) -> int:
@@ -148,11 +148,11 @@ async def test_what_else_a_write_fails_with_is_its_own_affair() -> None:
     assert results[1:] == [1, 2, 3]
 
 
-async def test_beside_a_stalled_row_only_so_many_wait() -> None:
+async def test_the_number_of_waiters_for_a_stalled_row_is_limited() -> None:
     here = shares(stalled_waiters=2)
     async with here.turn("a"):
         waiting = [asyncio.create_task(here.turn("a").__aenter__()) for _ in range(3)]
-        # Within the first second nobody is refused: ordinary bursts are over by then.
+        # Nobody is refused within the first second: ordinary bursts are over by then.
         await asyncio.sleep(0.1)
         assert here.waiting == 3
         await asyncio.sleep(1)
@@ -167,7 +167,7 @@ async def test_beside_a_stalled_row_only_so_many_wait() -> None:
         here.rows.leave("a", held=False)
 
 
-async def test_those_who_need_several_rows_never_wait_for_each_other_for_ever() -> None:
+async def test_writers_of_several_rows_never_deadlock() -> None:
     here = shares()
     written: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The SELECT list and the SET list of a resource: complete, in order, and all that a new column needs."""
+"""The SELECT list and the SET list of a resource: complete, in order, and the only places that a new column needs."""
 
 import asyncio
 import base64
@@ -110,7 +110,7 @@ asyncio.run(main())
 
 
 async def test_a_new_column_is_a_migration_and_a_line_in_each_list(postgres: Server, tmp_path: Path) -> None:
-    """Copies the service, adds a column as a developer would, and follows it through every verb."""
+    """Copies the service, adds a column like a developer would, and follows it through every verb."""
     package = tmp_path / "hyperfleet"
     shutil.copytree(Path(hyperfleet.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     versions = package / "store/migrations/versions"
@@ -137,7 +137,7 @@ async def test_a_new_column_is_a_migration_and_a_line_in_each_list(postgres: Ser
         env={"PYTHONPATH": f"{tmp_path}:{Path(fleet.__file__).parents[1]}", "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    # Each verb wrote it, from what it had read.
+    # Each verb wrote the column from the value that it had read.
     assert done.stderr.splitlines()[-1] == (
         '["None 1", "None 1 2", "None 1 2 2", "None 1", "None 1 2 2 3", "None 1 1 2"]'
     )

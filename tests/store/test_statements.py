@@ -13,7 +13,7 @@ def test_names_are_numbered_in_order_of_appearance_and_one_name_has_one_number()
     assert statement.values({"second": 2, "first": 1}) == (1, 2)
 
 
-def test_numbers_may_follow_those_of_values_that_are_bound_already() -> None:
+def test_numbers_may_start_after_those_of_bound_values() -> None:
     assert numbered("id = :id AND kind = :kind", after=3) == ("id = $4 AND kind = $5", ("id", "kind"))
 
 
@@ -31,7 +31,7 @@ def test_numbers_may_follow_those_of_values_that_are_bound_already() -> None:
         "SELECT list[f(1):high] FROM lists",
     ],
 )
-def test_casts_texts_comments_and_slices_name_nothing(text: str) -> None:
+def test_casts_strings_comments_and_slices_contain_no_names(text: str) -> None:
     assert numbered(text) == (text, ())
 
 
@@ -39,7 +39,7 @@ def test_a_cast_may_follow_a_name() -> None:
     assert numbered("SELECT :id::uuid, ':id'::text")[0] == "SELECT $1::uuid, ':id'::text"
 
 
-def test_an_unknown_an_unused_and_a_missing_name_are_refused() -> None:
+def test_unknown_unused_and_missing_names_are_refused() -> None:
     statement = Statement("PAIR", "SELECT :first, :second")
     with pytest.raises(TypeError, match=r"PAIR: missing parameters \['second'\], unknown parameters \['third'\]"):
         statement.values({"first": 1, "third": 3})
