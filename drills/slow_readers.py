@@ -20,6 +20,7 @@ HEAD = (
 ROWS: Final = 1_000
 ROW_BYTES: Final = 4_000
 CROWD: Final = 200
+BURST: Final = 25
 SLOW_BYTES: Final = 16_000
 WRITE_SECONDS: Final = 10.0
 GONE_WITHIN_SECONDS: Final = 75.0
@@ -40,7 +41,12 @@ class Readers:
     def __init__(self, port: int, count: int, pace: int, size: int) -> None:
         self.answers: Counter[str] = Counter()
         self._over = threading.Event()
-        self._sockets = [self._connected(port, size) for _ in range(count)]
+        self._sockets: list[socket.socket] = []
+        for number in range(count):
+            self._sockets.append(self._connected(port, size))
+            # Requests that all came at once would exceed what may be in flight.
+            if number % BURST == BURST - 1:
+                time.sleep(0.05)
         self._thread = threading.Thread(target=self._read, args=(pace,), daemon=True)
         self._thread.start()
 

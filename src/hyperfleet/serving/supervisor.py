@@ -52,6 +52,10 @@ AGAIN_SECONDS: Final = 2.0
 ECHO_SECONDS: Final = 1.0
 """A signal this soon after another is a duplicate, forwarded by a terminal's process group or by make."""
 
+_RELEASES_MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+"""Has the C library return the memory of a large response to the system as soon as it is freed. By default the library
+raises the threshold after the first one, and keeps the memory of all later ones in fragments."""
+
 _TICK_SECONDS: Final = 0.1
 _LEEWAY_SECONDS: Final = 3.0
 
@@ -247,7 +251,7 @@ class Service:
 
     def start_workers(self, signals: Signals | None = None) -> None:
         """Starts the HTTP server and waits until the API responds or a signal arrives; raises Unavailable."""
-        environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
+        environment = _RELEASES_MEMORY | os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
         self._workers = Child("from hyperfleet.serving.workers import main; main()", self._assignment, environment)
         until = time.monotonic() + START_SECONDS
         while not _answers(self._assignment.address.url + ROOT):
