@@ -52,9 +52,10 @@ AGAIN_SECONDS: Final = 2.0
 ECHO_SECONDS: Final = 1.0
 """A signal this soon after another is a duplicate, forwarded by a terminal's process group or by make."""
 
-_RELEASES_MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+_RELEASES_MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 """Has the C library return the memory of a large response to the system as soon as it is freed. By default the library
-raises the threshold after the first one, and keeps the memory of all later ones in fragments."""
+raises the first threshold after one such response, and keeps the memory of all later ones in fragments. With only the
+first one set it would also return, and ask for again, what each list of a few hundred resources takes."""
 
 _TICK_SECONDS: Final = 0.1
 _LEEWAY_SECONDS: Final = 3.0
